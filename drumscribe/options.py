@@ -1,0 +1,114 @@
+"""What a user may choose for one song. Deployment-wide settings are in :mod:`drumscribe.settings`.
+
+Each group belongs to one stage and is part of that stage's cache key, so a change reruns that stage and those after.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from drumscribe.errors import OptionsError
+from drumscribe.kit import DRUMS
+from drumscribe.types import Meter
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SeparateOptions(_Group):
+    """Separation. ``auto``: Demucs where its weights can be had, else the mix; ``none``: the mix as it is."""
+
+    separator: Literal["auto", "demucs", "none"] | None = None  # None: the deployment's SEPARATOR
+
+
+class DetectOptions(_Group):
+    """Peak picking."""
+
+    sensitivity: float = Field(0.5, ge=0, le=1, description="0 shows only sure hits, 1 every candidate.")
+    thresholds: dict[str, float] = Field(default_factory=dict, description="Own confidence threshold per drum, 0-1.")
+
+    @field_validator("thresholds")
+    @classmethod
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        for label, threshold in value.items():
+            if label not in DRUMS:
+                raise ValueError(f"unknown drum {label!r}")
+            if not 0 <= threshold <= 1:
+                raise ValueError(f"threshold of {label} must be 0-1")
+        return value
+
+
+class BeatOptions(_Group):
+    """Beats, bars, tempo; ``None`` means: find it."""
+
+    tracker: Literal["auto", "madmom", "librosa"] | None = None  # None: the deployment's BEAT_TRACKER
+    bpm: float | None = Field(None, ge=20, le=400, description="Pulses per minute, near which the tracker must stay.")
+    meter: str | None = Field(None, description='Time signature such as "4/4"; None finds it.')
+    first_downbeat_s: float | None = Field(None, ge=0)
+    bar_shift: int = Field(0, ge=-16, le=16, description="Move every bar line by this many pulses.")
+
+    @field_validator("meter")
+    @classmethod
+    def _meter(cls, value: str | None) -> str | None:
+        return None if value is None else str(Meter.parse(value))
+
+
+class QuantiseOptions(_Group):
+    """From times to note values."""
+
+    finest: Literal[8, 12, 16, 24, 32] = Field(16, description="Finest grid, as a division of the whole note.")
+    triplets: bool = True
+    quintuplets: bool = False
+    strength: float = Field(1.0, ge=0, le=1, description="Of exported quantised MIDI: 0 as played, 1 on the grid.")
+    swing: Literal["auto", "on", "off"] = "auto"
+    ornaments: bool = True
+
+
+class NotateOptions(_Group):
+    """Style of the chart."""
+
+    title: str = Field("", max_length=300)
+    artist: str = Field("", max_length=300)
+    voices: Literal[1, 2] = 2
+    simile: bool = True
+    repeats: bool = True
+    ghosts: bool = True
+    accents: bool = True
+    simplify: Literal[0, 1, 2] = Field(0, description="0 every detail, 1 no ghosts or ornaments, 2 the core groove.")
+    sections: bool = True
+    summary: bool = False
+    legend: bool = True
+    count_in: bool = False
+    paper: Literal["a4", "letter"] = "a4"
+    noteheads: Literal["pas", "simple"] = "pas"
+
+
+class Options(_Group):
+    """All choices for one song."""
+
+    separate: SeparateOptions = SeparateOptions()
+    detect: DetectOptions = DetectOptions()
+    beats: BeatOptions = BeatOptions()
+    quantise: QuantiseOptions = QuantiseOptions()
+    notate: NotateOptions = NotateOptions()
+
+    @classmethod
+    def parse(cls, data: dict[str, Any]) -> Options:
+        """Validate plain data. Raises OptionsError naming the first bad field."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise OptionsError(f"The option {where or 'set'} is not valid: {first['msg']}.",
+                               "Correct it, or leave it out for the default.") from error  # fmt: skip
+
+    def updated(self, **groups: dict[str, Any]) -> Options:
+        """Return a copy with fields changed: ``options.updated(beats={"bpm": 120})``. Raises OptionsError."""
+        data = self.model_dump()
+        for group, changes in groups.items():
+            data.setdefault(group, {}).update(changes)
+        return self.parse(data)
