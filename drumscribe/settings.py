@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -45,6 +45,37 @@ class Settings(BaseSettings):
     )
     pdf_backend: Literal["auto", "lilypond", "verovio", "musescore", "none"] = Field("auto", description="PDF engine.")
     threads: int = Field(0, ge=0, description="Threads of the numeric libraries; 0: as many as cores.")
+
+    # service: where state lives (empty: one worker process, SQLite, and a folder, all on this machine)
+    redis_url: str = Field("", repr=False, description="Celery broker, redis://host:6379/0; empty: one local worker.")
+    database_url: str = Field("", repr=False, description="SQLAlchemy URL of the job database; empty: SQLite file.")
+    storage_url: str = Field("", repr=False, description="fsspec URL of the artifacts, s3://bucket/prefix; empty: folder.")
+    job_tries: int = Field(3, ge=1, description="A job whose worker died this often is parked as failed.")
+    stage_timeout_s: float = Field(1800, gt=0, description="Longest time for one stage before it is stopped.")
+    job_lease_s: float = Field(30, gt=0, description="A running job without sign of life for this long is taken over.")
+    worker_memory_mb: int = Field(6000, ge=0, description="A heavy worker above this is replaced after its job; 0: never.")
+    worker_jobs_per_child: int = Field(20, ge=0, description="A heavy worker is replaced after so many stages; 0: never.")
+    worker_metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port of a Celery worker; 0: none.")
+
+    # service: REST API
+    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+    api_keys: SecretStr = Field(
+        SecretStr(""),
+        description="name=key pairs, comma separated; a key may be written sha256:HEX. Empty: open, on loopback only.",
+    )
+    api_rate_limit: str = Field("600/minute", description="Requests for each key, in the notation of limits.")
+    api_jobs_limit: str = Field("100/day", description="Jobs submitted for each key; empty: no limit.")
+    api_active_jobs: int = Field(20, ge=0, description="Queued and running jobs for each key; 0: no limit.")
+    api_cors_origins: str = Field("", description="Web origins allowed to call the API, comma separated.")
+    api_root_path: str = Field("", description="Path prefix that a reverse proxy strips, such as /drumscribe.")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="Signs webhooks (HMAC-SHA256); empty: no webhooks.")
+    webhook_private_hosts: str = Field("", description="Private hosts webhooks may reach all the same, host or host:port.")
+
+    # service: what it says about itself
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    otlp_endpoint: str = Field("", description="OpenTelemetry collector, http://host:4318; empty: no traces.")
 
     @property
     def cache_dir(self) -> Path:
