@@ -49,12 +49,12 @@ class Settings(BaseSettings):
     # service: where state lives (empty: one worker process, SQLite, and a folder, all on this machine)
     redis_url: str = Field("", repr=False, description="Celery broker, redis://host:6379/0; empty: one local worker.")
     database_url: str = Field("", repr=False, description="SQLAlchemy URL of the job database; empty: SQLite file.")
-    storage_url: str = Field("", repr=False, description="fsspec URL of the artifacts, s3://bucket/prefix; empty: folder.")
+    storage_url: str = Field("", repr=False, description="fsspec URL of artifacts, s3://bucket/prefix; empty: folder.")
     job_tries: int = Field(3, ge=1, description="A job whose worker died this often is parked as failed.")
     stage_timeout_s: float = Field(1800, gt=0, description="Longest time for one stage before it is stopped.")
     job_lease_s: float = Field(30, gt=0, description="A running job without sign of life for this long is taken over.")
-    worker_memory_mb: int = Field(6000, ge=0, description="A heavy worker above this is replaced after its job; 0: never.")
-    worker_jobs_per_child: int = Field(20, ge=0, description="A heavy worker is replaced after so many stages; 0: never.")
+    worker_memory_mb: int = Field(6000, ge=0, description="A heavy worker above this is replaced; 0: never.")
+    worker_jobs_per_child: int = Field(20, ge=0, description="A heavy worker is replaced after so many stages.")
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port of a Celery worker; 0: none.")
 
     # service: REST API
@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     api_cors_origins: str = Field("", description="Web origins allowed to call the API, comma separated.")
     api_root_path: str = Field("", description="Path prefix that a reverse proxy strips, such as /drumscribe.")
     webhook_secret: SecretStr = Field(SecretStr(""), description="Signs webhooks (HMAC-SHA256); empty: no webhooks.")
-    webhook_private_hosts: str = Field("", description="Private hosts webhooks may reach all the same, host or host:port.")
+    webhook_private_hosts: str = Field("", description="Private hosts that webhooks may reach all the same.")
 
     # service: what it says about itself
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON.")
