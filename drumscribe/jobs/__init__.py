@@ -1,0 +1,1 @@
+"""Jobs: submit a song, follow it, take the result. Start at :mod:`drumscribe.jobs.runner`."""
