@@ -1,0 +1,21 @@
+"""The studio: page table and page configuration only. Start with ``streamlit run app.py``."""
+
+import streamlit as st
+
+from drumscribe.ui import shell
+
+st.set_page_config(page_title="DrumScribe", page_icon=shell.ICON, layout="wide", menu_items=shell.MENU)
+
+PAGES = [
+    st.Page("pages/transcribe.py", title="Transcribe", icon=":material/library_music:", default=True),
+    st.Page("pages/inspect_hits.py", title="Inspect", icon=":material/graphic_eq:", url_path="inspect"),
+    st.Page("pages/edit.py", title="Edit", icon=":material/edit_note:"),
+    st.Page("pages/score.py", title="Score", icon=":material/music_note:"),
+    st.Page("pages/practice.py", title="Practice", icon=":material/tune:"),
+    st.Page("pages/live.py", title="Live", icon=":material/mic:"),
+    st.Page("pages/about.py", title="About", icon=":material/info:"),
+]
+
+page = st.navigation(PAGES, position="top")
+shell.frame()
+page.run()

@@ -1,0 +1,181 @@
+"""Taking a recording in: file, link, microphone, example; and the settings it starts with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import streamlit as st
+
+from drumscribe.errors import DrumScribeError
+from drumscribe.options import Options
+from drumscribe.settings import get_settings
+from drumscribe.ui import labels, progress, shell, state, theme
+from drumscribe.ui.owner import owner
+
+if TYPE_CHECKING:
+    from drumscribe.pipeline import Transcription
+
+TYPES = ["wav", "flac", "mp3", "m4a", "aac", "ogg", "opus", "oga", "webm", "mp4", "aif", "aiff", "mka"]
+METERS = ["Find it", "4/4", "3/4", "2/4", "6/8", "12/8", "9/8", "5/4", "7/8"]
+FINEST = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
+_FORM = "ds_intake_form"
+
+
+def form() -> None:
+    """Where the recording comes from, the settings, and the button that starts it."""
+    number = st.session_state.setdefault(_FORM, 0)  # a new number empties the source widgets
+    how = st.segmented_control(
+        "Where is the recording?", ["File", "Link", "Microphone"], default="File", required=True, key="ds_intake_how"
+    )
+    sources: list[tuple[str | BinaryIO, str]] = []
+    if how == "Link":
+        link = st.text_input(
+            "Link to a YouTube video", key=f"ds_link_{number}", placeholder="https://www.youtube.com/watch?v=…"
+        )
+        if link.strip():
+            sources.append((link.strip(), ""))
+    elif how == "Microphone":
+        recording = st.audio_input("Record your playing or a song in the room", sample_rate=44100,
+                                   key=f"ds_recording_{number}")  # fmt: skip
+        if recording is not None:
+            sources.append((recording, "Recording.wav"))
+    else:
+        limit = get_settings()
+        files = st.file_uploader(
+            f"Drop audio files here. Up to {limit.max_file_size_mb:g} MB and {labels.span(limit.max_duration_s)} each; "
+            "several files make a queue.",
+            type=TYPES,
+            accept_multiple_files=True,
+            max_upload_size=max(1, int(limit.max_file_size_mb)),
+            key=f"ds_files_{number}",
+        )
+        sources.extend((file, file.name) for file in files)
+    options = _settings()
+    count = len(sources)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        start = st.button(
+            f"Transcribe {count} songs" if count > 1 else "Transcribe",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=not sources,
+            key="ds_start",
+        )
+        example = st.button(
+            "Try the example", icon=":material/music_note:", key="ds_example",
+            help="A short song made for this purpose; works offline",
+        )  # fmt: skip
+    if start and options is not None:
+        submit(sources, options)
+    elif example:
+        from drumscribe.sources import example_song
+
+        submit([(example_song(), "")], Options())
+
+
+def submit(sources: list[tuple[str | Path | BinaryIO, str]] | list[tuple[str | BinaryIO, str]], options: Options) -> None:
+    """Queue each source; problems with one do not hold up the others."""
+    accepted = []
+    for source, name in sources:
+        try:
+            accepted.append(state.runner().submit(source, options, owner=owner(), name=name))
+        except DrumScribeError as failure:
+            shell.error(failure, title=name)
+    if accepted:
+        progress.open_when_ready(accepted[0].id)
+        if len(accepted) == len(sources):
+            st.session_state[_FORM] += 1
+            st.rerun()
+
+
+def _settings() -> Options | None:
+    """Draw the settings; ``None`` (and a message) if they do not fit together."""
+    groups: dict[str, dict[str, Any]] = {"separate": {}, "detect": {}, "beats": {}, "quantise": {}, "notate": {}}
+    what, eager, meter = st.columns([2, 2, 1.2])
+    with what:
+        kind = st.segmented_control(
+            "What is in the recording?", ["A full song", "Only drums"], default="A full song", required=True,
+            key="ds_set_kind", persist_state="session",
+        )  # fmt: skip
+    with eager:
+        groups["detect"]["sensitivity"] = st.slider(
+            "Sensitivity: fewer but surer hits, or every faint one", 0.0, 1.0, 0.5, 0.05, key="ds_set_sensitivity",
+            persist_state="session",
+        )  # fmt: skip
+    with meter:
+        chosen = st.selectbox("Time signature", METERS, key="ds_set_meter", persist_state="session")
+        groups["beats"]["meter"] = None if chosen == METERS[0] else chosen
+    with st.expander("Advanced", icon=":material/tune:"):
+        left, right = st.columns(2)
+        with left:
+            groups["beats"]["bpm"] = st.number_input(
+                "Tempo near (BPM)", 20.0, 400.0, None, 1.0, format="%.0f", placeholder="Find it", key="ds_set_bpm",
+                persist_state="session",
+            )  # fmt: skip
+            tracker = st.selectbox(
+                "Beat tracker", ["auto", "madmom", "librosa"], key="ds_set_tracker", persist_state="session",
+                help="madmom is the more accurate one; its models are for non-commercial use only.",
+            )  # fmt: skip
+            groups["beats"]["tracker"] = None if tracker == "auto" else tracker
+            separator = st.selectbox(
+                "Drum separation", ["auto", "demucs", "none"], key="ds_set_separator", persist_state="session",
+                help="auto separates where the model is at hand, and otherwise listens to the mix.",
+            )  # fmt: skip
+        with right:
+            groups["quantise"]["finest"] = st.selectbox(
+                "Finest notes", list(FINEST), index=2, format_func=lambda value: FINEST[value], key="ds_set_finest",
+                persist_state="session",
+            )  # fmt: skip
+            groups["quantise"]["swing"] = st.selectbox(
+                "Swing", ["auto", "on", "off"], key="ds_set_swing", persist_state="session"
+            )
+            groups["quantise"]["triplets"] = st.checkbox("Triplets", True, key="ds_set_triplets",
+                                                         persist_state="session")  # fmt: skip
+            groups["quantise"]["quintuplets"] = st.checkbox("Quintuplets", False, key="ds_set_quintuplets",
+                                                            persist_state="session")  # fmt: skip
+        groups["notate"]["title"] = st.text_input("Title on the chart", max_chars=300, key="ds_set_title")
+        groups["notate"]["artist"] = st.text_input("Artist on the chart", max_chars=300, key="ds_set_artist")
+    groups["separate"]["separator"] = "none" if kind == "Only drums" else (None if separator == "auto" else separator)
+    try:
+        return Options.parse(groups)
+    except DrumScribeError as failure:
+        shell.error(failure)
+        return None
+
+
+def opened() -> Transcription | None:
+    """The open song's result; an unreadable one is explained and counts as none."""
+    try:
+        return state.current()
+    except DrumScribeError as failure:
+        shell.error(failure)
+        return None
+
+
+def result(found: Transcription) -> None:
+    """What came out, and where to go next."""
+    shell.song_bar(found)
+    for warning in dict.fromkeys((*found.warnings, *found.audio.warnings)):
+        st.warning(warning)
+    counts: dict[str, int] = {}
+    for hit in found.hits:
+        counts[hit.drum] = counts.get(hit.drum, 0) + 1
+    unsure = sum(hit.confidence < 0.6 for hit in found.hits)
+    with st.container(horizontal=True):
+        st.metric("Hits", f"{len(found.hits):,}", border=True)
+        st.metric("Worth a look", f"{unsure:,}", border=True, help="Hits with a confidence under 60 %")
+        st.metric("Tempo", f"{found.grid.bpm:.1f} BPM", border=True)
+        st.metric("Bars", len(found.rhythm.bars), border=True)
+    if not counts:
+        st.info("No drum hit was found. Try a higher sensitivity, or check that the recording has drums in it.")
+    theme.chips(
+        [
+            theme.chip(f"{labels.NAMES[drum]} {number}", theme.DRUMS[drum].colour)
+            for drum, number in sorted(counts.items(), key=lambda item: -item[1])
+        ]
+    )
+    with st.container(horizontal=True):
+        st.page_link("pages/score.py", label="See the score", icon=":material/music_note:")
+        st.page_link("pages/edit.py", label="Correct it", icon=":material/edit_note:")
+        st.page_link("pages/inspect_hits.py", label="Inspect the evidence", icon=":material/graphic_eq:")
+        st.page_link("pages/practice.py", label="Practise", icon=":material/tune:")

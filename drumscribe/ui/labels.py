@@ -1,0 +1,81 @@
+"""Words and numbers as users read them. Pure: no streamlit here.
+
+>>> clock(83.456), clock(3661), span(42.4), span(185)
+('1:23.46', '61:01.00', '42 s', '3 min 5 s')
+>>> ago(1000, now=1000), ago(1000, now=8300)
+('just now', '2 hours ago')
+"""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+from drumscribe.kit import DRUMS
+from drumscribe.types import Meter
+
+STAGE_NAMES = {
+    "ingest": "Reading",
+    "separate": "Separating drums",
+    "detect": "Finding hits",
+    "beats": "Finding beats",
+    "quantise": "Quantising",
+    "notate": "Writing the score",
+    "export": "Saving",
+}
+"""What each stage of :data:`drumscribe.types.STAGES` is called on screen, in order."""
+
+STATUS_NAMES = {
+    "queued": "Waiting",
+    "running": "Working",
+    "done": "Ready",
+    "failed": "Failed",
+    "cancelling": "Stopping",
+    "cancelled": "Cancelled",
+}
+
+NAMES: dict[str, str] = {label: row.name for label, row in DRUMS.items()}
+"""Label to what a drummer calls it."""
+
+LABEL_OF: dict[str, str] = {name: label for label, name in NAMES.items()}
+"""The inverse of :data:`NAMES`."""
+
+
+def clock(seconds: float) -> str:
+    """Position in a song: minutes, seconds, hundredths."""
+    minutes, rest = divmod(round(seconds * 100), 6000)
+    return f"{minutes}:{rest // 100:02d}.{rest % 100:02d}"
+
+
+def span(seconds: float) -> str:
+    """Length of a song in words."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
+def ago(moment: float, now: float | None = None) -> str:
+    """How long ago ``moment`` (seconds since the epoch) was."""
+    seconds = (time.time() if now is None else now) - moment
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{plural(int(seconds // size), unit)} ago"
+    return "just now"
+
+
+def beat(onset: Fraction | float, meter: Meter) -> str:
+    """Beat within the bar, counted in pulses from 1: ``"2"``, ``"2.5"``, ``"2.33"``.
+
+    >>> beat(Fraction(3, 2), Meter(4, 4)), beat(Fraction(4, 3), Meter(4, 4)), beat(Fraction(3, 2), Meter(6, 8))
+    ('2.5', '2.33', '2')
+    """
+    return f"{1 + float(onset) / float(meter.pulse):.2f}".rstrip("0").rstrip(".")
+
+
+def plural(count: int, word: str) -> str:
+    """``"1 hit"``, ``"2 hits"``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def percent(value: float) -> str:
+    """0–1 as a whole percentage."""
+    return f"{round(100 * value)} %"

@@ -1,0 +1,60 @@
+"""Who a browser is, without accounts: a random token in a cookie, whose hash owns the jobs.
+
+The token is the only key to a browser's projects, so it is random, long, never logged, and never in an address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+
+import streamlit as st
+
+from drumscribe.settings import get_settings
+
+COOKIE = "drumscribe_browser"
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+_KEY = "ds_token"
+
+_SET_COOKIE = st.components.v2.component(
+    "drumscribe_owner",
+    js="""
+export default function ({ data, setStateValue }) {
+  const found = document.cookie.match(new RegExp('(?:^|; )' + data.name + '=([0-9a-f]{32})(?:;|$)'));
+  if (found && found[1] !== data.token) { setStateValue('token', found[1]); return; }
+  const secure = location.protocol === 'https:' ? '; secure' : '';
+  document.cookie = `${data.name}=${data.token}; path=/; max-age=${data.seconds}; samesite=strict${secure}`;
+}
+""",
+)
+
+
+def token() -> str:
+    """This browser's token: of the session, else of the cookie, else a new one."""
+    if _KEY not in st.session_state:
+        cookie = st.context.cookies.get(COOKIE, "")
+        st.session_state[_KEY] = cookie if _TOKEN.fullmatch(cookie) else secrets.token_hex(16)
+    return str(st.session_state[_KEY])
+
+
+def owner() -> str:
+    """The owner of this browser's jobs, as the job runner knows it."""
+    return "browser-" + hashlib.sha256(token().encode()).hexdigest()[:32]
+
+
+def remember() -> None:
+    """Keep the token in the browser. Call once in each run, inside the page frame."""
+    with st.container(key="ds_owner"):
+        _SET_COOKIE(
+            key="ds_owner_cookie",
+            data={"name": COOKIE, "token": token(), "seconds": int(get_settings().artifact_ttl_hours * 3600)},
+            on_token_change=_adopt,
+        )
+
+
+def _adopt() -> None:
+    """Another tab was first: be the same browser."""
+    found = str(getattr(st.session_state["ds_owner_cookie"], "token", "") or "")
+    if _TOKEN.fullmatch(found):
+        st.session_state[_KEY] = found

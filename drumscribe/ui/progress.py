@@ -1,0 +1,171 @@
+"""Watching jobs: stages, time left, cancel; and the list of recent projects."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from drumscribe.errors import DrumScribeError, JobNotFoundError
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.types import STAGES
+from drumscribe.ui import labels, shell, state
+from drumscribe.ui.owner import owner
+
+_AUTO_OPEN = "ds_auto_open"
+
+
+def active() -> list[Job]:
+    """This browser's jobs that are not finished, next first."""
+    unfinished = [job for job in state.runner().list(owner=owner()) if not job.status.finished]
+    return sorted(unfinished, key=lambda job: (not job.status.active, job.position, job.created_at))
+
+
+def open_when_ready(job_id: str) -> None:
+    """Open this job as soon as :func:`watch` sees it done."""
+    st.session_state[_AUTO_OPEN] = job_id
+
+
+@st.fragment(run_every=1.0)
+def watch(job_ids: list[str]) -> None:
+    """Progress of some jobs, refreshed each second; when one finishes the whole page runs again."""
+    jobs = []
+    for job_id in job_ids:
+        try:
+            jobs.append(state.runner().get(job_id, owner=owner()))
+        except JobNotFoundError:
+            continue
+    if len(jobs) < len(job_ids) or any(job.status.finished for job in jobs):
+        settle(jobs)
+        st.rerun()
+    for job in jobs:
+        card(job)
+
+
+def settle(jobs: list[Job]) -> None:
+    """Open the job that the user waits for, if it is among the finished ones."""
+    for job in jobs:
+        if job.status is JobStatus.DONE and st.session_state.get(_AUTO_OPEN) == job.id:
+            del st.session_state[_AUTO_OPEN]
+            state.open_job(job.id)
+
+
+def settle_finished() -> None:
+    """As :func:`settle`, for a job that finished before anybody looked."""
+    waiting = st.session_state.get(_AUTO_OPEN)
+    if waiting:
+        settle([job for job in state.runner().list(owner=owner()) if job.id == waiting])
+
+
+def card(job: Job) -> None:
+    """One unfinished job: its stages, a bar, time left, and a way to stop it."""
+    with st.container(border=True, key=f"ds_job_{job.id}"):
+        top, side = st.columns([5, 1], vertical_alignment="center")
+        with top:
+            st.markdown(f"**{escape(job.title) or 'Your song'}**")
+        with side:
+            st.button(
+                "Stopping…" if job.status is JobStatus.CANCELLING else "Cancel",
+                key=f"ds_cancel_{job.id}",
+                icon=":material/close:",
+                width="stretch",
+                disabled=job.status is JobStatus.CANCELLING,
+                on_click=cancel,
+                args=(job.id,),
+                help=f"Stop transcribing {job.title or 'this song'}",
+            )
+        if job.status is JobStatus.QUEUED:
+            waiting = f"{labels.plural(job.position, 'song')} before it" if job.position else "next in line"
+            st.progress(0.0, text=f"Waiting: {waiting}. {job.message}".strip())
+            return
+        st.html(stages(job))
+        words = [labels.STAGE_NAMES.get(job.stage, "Starting"), job.message, job.eta_text]
+        st.progress(min(1.0, max(0.0, job.progress)), text=" · ".join(escape(word) for word in words if word))
+
+
+def stages(job: Job) -> str:
+    """HTML list of the stages with what is done, going on, and to come."""
+    place = STAGES.index(job.stage) if job.stage in STAGES else -1
+    rows = []
+    for number, stage in enumerate(STAGES):
+        mark, kind, spoken = ("○", "todo", "to come")
+        if number < place:
+            mark, kind, spoken = "✓", "done", "done"
+        elif number == place:
+            mark, kind, spoken = "●", "now", labels.percent(job.fraction)
+        current = ' aria-current="step"' if kind == "now" else ""
+        rows.append(
+            f'<li data-state="{kind}"{current} title="{spoken}"><span aria-hidden="true">{mark}</span> '
+            f"{html.escape(labels.STAGE_NAMES[stage])}</li>"
+        )
+    return f'<ol class="ds-steps" aria-label="Stages">{"".join(rows)}</ol>'
+
+
+def cancel(job_id: str) -> None:
+    """Ask a job to stop."""
+    try:
+        state.runner().cancel(job_id, owner=owner())
+    except DrumScribeError as failure:
+        state.notify("error", str(failure))
+
+
+def recent(limit: int = 20) -> None:
+    """This browser's finished jobs, with what can be done with each."""
+    finished = [job for job in state.runner().list(owner=owner(), limit=limit) if job.status.finished]
+    if not finished:
+        st.caption("Your songs will be listed here. Only this browser can see them.")
+        return
+    for job in finished:
+        _row(job)
+
+
+def _row(job: Job) -> None:
+    open_ = state.session().job
+    with st.container(border=True, key=f"ds_recent_{job.id}"):
+        words, buttons = st.columns([3, 2], vertical_alignment="center")
+        with words:
+            details = [labels.STATUS_NAMES[job.status], labels.ago(job.created_at)]
+            if job.duration_s:
+                details.insert(0, labels.span(job.duration_s))
+            st.markdown(f"**{escape(job.title) or 'Untitled'}**  \n:small[{' · '.join(details)}]")
+            if job.error:
+                st.markdown(f":small[:red[{escape(job.error.get('what', ''))}] {escape(job.error.get('todo', ''))}]")
+        with buttons, st.container(horizontal=True, horizontal_alignment="right"):
+            if job.status is JobStatus.DONE:
+                st.button(
+                    "Open" if open_ is None or open_.id != job.id else "Opened",
+                    key=f"ds_open_{job.id}",
+                    icon=":material/folder_open:",
+                    on_click=state.open_job,
+                    args=(job.id,),
+                    help=f"Open {job.title or 'this song'}",
+                )
+            else:
+                st.button(
+                    "Try again",
+                    key=f"ds_again_{job.id}",
+                    icon=":material/refresh:",
+                    on_click=shell.retry,
+                    args=(job.id,),
+                    help=f"Transcribe {job.title or 'this song'} again; finished stages are reused",
+                )
+            with st.popover("Delete", icon=":material/delete:", help=f"Delete {job.title or 'this song'}"):
+                st.write(f"Delete **{escape(job.title) or 'this song'}** with its audio, edits and files for good?")
+                st.button("Delete for good", key=f"ds_delete_{job.id}", type="primary", on_click=delete, args=(job.id,))
+
+
+def delete(job_id: str) -> None:
+    """Remove a job with all its files."""
+    open_ = state.session().job
+    try:
+        state.runner().delete(job_id, owner=owner())
+    except DrumScribeError as failure:
+        state.notify("error", str(failure))
+        return
+    if open_ is not None and open_.id == job_id:
+        state.close_job()
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: titles come from file names and tags."""
+    return "".join("\\" + char if char in "\\`*_{}[]()#+-.!|<>$:~" else char for char in text)

@@ -1,0 +1,123 @@
+"""The frame around every page: style, identity, the open song's bar, and the states without a song."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from drumscribe.errors import DrumScribeError, from_dict
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.ui import labels, owner, state, theme
+
+if TYPE_CHECKING:
+    from drumscribe.pipeline import Transcription
+
+ICON = ":material/music_note:"
+MENU = {
+    "About": "**DrumScribe**: recorded music in, drum sheet music out.",
+    "Get help": None,
+    "Report a bug": None,
+}
+
+
+def frame() -> None:
+    """Draw what all pages share, before the page itself."""
+    st.html(theme.CSS)
+    owner.remember()
+    state.ensure()
+    notice = state.take_notice()
+    if notice is not None:
+        kind, text = notice
+        {"error": st.error, "warning": st.warning, "success": st.success}.get(kind, st.info)(text)
+
+
+def song_bar(found: Transcription) -> None:
+    """One line on the open song, with undo and redo, at the top of every page that works on it."""
+    history = found.history
+    title = " – ".join(part for part in (found.audio.artist, title_of(found)) if part)
+    with st.container(horizontal=True, vertical_alignment="center", key="ds_song_bar"):
+        st.html(
+            f'<div class="ds-chips" role="group" aria-label="Open song"><span class="ds-song">{html.escape(title)}</span>'
+            + "".join(
+                theme.chip(text)
+                for text in (
+                    labels.span(found.audio.duration_s),
+                    labels.plural(len(found.hits), "hit"),
+                    f"{found.grid.bpm:.0f} BPM",
+                    str(found.grid.meters[0]) if found.grid.meters else "",
+                )
+                if text
+            )
+            + "</div>"
+        )
+        st.button(
+            "Undo", icon=":material/undo:", key="ds_undo", on_click=state.undo, shortcut="Ctrl+Z",
+            disabled=history.undo_label is None,
+            help=f"Take back: {history.undo_label}" if history.undo_label else "Nothing to take back",
+        )  # fmt: skip
+        st.button(
+            "Redo", icon=":material/redo:", key="ds_redo", on_click=state.redo, shortcut="Ctrl+Shift+Z",
+            disabled=history.redo_label is None,
+            help=f"Do again: {history.redo_label}" if history.redo_label else "Nothing to do again",
+        )  # fmt: skip
+
+
+def title_of(found: Transcription) -> str:
+    """The song's title as the user or the recording gives it."""
+    return found.options.notate.title or found.audio.title or found.audio.origin or "Untitled"
+
+
+def nothing_open() -> None:
+    """Say why there is no song on this page, and what to do."""
+    job = state.job()
+    if job is not None and job.status is JobStatus.FAILED:
+        problem(job)
+        return
+    if job is not None and not job.status.finished:
+        from drumscribe.ui import progress
+
+        st.info(f"**{job.title or 'Your song'}** is still being transcribed. This page fills when it is ready.")
+        progress.watch([job.id])
+        return
+    if job is not None:
+        st.info("This song was cancelled. Start it again on the Transcribe page, or open another.")
+    else:
+        st.info("No song is open yet. Transcribe one, or reopen one of your recent projects.")
+    with st.container(horizontal=True):
+        st.page_link("pages/transcribe.py", label="Go to Transcribe", icon=":material/library_music:")
+    recent = [one for one in state.runner().list(owner=owner.owner(), status=JobStatus.DONE, limit=5)]
+    if recent:
+        st.subheader("Recent projects")
+        for one in recent:
+            st.button(
+                f"{one.title or 'Untitled'} · {labels.ago(one.created_at)}",
+                key=f"ds_reopen_{one.id}",
+                icon=":material/folder_open:",
+                on_click=state.open_job,
+                args=(one.id,),
+            )
+
+
+def problem(job: Job) -> None:
+    """What happened to a failed job, and the way on."""
+    failure = from_dict(job.error or {"what": "The transcription failed.", "todo": "Try it again."})
+    error(failure, title=job.title)
+    st.button(
+        "Try again", icon=":material/refresh:", key=f"ds_retry_{job.id}", type="primary", on_click=retry, args=(job.id,)
+    )
+
+
+def retry(job_id: str) -> None:
+    """Queue a failed job again; tell the user if that is not possible."""
+    try:
+        state.runner().retry(job_id, owner=owner.owner())
+    except DrumScribeError as failure:
+        state.notify("error", str(failure))
+
+
+def error(failure: DrumScribeError, *, title: str = "") -> None:
+    """An error card: what happened, and what to do."""
+    head = f"**{title}**: {failure.what}" if title else f"**{failure.what}**"
+    st.error(f"{head}\n\n{failure.todo}" if failure.todo else head, icon=":material/error:")

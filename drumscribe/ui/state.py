@@ -1,0 +1,217 @@
+"""What one browser session holds, and the only ways to change it.
+
+Everything that must survive a reload, a crash, or a second tab is in the job runner's store; here are only the open
+job, the selection, and the reopened result. Every change of hits or options is saved at once.
+
+    ensure()                          first line of every page
+    transcription = require()         the open song, or an explanation instead of the page
+    apply(edit), undo(), redo()       hits
+    change(beats={"bpm": 120})        options; the score follows
+    select(hit_id), selected()        one selection for all pages
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.runner import JobRunner, connect
+from drumscribe.types import Hit
+from drumscribe.ui.owner import owner
+
+if TYPE_CHECKING:
+    from drumscribe.edit import Edit
+    from drumscribe.pipeline import Transcription
+
+_KEY = "ds_session"
+SONG = "song"
+"""Query parameter that holds the open job, so that a reload finds it. It opens nothing for another browser."""
+
+
+@dataclass(slots=True)
+class Session:
+    """The part of the session that belongs to us.
+
+    Attributes:
+        job: snapshot of the open job.
+        transcription: its reopened result, or ``None`` until it is used.
+        selected: id of the selected hit.
+        revision: grows with every change of hits, options, or song: the key of everything derived from them.
+        notice: one message to show on the next run.
+        derived: small things computed from the open song (envelopes), emptied with it.
+    """
+
+    job: Job | None = None
+    transcription: Transcription | None = None
+    selected: int | None = None
+    revision: int = 0
+    notice: tuple[str, str] | None = None
+    derived: dict[Any, Any] | None = None
+
+
+@st.cache_resource(show_spinner=False)
+def runner() -> JobRunner:
+    """The server's one job runner."""
+    return connect()
+
+
+def session() -> Session:
+    """This browser session's :class:`Session`."""
+    if _KEY not in st.session_state:
+        st.session_state[_KEY] = Session()
+    held: Session = st.session_state[_KEY]
+    return held
+
+
+def ensure() -> None:
+    """Bring the session and the address into line; may be called any number of times."""
+    held = session()
+    asked = st.query_params.get(SONG)
+    if asked and (held.job is None or held.job.id != asked):
+        try:
+            open_job(asked)
+        except JobNotFoundError:
+            held.notice = ("warning", "That song is not among this browser's projects. It may have been removed.")
+            st.query_params.pop(SONG, None)
+    if held.job is not None:
+        st.query_params[SONG] = held.job.id
+
+
+def open_job(job_id: str) -> None:
+    """Make ``job_id`` the open song. Raises JobNotFoundError."""
+    held = session()
+    held.job = runner().get(job_id, owner=owner())
+    held.transcription, held.selected, held.derived = None, None, {}
+    held.revision += 1
+    st.query_params[SONG] = job_id
+
+
+def close_job() -> None:
+    """Have no song open."""
+    held = session()
+    held.job, held.transcription, held.selected, held.derived = None, None, None, None
+    held.revision += 1
+    st.query_params.pop(SONG, None)
+
+
+def job() -> Job | None:
+    """The open job as last seen, asked anew while it is not finished."""
+    held = session()
+    if held.job is not None and not held.job.status.finished:
+        try:
+            held.job = runner().get(held.job.id, owner=owner())
+        except JobNotFoundError:
+            close_job()
+    return held.job
+
+
+def current() -> Transcription | None:
+    """The open song's result, or ``None`` if there is none (yet). Raises DrumScribeError if it cannot be read."""
+    held, open_ = session(), job()
+    if open_ is None or open_.status is not JobStatus.DONE:
+        return None
+    if held.transcription is None:
+        held.transcription = runner().result(open_.id, owner=owner())
+    return held.transcription
+
+
+def require() -> Transcription:
+    """The open song; where there is none, draw what to do instead and stop the page."""
+    from drumscribe.ui import shell
+
+    try:
+        found = current()
+    except DrumScribeError as error:
+        shell.error(error)
+        st.stop()
+    if found is None:
+        shell.nothing_open()
+        st.stop()
+    shell.song_bar(found)
+    return found
+
+
+def revision() -> int:
+    """Changes with every change of the open song; use it in the keys of what is derived from it."""
+    return session().revision
+
+
+def derived(key: Any, make: Any) -> Any:
+    """Keep ``make()`` under ``key`` for as long as the song is open: for small things that edits do not change."""
+    held = session()
+    if held.derived is None:
+        held.derived = {}
+    if key not in held.derived:
+        held.derived[key] = make()
+    return held.derived[key]
+
+
+def selected() -> Hit | None:
+    """The selected hit, if it still exists."""
+    held = session()
+    if held.selected is None or held.transcription is None:
+        return None
+    return held.transcription.hits.by_id().get(held.selected)
+
+
+def select(hit_id: int | None) -> None:
+    """Select a hit on all pages."""
+    session().selected = hit_id
+
+
+def apply(edit: Edit) -> bool:
+    """Apply and save an edit; the score follows. On failure nothing changes, the user is told, ``False`` comes back."""
+    return _replace(lambda found: found.edited(edit))
+
+
+def undo() -> bool:
+    """Take back the last edit."""
+    return _replace(lambda found: found.undone())
+
+
+def redo() -> bool:
+    """Do again what was taken back."""
+    return _replace(lambda found: found.redone())
+
+
+def change(**groups: dict[str, Any]) -> bool:
+    """Change options by group, as :meth:`drumscribe.options.Options.updated`, and save them; the score follows."""
+    return _replace(lambda found: found.rescore(**groups))
+
+
+def _replace(make: Any) -> bool:
+    held, before = session(), current()
+    if before is None or held.job is None:
+        return False
+    try:
+        after = make(before)
+        held.job = runner().save(held.job.id, after, owner=owner(), revision=held.job.revision)
+    except JobConflictError as error:
+        # Another tab saved first: show its state rather than overwrite it.
+        open_job(held.job.id)
+        held.notice = ("warning", f"{error.what} The song was changed in another tab; its newest state is shown.")
+        return False
+    except DrumScribeError as error:
+        held.notice = ("error", str(error))
+        return False
+    held.transcription = after
+    held.revision += 1
+    if held.selected is not None and held.selected not in after.hits.by_id():
+        held.selected = None
+    return True
+
+
+def notify(kind: str, text: str) -> None:
+    """Show ``text`` once, on the next run; ``kind`` is ``"info"``, ``"success"``, ``"warning"``, or ``"error"``."""
+    session().notice = (kind, text)
+
+
+def take_notice() -> tuple[str, str] | None:
+    """The message to show now, which is thereby forgotten."""
+    held = session()
+    notice, held.notice = held.notice, None
+    return notice
