@@ -1,0 +1,161 @@
+"""Drums and click as sound: hits played by a real synthesiser (TinySoundFont) on the packaged General MIDI kit.
+
+>>> from drumscribe.types import Hit, Hits
+>>> render(Hits.of([Hit(0, 0.5, "snare", 1.0, 100)]), 1.0).shape
+(2, 44100)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from drumscribe.errors import Cancelled
+from drumscribe.kit import DRUMS
+from drumscribe.types import Bar, CancelToken, FloatArray, Hit, OnFraction
+
+SAMPLE_RATE = 44100
+KIT = Path(__file__).parent / "assets" / "kit.sf2"
+"""Fluid R3 GM's standard kit, cut to our keys by ``scripts/build_kit.py`` (see ``assets/LICENSES.md``)."""
+
+CLICK_KEY, CLICK_KEY_ACCENT = 33, 34
+"""General MIDI's metronome click and bell."""
+VELOCITIES = (50, 90, 127)
+"""Layers of :func:`one_shots`; a player takes the nearest and adjusts its level."""
+
+_CHANNEL = 9
+_GAIN_DB = -3.0
+_TAIL_S = 2.7
+
+
+@dataclass(frozen=True, slots=True)
+class OneShot:
+    """One sound inside :func:`one_shots`: ``drum`` is a label, ``"click"`` or ``"click_accent"``; times in seconds."""
+
+    drum: str
+    velocity: int
+    start_s: float
+    duration_s: float
+
+
+class _Player:
+    """A synthesiser with the kit loaded; ``play`` renders timed keys into one stereo array."""
+
+    def __init__(self) -> None:
+        from tinysoundfont import Synth
+
+        self._synth = Synth(samplerate=SAMPLE_RATE)
+        font = self._synth.sfload(str(KIT), gain=_GAIN_DB)
+        self._synth.program_select(_CHANNEL, font, 128, 0, True)
+
+    def play(
+        self,
+        events: Iterable[tuple[float, int, int]],
+        duration_s: float,
+        *,
+        on_progress: OnFraction | None = None,
+        cancel: CancelToken | None = None,
+    ) -> FloatArray:
+        """Render ``(time_s, key, velocity)`` events, in any order, to ``(2, n)`` float32."""
+        total = round(duration_s * SAMPLE_RATE)
+        out = np.zeros((total, 2), dtype=np.float32)
+        done = 0
+        ordered = sorted(events)
+        for index, (time_s, key, velocity) in enumerate(ordered):
+            if cancel is not None and cancel.is_set():
+                raise Cancelled("The synthesised drums were stopped.")
+            start = min(max(round(time_s * SAMPLE_RATE), 0), total)
+            self._advance(out[done:start])
+            done = start
+            self._synth.noteon(_CHANNEL, key, velocity)
+            if on_progress is not None and index % 200 == 0:
+                on_progress(index / len(ordered), "Playing the drums")
+        self._advance(out[done:])
+        self._synth.sounds_off(_CHANNEL)
+        return np.ascontiguousarray(out.T)
+
+    def _advance(self, out: FloatArray) -> None:
+        # The binding fills a caller's buffer; long silences go in steps so that a cancel is noticed.
+        for at in range(0, len(out), SAMPLE_RATE):
+            piece = out[at : at + SAMPLE_RATE]
+            piece[:] = np.frombuffer(self._synth.generate(len(piece)), dtype=np.float32).reshape(-1, 2)
+
+
+def render(
+    hits: Iterable[Hit],
+    duration_s: float,
+    *,
+    drums: Collection[str] | None = None,
+    on_progress: OnFraction | None = None,
+    cancel: CancelToken | None = None,
+) -> FloatArray:
+    """Play hits on the kit.
+
+    Args:
+        hits: what to play; hits at or after ``duration_s`` are silent.
+        duration_s: length of the result.
+        drums: play only these labels; ``None``: all.
+        on_progress: called with 0-1 now and then.
+        cancel: stops the work.
+
+    Returns:
+        ``(2, n)`` float32 at 44,100 Hz.
+
+    Raises:
+        Cancelled: when ``cancel`` is set.
+    """
+    events = [
+        (hit.time_s, DRUMS[hit.drum].midi, hit.velocity)
+        for hit in hits
+        if hit.time_s < duration_s and (drums is None or hit.drum in drums)
+    ]
+    return _Player().play(events, duration_s, on_progress=on_progress, cancel=cancel)
+
+
+def pulse_times(bar: Bar) -> list[float]:
+    """Times of a bar's pulses, evenly between its bar lines."""
+    pulses = max(1, round(float(bar.length / bar.meter.pulse)))
+    step = (bar.end_s - bar.start_s) / pulses
+    return [bar.start_s + step * pulse for pulse in range(pulses)]
+
+
+def click(bars: Iterable[Bar], duration_s: float) -> FloatArray:
+    """A metronome on every pulse, a bell on every downbeat: ``(2, n)`` float32 at 44,100 Hz."""
+    events = [
+        (time_s, CLICK_KEY if pulse else CLICK_KEY_ACCENT, 100)
+        for bar in bars
+        for pulse, time_s in enumerate(pulse_times(bar))
+        if 0 <= time_s < duration_s
+    ]
+    return _Player().play(events, duration_s)
+
+
+@lru_cache(maxsize=1)
+def one_shots() -> tuple[FloatArray, tuple[OneShot, ...]]:
+    """Every drum at every layer of :data:`VELOCITIES`, and both clicks, one after another.
+
+    A browser schedules these itself, so that an edited hit or a muted drum is heard at once.
+
+    Returns:
+        ``(2, n)`` float32 at 44,100 Hz, and where each sound lies in it.
+    """
+    keys = [(drum.label, drum.midi, velocity) for drum in DRUMS.values() for velocity in VELOCITIES]
+    keys += [("click", CLICK_KEY, 100), ("click_accent", CLICK_KEY_ACCENT, 100)]
+    player, pieces, shots, at = _Player(), [], [], 0
+    for label, key, velocity in keys:
+        sound = player.play([(0.0, key, velocity)], _TAIL_S)
+        loud = np.flatnonzero(np.abs(sound).max(axis=0) > 10 ** (-60 / 20))
+        end = int(loud[-1]) + 1 if len(loud) else 1
+        sound = sound[:, :end]
+        fade = min(end, 256)
+        sound[:, -fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+        pieces.append(sound)
+        shots.append(OneShot(label, velocity, at / SAMPLE_RATE, end / SAMPLE_RATE))
+        gap = np.zeros((2, SAMPLE_RATE // 20), dtype=np.float32)
+        pieces.append(gap)
+        at += end + gap.shape[1]
+    return np.concatenate(pieces, axis=1), tuple(shots)
