@@ -1,0 +1,47 @@
+"""What a beat tracker heard, kept so that tempo, meter, and bars can be decided again at no cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class BeatEvidence:
+    """Frame-wise activations and the beats decoded from them without any wish of the user.
+
+    Attributes:
+        activations: ``(frames, k)`` float32. madmom: ``k = 2``, probability of a beat that is no downbeat, and of a
+            downbeat. librosa: ``k = 1``, onset strength.
+        fps: frames per second (100).
+        tracker: ``"madmom"`` or ``"librosa"``.
+        beats: ``(n,)`` float64, beat times in seconds, increasing.
+    """
+
+    activations: FloatArray
+    fps: float
+    tracker: str
+    beats: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, tracker: str = "user") -> BeatEvidence:
+        """Evidence of nothing: the grid is then made from the hits alone."""
+        return cls(np.zeros((0, 1), np.float32), 100.0, tracker, np.zeros(0))
+
+    def downbeat_odds(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-odds that the beats at ``times`` are downbeats rather than other beats; zeros where not known.
+
+        The highest activation within 30 ms counts, as the beat may stand a frame or two beside its peak.
+        """
+        if self.activations.shape[1] < 2 or not len(self.activations):
+            return np.zeros(len(times))
+        frames = np.rint(np.asarray(times) * self.fps).astype(int)
+        around = np.clip(frames[:, None] + np.arange(-3, 4), 0, len(self.activations) - 1)
+        beat, down = np.moveaxis(self.activations[around].astype(np.float64).max(axis=1), 1, 0)
+        odds: NDArray[np.float64] = np.log(down + 0.01) - np.log(beat + 0.01)
+        odds[(frames < 0) | (frames >= len(self.activations))] = 0.0
+        return odds

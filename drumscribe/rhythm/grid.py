@@ -1,0 +1,97 @@
+"""The grid of pulses and bars: beats as tracked, bars from downbeat activations and drum patterns, the user's wishes.
+
+The order of authority is: what the user said, then the evidence, then habit (4/4).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.options import BeatOptions
+from drumscribe.rhythm.bars import Bars, find_bars, fixed_bars
+from drumscribe.rhythm.evidence import BeatEvidence
+from drumscribe.rhythm.pulses import candidates, pulses_of, steady_bpm
+from drumscribe.types import BeatGrid, Hits, Meter
+
+Times = NDArray[np.float64]
+
+_PICKUP = 0.5
+"""A first bar whose hits start after this part of it is written as a pickup."""
+
+
+def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration_s: float) -> BeatGrid:
+    """Lay the bars under the hits.
+
+    Args:
+        evidence: from :func:`drumscribe.rhythm.track`, or :meth:`BeatEvidence.empty`.
+        hits: the hits as edited; their pattern tells where bars begin, and the grid covers all of them.
+        options: ``bpm`` (pulses a minute), ``meter``, ``first_downbeat_s``, ``bar_shift``: each overrules what was
+            found, in that order, and what was not given follows.
+        duration_s: length of the recording; the grid need not reach its end where nothing is played.
+    """
+    meter = Meter.parse(options.meter) if options.meter else None
+    times = pulses_of(evidence, hits, options.bpm, meter, duration_s)
+    if options.first_downbeat_s is not None:
+        times = _through(times, options.first_downbeat_s)
+    first_s, last_s = (hits[0].time_s, hits[-1].time_s) if len(hits) else (times[0], times[-1])
+    times = _extended(times, first_s, last_s, margin=meter.pulses_per_bar if meter else 8)
+    found = find_bars(times, evidence.downbeat_odds(times), hits, meter)
+    if options.first_downbeat_s is not None:
+        anchor = int(np.argmin(np.abs(times - options.first_downbeat_s)))
+        found = fixed_bars(len(times), found, anchor)
+    elif options.bar_shift:
+        found = found.shifted(options.bar_shift)
+    if options.first_downbeat_s is not None and options.bar_shift:
+        found = found.shifted(options.bar_shift)
+    times, numbers, meters = _cut(times, found, first_s, last_s)
+    bpm = options.bpm if options.bpm and len(evidence.beats) < 2 else steady_bpm(times)
+    return BeatGrid(
+        times=times,
+        numbers=numbers,
+        meters=meters,
+        bpm=bpm,
+        tracker=evidence.tracker if len(evidence.beats) >= 2 else "user",
+        candidates=candidates(evidence, hits, bpm),
+        confidence=1.0 if options.first_downbeat_s is not None else found.confidence,
+    )
+
+
+def _through(times: Times, moment_s: float) -> Times:
+    """Move the pulses so that one stands at ``moment_s``; only where the nearest is off by more than 30 ms."""
+    nearest = times[np.argmin(np.abs(times - moment_s))]
+    off = moment_s - nearest
+    if times[0] <= moment_s <= times[-1]:
+        return times + off if abs(off) > 0.03 else times
+    period = times[1] - times[0] if moment_s < times[0] else times[-1] - times[-2]
+    off -= round(off / period) * period
+    return times + off if abs(off) > 0.03 else times
+
+
+def _extended(times: Times, first_s: float, last_s: float, margin: int) -> Times:
+    """Add pulses at the local rate, so that ``margin`` of them stand before the first hit and after the last."""
+    steps = np.diff(times)
+    head, tail = float(np.median(steps[:8])), float(np.median(steps[-8:]))
+    before = margin + max(0, math.ceil((times[0] - first_s) / head))
+    after = margin + max(0, math.ceil((last_s - times[-1]) / tail))
+    return np.concatenate([
+        times[0] - head * np.arange(before, 0, -1), times, times[-1] + tail * np.arange(1, after + 1),
+    ])  # fmt: skip
+
+
+def _cut(times: Times, bars: Bars, first_s: float, last_s: float) -> tuple[Times, NDArray[np.int64], tuple[Meter, ...]]:
+    """Keep the bars that hold hits, and a pickup where the piece begins late in its first bar."""
+    starts = np.flatnonzero(bars.numbers == 1)
+    slack = 0.25 * float(np.median(np.diff(times)))  # a hit just before a bar line belongs to it
+    low = starts[max(0, int(np.searchsorted(times[starts], first_s + slack, side="right")) - 1)]
+    above = starts[times[starts] > last_s + slack]
+    high = int(above[0]) if len(above) else int(starts[-1])
+    high = max(high, int(starts[np.searchsorted(starts, low) + 1]))
+    kept = starts[(starts >= low) & (starts < high)]
+    meters = [bars.meters[i] for i in kept]
+    played_from = int(np.searchsorted(times, first_s + slack, side="right")) - 1
+    if len(kept) > 1 and played_from - low >= _PICKUP * meters[0].pulses_per_bar:
+        low = played_from
+    return times[low : high + 1], bars.numbers[low : high + 1], tuple(meters)

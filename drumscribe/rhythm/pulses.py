@@ -1,0 +1,110 @@
+"""Pulses: the beats as tracked, at the speed that the user or the meter asks for, and their tempo."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.rhythm.evidence import BeatEvidence
+from drumscribe.rhythm.tracking import decode
+from drumscribe.types import Hits, Meter, TempoCandidate
+
+Times = NDArray[np.float64]
+
+_DEFAULT_BPM = 120.0
+_RATIOS = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3, 4.0, 0.25)
+
+
+def pulses_of(evidence: BeatEvidence, hits: Hits, bpm: float | None, meter: Meter | None, duration_s: float) -> Times:
+    """Return at least two pulse times. ``bpm`` is in pulses of the meter; ``None`` follows the tracker."""
+    beats = evidence.beats
+    if bpm is not None:
+        if len(beats) >= 2:
+            ratio = bpm / steady_bpm(beats)
+            simple = min(_RATIOS, key=lambda value: abs(np.log(ratio / value)))
+            if abs(np.log(ratio / simple)) < 0.04:
+                return _rescaled(beats, simple, evidence, hits)
+            beats = decode(evidence, bpm / 1.1, bpm * 1.1)
+        return beats if len(beats) >= 2 else _from_hits(hits, bpm, duration_s)
+    if len(beats) < 2:
+        return _from_hits(hits, None, duration_s)
+    return _rescaled(beats, _ratio_for(meter, steady_bpm(beats)), evidence, hits)
+
+
+def steady_bpm(times: Times) -> float:
+    """Tempo by least squares: the slope of pulse number over time. Frame-rounded times do not bias it."""
+    index = np.arange(len(times), dtype=np.float64)
+    centred = times - times.mean()
+    return float(60.0 * (centred @ (index - index.mean())) / (centred @ centred))
+
+
+def candidates(evidence: BeatEvidence, hits: Hits, bpm: float) -> tuple[TempoCandidate, ...]:
+    """The chosen tempo with its half and double, most likely first."""
+    factors = np.array([1.0, 0.5, 2.0])
+    # how often music is counted at a tempo: log-normal around 115 with half an octave of spread
+    weights = np.exp(-0.5 * (np.log2(bpm * factors / 115.0) / 0.5) ** 2) * np.array([4.0, 1.0, 1.0])
+    weights /= weights.sum()
+    found = [
+        TempoCandidate(bpm=float(bpm * factor), factor=float(factor), confidence=float(weight))
+        for factor, weight in zip(factors, weights, strict=True)
+        if 20 <= bpm * factor <= 400
+    ]
+    return tuple(sorted(found, key=lambda candidate: -candidate.confidence))
+
+
+def _ratio_for(meter: Meter | None, bpm: float) -> float:
+    """Pulses of ``meter`` per tracked beat: tracked beats are mostly quarters, at 55 to 215 a minute."""
+    if meter is None or meter.unit == 4:
+        return 1.0
+    if meter.unit == 2:
+        return 0.5 if bpm > 110 else 1.0
+    if meter.compound:  # dotted quarters, unless the tracker went along with the eighths
+        return 1 / 3 if bpm > 150 else 1.0
+    return 1.0 if bpm > 170 else 2.0
+
+
+def _rescaled(beats: Times, ratio: float, evidence: BeatEvidence, hits: Hits) -> Times:
+    """Interpolate to ``ratio`` pulses per beat; of fewer pulses than beats, keep those on which most falls."""
+    if ratio == 1.0:
+        return beats
+    step = 1.0 / ratio
+    phases = np.arange(0, step - 1e-9, 1.0) if step > 1 else np.zeros(1)
+    index = np.arange(len(beats), dtype=np.float64)
+    strength = _strength(beats, evidence, hits)
+    best = max(
+        phases, key=lambda phase: float(np.interp(np.arange(phase, len(beats) - 1 + 1e-9, step), index, strength).sum())
+    )
+    times: Times = np.interp(np.arange(best, len(beats) - 1 + 1e-9, step), index, beats)
+    return times if len(times) >= 2 else beats
+
+
+def _strength(beats: Times, evidence: BeatEvidence, hits: Hits) -> Times:
+    """How strong each beat is: downbeat activation and the kicks and crashes on it."""
+    strength = evidence.downbeat_odds(beats) * 0.5
+    for hit in hits:
+        nearest = int(np.argmin(np.abs(beats - hit.time_s)))
+        if hit.drum in ("kick", "crash", "snare") and abs(beats[nearest] - hit.time_s) < 0.06:
+            strength[nearest] += {"kick": 1.0, "crash": 1.0, "snare": 0.5}[hit.drum]
+    return strength
+
+
+def _from_hits(hits: Hits, bpm: float | None, duration_s: float) -> Times:
+    """A steady pulse through the hits where no beat could be tracked."""
+    times = np.array([hit.time_s for hit in hits])
+    start = float(times[0]) if len(times) else 0.0
+    if bpm is None:
+        bpm = _tempo_of(times)
+    period = 60.0 / bpm
+    count = max(2, int(np.ceil((max(duration_s, start) - start) / period)) + 1)
+    return np.asarray(start + period * np.arange(count), dtype=np.float64)
+
+
+def _tempo_of(times: Times) -> float:
+    """Tempo whose sixteenths the hits fit best, near 120; 120 where there are too few to tell."""
+    if len(times) < 3 or times[-1] - times[0] < 0.2:
+        return _DEFAULT_BPM
+    tempi = np.geomspace(70, 180, 400)
+    phase = np.outer(4 * tempi / 60.0, times - times[0])
+    fit = np.cos(2 * np.pi * phase).mean(axis=1) + 0.5 * np.cos(np.pi * phase).mean(axis=1)
+    fit += 0.25 * np.cos(0.5 * np.pi * phase).mean(axis=1) - 0.3 * np.log2(tempi / _DEFAULT_BPM) ** 2
+    return float(tempi[np.argmax(fit)])
