@@ -17,5 +17,5 @@ PAGES = [
 ]
 
 page = st.navigation(PAGES, position="top")
-shell.frame()
+shell.frame(page.title)
 page.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -73,7 +74,7 @@ def form() -> None:
         submit([(example_song(), "")], Options())
 
 
-def submit(sources: list[tuple[str | Path | BinaryIO, str]] | list[tuple[str | BinaryIO, str]], options: Options) -> None:
+def submit(sources: Sequence[tuple[str | Path | BinaryIO, str]], options: Options) -> None:
     """Queue each source; problems with one do not hold up the others."""
     accepted = []
     for source, name in sources:

@@ -22,11 +22,12 @@ MENU = {
 }
 
 
-def frame() -> None:
-    """Draw what all pages share, before the page itself."""
+def frame(page: str) -> None:
+    """Draw what all pages share, before the page called ``page``."""
     st.html(theme.CSS)
     owner.remember()
     state.ensure()
+    state.enter(page)
     notice = state.take_notice()
     if notice is not None:
         kind, text = notice
@@ -39,7 +40,8 @@ def song_bar(found: Transcription) -> None:
     title = " – ".join(part for part in (found.audio.artist, title_of(found)) if part)
     with st.container(horizontal=True, vertical_alignment="center", key="ds_song_bar"):
         st.html(
-            f'<div class="ds-chips" role="group" aria-label="Open song"><span class="ds-song">{html.escape(title)}</span>'
+            '<div class="ds-chips" role="group" aria-label="Open song">'
+            f'<span class="ds-song">{html.escape(title)}</span>'
             + "".join(
                 theme.chip(text)
                 for text in (
@@ -87,7 +89,7 @@ def nothing_open() -> None:
         st.info("No song is open yet. Transcribe one, or reopen one of your recent projects.")
     with st.container(horizontal=True):
         st.page_link("pages/transcribe.py", label="Go to Transcribe", icon=":material/library_music:")
-    recent = [one for one in state.runner().list(owner=owner.owner(), status=JobStatus.DONE, limit=5)]
+    recent = state.runner().list(owner=owner.owner(), status=JobStatus.DONE, limit=5)
     if recent:
         st.subheader("Recent projects")
         for one in recent:

@@ -12,8 +12,9 @@ job, the selection, and the reopened result. Every change of hits or options is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from drumscribe.edit import Edit
     from drumscribe.pipeline import Transcription
 
+T = TypeVar("T")
 _KEY = "ds_session"
 SONG = "song"
 """Query parameter that holds the open job, so that a reload finds it. It opens nothing for another browser."""
@@ -42,7 +44,10 @@ class Session:
         selected: id of the selected hit.
         revision: grows with every change of hits, options, or song: the key of everything derived from them.
         notice: one message to show on the next run.
+        sound: id of the hit to be heard as soon as it is drawn, because the user has just selected it.
+        page: the page that was drawn last.
         derived: small things computed from the open song (envelopes), emptied with it.
+        projected: the same for things that every change of hits or options spoils.
     """
 
     job: Job | None = None
@@ -50,7 +55,17 @@ class Session:
     selected: int | None = None
     revision: int = 0
     notice: tuple[str, str] | None = None
-    derived: dict[Any, Any] | None = None
+    sound: int | None = None
+    page: str = ""
+    derived: dict[Any, Any] = field(default_factory=dict)
+    projected: dict[Any, Any] = field(default_factory=dict)
+
+    def reset(self, job: Job | None) -> None:
+        """Open ``job``, forgetting everything about the one before."""
+        self.job = job
+        self.transcription, self.selected, self.sound = None, None, None
+        self.derived, self.projected = {}, {}
+        self.revision += 1
 
 
 @st.cache_resource(show_spinner=False)
@@ -83,18 +98,13 @@ def ensure() -> None:
 
 def open_job(job_id: str) -> None:
     """Make ``job_id`` the open song. Raises JobNotFoundError."""
-    held = session()
-    held.job = runner().get(job_id, owner=owner())
-    held.transcription, held.selected, held.derived = None, None, {}
-    held.revision += 1
+    session().reset(runner().get(job_id, owner=owner()))
     st.query_params[SONG] = job_id
 
 
 def close_job() -> None:
     """Have no song open."""
-    held = session()
-    held.job, held.transcription, held.selected, held.derived = None, None, None, None
-    held.revision += 1
+    session().reset(None)
     st.query_params.pop(SONG, None)
 
 
@@ -140,14 +150,22 @@ def revision() -> int:
     return session().revision
 
 
-def derived(key: Any, make: Any) -> Any:
-    """Keep ``make()`` under ``key`` for as long as the song is open: for small things that edits do not change."""
-    held = session()
-    if held.derived is None:
-        held.derived = {}
-    if key not in held.derived:
-        held.derived[key] = make()
-    return held.derived[key]
+def derived(key: Hashable, make: Callable[[], T]) -> T:
+    """Keep ``make()`` under ``key`` while the song is open: for small things that edits do not change."""
+    held = session().derived
+    if key not in held:
+        held[key] = make()
+    found: T = held[key]
+    return found
+
+
+def projected(key: Hashable, make: Callable[[], T]) -> T:
+    """Keep ``make()`` under ``key`` until hits or options change."""
+    held = session().projected
+    if key not in held:
+        held[key] = make()
+    found: T = held[key]
+    return found
 
 
 def selected() -> Hit | None:
@@ -158,9 +176,10 @@ def selected() -> Hit | None:
     return held.transcription.hits.by_id().get(held.selected)
 
 
-def select(hit_id: int | None) -> None:
-    """Select a hit on all pages."""
-    session().selected = hit_id
+def select(hit_id: int | None, *, sound: bool = True) -> None:
+    """Select a hit on all pages; with ``sound``, it is heard where it is shown."""
+    held = session()
+    held.selected, held.sound = hit_id, hit_id if sound else None
 
 
 def apply(edit: Edit) -> bool:
@@ -183,7 +202,7 @@ def change(**groups: dict[str, Any]) -> bool:
     return _replace(lambda found: found.rescore(**groups))
 
 
-def _replace(make: Any) -> bool:
+def _replace(make: Callable[[Transcription], Transcription]) -> bool:
     held, before = session(), current()
     if before is None or held.job is None:
         return False
@@ -198,11 +217,18 @@ def _replace(make: Any) -> bool:
     except DrumScribeError as error:
         held.notice = ("error", str(error))
         return False
-    held.transcription = after
+    held.transcription, held.projected = after, {}
     held.revision += 1
     if held.selected is not None and held.selected not in after.hits.by_id():
         held.selected = None
     return True
+
+
+def enter(page: str) -> None:
+    """Note which page is drawn: what was selected on another one is not heard again here."""
+    held = session()
+    if held.page != page:
+        held.page, held.sound = page, None
 
 
 def notify(kind: str, text: str) -> None:
