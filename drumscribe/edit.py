@@ -27,7 +27,7 @@ MIN_GAP_S = 0.005
 """Two strokes on one drum closer than this are one: the newer edit takes the place of what was there."""
 TABLE_RESOLUTION_S = 0.0005
 """Tables show milliseconds: a smaller difference is rounding, not an edit."""
-FIRST_USER_ID = 10_000_000
+FIRST_USER_ID = 1_000_000_000
 """Ids of added hits start here, above any the model gives, so that picking anew never collides with them."""
 
 

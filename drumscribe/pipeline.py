@@ -1,0 +1,282 @@
+"""The composer: source → audio → stem → activations → hits → beats → score.
+
+Each costly stage is looked up in the stage cache first, under a key of everything that its result depends on: the
+content of the recording, the stage's code and libraries, its options and model. So the same song again is instant,
+and a crash in one stage repeats none before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from drumscribe import project
+from drumscribe._version import __version__
+from drumscribe.cache import StageCache, make_key, version_of
+from drumscribe.edit import History
+from drumscribe.errors import Cancelled, UnreadableFileError
+from drumscribe.media import InMemory
+from drumscribe.options import Options
+from drumscribe.project import Heard, Song
+from drumscribe.settings import Settings, get_settings
+from drumscribe.steps import laid, notated, picked, written
+from drumscribe.transcription import Transcription
+from drumscribe.types import Activations, Audio, CancelToken, Hits, OnFraction, OnProgress, Progress, Stem
+
+if TYPE_CHECKING:
+    from drumscribe.rhythm import BeatEvidence
+
+__all__ = ["Transcription", "transcribe"]
+
+T = TypeVar("T")
+_CONTRACTS = ("drumscribe.types", "drumscribe.kit")  # every cached value is made of these
+_CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "ingest": (
+        ("drumscribe.audio", "drumscribe.containers", "drumscribe.sources", "drumscribe.youtube"),
+        ("av", "soxr"),
+    ),
+    "separate": (("drumscribe.separation",), ("demucs", "torch")),
+    "detect": (("drumscribe.hits",), ("keras", "tensorflow")),
+    "beats": (("drumscribe.rhythm",), ("madmom", "librosa")),
+}
+
+
+def transcribe(
+    source: str | Path | Audio,
+    options: Options | None = None,
+    *,
+    settings: Settings | None = None,
+    on_progress: OnProgress | None = None,
+    cancel: CancelToken | None = None,
+    name: str = "",
+) -> Transcription:
+    """Transcribe the drums of a song.
+
+    Args:
+        source: a file, a YouTube link, or audio from :func:`drumscribe.audio.from_samples`.
+        options: choices for this song; the default finds everything.
+        settings: of the deployment; by default from the environment.
+        on_progress: called with the stage, its fraction, and a message, in the calling thread.
+        cancel: looked at between and inside stages.
+        name: the file's name as the user knows it, where ``source`` is a copy under another name.
+
+    Raises:
+        SourceError: the recording cannot be taken in (see :mod:`drumscribe.errors` for the kinds).
+        ModelError: weights cannot be had.
+        StageError: a stage failed.
+        StorageError: the data folder cannot be written.
+        Cancelled: ``cancel`` was set.
+
+    Example:
+        >>> song = transcribe("song.mp3")                                      # doctest: +SKIP
+        >>> song.rescore(beats={"meter": "6/8"}).export("out")                 # doctest: +SKIP
+    """
+    options = options or Options()
+    run = Run(settings or get_settings(), on_progress, cancel)
+    audio = run.ingest(source, name)
+    stem = run.separate(audio, options)
+    activations = run.detect(audio, stem, options)
+    evidence = run.beats(audio, options)
+    return run.finish(audio, stem, activations, evidence, options)
+
+
+class Run:
+    """One pass through the stages: progress, cancelling, cache, clock.
+
+    Workers that spread a song over several processes call the stages one by one; whatever ran before comes from the
+    cache.
+    """
+
+    def __init__(self, settings: Settings, on_progress: OnProgress | None, cancel: CancelToken | None) -> None:
+        self.settings = settings
+        self.timings: dict[str, float] = {}
+        self._on_progress = on_progress
+        self._cancel = cancel
+        self._cache = StageCache(settings)
+
+    def report(self, stage: str, fraction: float, message: str) -> None:
+        """Pass progress on. Raises Cancelled if the user asked to stop."""
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled("The transcription was cancelled.", "Start it again to go on from the last finished stage.")
+        if self._on_progress is not None:
+            self._on_progress(Progress(stage, min(1.0, max(0.0, fraction)), message))
+
+    def ingest(self, source: str | Path | Audio, name: str) -> Audio:
+        """Fetch and decode."""
+        from drumscribe import sources
+        from drumscribe.audio import clean_name
+
+        if isinstance(source, Audio):
+            self.report("ingest", 1.0, "Audio given")
+            return source
+        if isinstance(source, str) and sources.is_link(source):
+            content, called = source.strip(), ""
+        else:
+            source = Path(source)
+            content, called = _digest(source), source.name
+        limits = [self.settings.max_file_size_mb, self.settings.max_duration_s]
+        audio = self._stage(
+            "ingest",
+            {"content": content, "called": called, "limits": limits},
+            lambda report: sources.load(source, settings=self.settings, on_progress=report, cancel=self._cancel),
+        )
+        if name and called and audio.title == clean_name(Path(called).stem):
+            audio = replace(audio, title=clean_name(Path(name).stem), origin=clean_name(name))
+        return audio
+
+    def separate(self, audio: Audio, options: Options) -> Stem:
+        """Take the drums out of the mix, where wanted and possible."""
+        from drumscribe import separation
+
+        settings = self.settings
+        wish = options.separate.separator or settings.separator
+        wanted = options.separate.model_copy(update={"separator": wish})
+
+        def compute(report: OnFraction) -> Stem:
+            return separation.separate(audio, wanted, settings=settings, on_progress=report, cancel=self._cancel)
+
+        if wish == "none":
+            return self._timed("separate", compute)
+        return self._stage(
+            "separate",
+            {
+                "audio": audio.sha256,
+                "options": wanted.model_dump(),
+                "model": [settings.demucs_model, settings.demucs_url, settings.demucs_overlap],
+            },
+            compute,
+            keep=lambda stem: stem.method != "none",  # next time the weights may be there
+        )
+
+    def detect(self, audio: Audio, stem: Stem, options: Options) -> Activations:
+        """Run the hit network."""
+        from drumscribe import hits
+
+        settings = self.settings
+        upstream: list[object] = [audio.sha256, stem.method]
+        if stem.method != "none":
+            upstream += [stem.model, settings.demucs_overlap, version_of(*_CODE["separate"][0])]
+
+        def compute(report: OnFraction) -> Activations:
+            found = hits.activations(stem, settings=settings, on_progress=report, cancel=self._cancel)
+            return project.canonical(found)
+
+        model = [settings.model_uri, settings.model_sha256, _stamp(settings.model_uri)]
+        return self._stage("detect", {"upstream": upstream, "model": model}, compute)
+
+    def beats(self, audio: Audio, options: Options) -> BeatEvidence:
+        """Listen for beats."""
+        from drumscribe import rhythm
+
+        tracker = options.beats.tracker or self.settings.beat_tracker
+        return self._stage(
+            "beats",
+            {"audio": audio.sha256, "tracker": tracker},
+            lambda report: rhythm.track(audio, tracker=tracker, on_progress=report, cancel=self._cancel),
+        )
+
+    def finish(
+        self, audio: Audio, stem: Stem, activations: Activations, evidence: BeatEvidence, options: Options
+    ) -> Transcription:
+        """The cheap stages: hits, bars, note values, score."""
+        song = Song(audio.sha256, audio.duration_s, audio.title, audio.artist, audio.origin)
+        self.report("quantise", 0.0, "Finding note values")
+        history = History(picked(activations, options.detect))
+        grid = laid(evidence, history, options, audio.duration_s)
+        rhythm = written(history.hits, grid, options)
+        self.report("quantise", 1.0, f"{len(rhythm.bars)} bars at {grid.bpm:.0f} BPM")
+        self.report("notate", 0.0, "Writing the score")
+        score = notated(rhythm, options, song)
+        self.report("notate", 1.0, "Score written")
+        return Transcription(
+            song=song,
+            heard=Heard(stem.method, stem.model, stem.note),
+            options=options,
+            activations=activations,
+            history=history,
+            evidence=evidence,
+            grid=grid,
+            rhythm=rhythm,
+            score=score,
+            media=InMemory(audio, stem),
+            warnings=_warnings(audio, stem, history.hits, options),
+            provenance=_provenance(stem, activations, evidence.tracker),
+            timings=dict(self.timings),
+        )
+
+    def _stage(
+        self,
+        stage: str,
+        depends_on: dict[str, Any],
+        compute: Callable[[OnFraction], T],
+        keep: Callable[[T], bool] = lambda value: True,
+    ) -> T:
+        modules, libraries = _CODE[stage]
+        version = version_of(*modules, *_CONTRACTS, libraries=libraries)
+        key = make_key(stage, version=version, **depends_on)
+        known: T | None = self._cache.get(key)
+        if known is not None:
+            self.report(stage, 1.0, "Known from before")
+            return known
+        value = self._timed(stage, compute)
+        if keep(value):
+            self._cache.put(key, value)
+        return value
+
+    def _timed(self, stage: str, compute: Callable[[OnFraction], T]) -> T:
+        self.report(stage, 0.0, "")
+        start = time.perf_counter()
+        value = compute(lambda fraction, message: self.report(stage, fraction, message))
+        self.timings[stage] = time.perf_counter() - start
+        self.report(stage, 1.0, "")
+        return value
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a regular file; anything else is left to the decoder to refuse."""
+    if not path.is_file():
+        return str(path)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UnreadableFileError(f"{path.name} cannot be read: {error.strerror}.", "Check its permissions.") from error
+
+
+def _stamp(uri: str) -> str:
+    """What tells one state of a local model file from another; empty for the packaged one and for addresses."""
+    path = Path(uri)
+    if not uri or "://" in uri or not path.exists():
+        return ""
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
+
+
+def _warnings(audio: Audio, stem: Stem, hits: Hits, options: Options) -> tuple[str, ...]:
+    found = list(audio.warnings)
+    if stem.note:
+        found.append(stem.note)
+    elif stem.method == "none" and options.separate.separator != "none":
+        found.append("The drums were not separated: the transcription was made from the whole mix.")
+    if not len(hits):
+        found.append("No drum hits were found. Raise the sensitivity, or check that the recording has drums.")
+    return tuple(found)
+
+
+def _provenance(stem: Stem, activations: Activations, tracker: str) -> dict[str, str]:
+    versions = {
+        stage: version_of(*code, *_CONTRACTS, libraries=libraries) for stage, (code, libraries) in _CODE.items()
+    }
+    return {
+        "drumscribe": __version__,
+        "python": platform.python_version(),
+        "separation": stem.model or stem.method,
+        "hit_model": activations.model,
+        "beat_tracker": tracker,
+        **{f"stage_{stage}": version for stage, version in versions.items()},
+    }

@@ -1,0 +1,40 @@
+"""What a process needs before it imports the numeric libraries: thread limits, and caches inside the data folder.
+
+All state lives under one folder, so that the rest of the file system may be read-only.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+
+from drumscribe.settings import Settings
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+_CACHES = {
+    "NUMBA_CACHE_DIR": "numba",
+    "MPLCONFIGDIR": "matplotlib",
+    "TORCH_HOME": "torch",
+    "KERAS_HOME": "keras",
+    "XDG_CACHE_HOME": "xdg",
+}
+
+
+def cores() -> int:
+    """Cores that this process may use (fewer than the machine's in a container or under ``taskset``)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def prepare(settings: Settings) -> None:
+    """Set the environment for this process and its children; what the user set already stays.
+
+    Must run before numpy's first heavy import to have its full effect, so command line and workers call it first.
+    """
+    threads = str(settings.threads or cores())
+    for variable in _THREADS:
+        os.environ.setdefault(variable, threads)
+    home = settings.data_dir.resolve() / "cache" / "libraries"
+    for variable, name in _CACHES.items():
+        os.environ.setdefault(variable, str(home / name))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow" if find_spec("tensorflow") else "torch")

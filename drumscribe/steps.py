@@ -1,0 +1,88 @@
+"""The cheap half of the pipeline: pure functions from activations and evidence to the score, milliseconds each.
+
+:mod:`drumscribe.pipeline` runs them once; :class:`~drumscribe.transcription.Transcription` runs them again with every
+move of a slider.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from drumscribe.edit import History
+from drumscribe.kit import LABELS
+from drumscribe.options import DetectOptions, Options
+from drumscribe.project import Song
+from drumscribe.types import Activations, BeatGrid, Hit, Hits, Rhythm
+
+if TYPE_CHECKING:
+    from drumscribe.notation.model import Score
+    from drumscribe.rhythm import BeatEvidence
+
+_IDS_PER_SECOND = 1000
+_COLUMN = {label: index for index, label in enumerate(LABELS)}
+
+
+def picked(activations: Activations, options: DetectOptions) -> Hits:
+    """Pick the hits. A hit has the same id at every sensitivity, so that edits find it again."""
+    from drumscribe import hits
+
+    return Hits.of(numbered(hits.pick(activations, options)))
+
+
+def numbered(found: Iterable[Hit]) -> tuple[Hit, ...]:
+    """Give hits ids by time and drum; of two that agree in both to the millisecond, the surer one stays."""
+    best: dict[int, Hit] = {}
+    for hit in found:
+        key = round(hit.time_s * _IDS_PER_SECOND) * len(LABELS) + _COLUMN[hit.drum]
+        if key not in best or hit.confidence > best[key].confidence:
+            best[key] = Hit(key, hit.time_s, hit.drum, hit.confidence, hit.velocity, hit.origin)
+    return tuple(best.values())
+
+
+def laid(evidence: BeatEvidence, history: History, options: Options, duration_s: float) -> BeatGrid:
+    """Lay beats and bars.
+
+    The model's own hits decide where the bars begin, so that moving one note does not shift every bar line; only
+    when an edit put a hit outside the grid is it laid anew over the edited hits.
+    """
+    from drumscribe.rhythm import beat_grid
+
+    grid = beat_grid(evidence, history.base, options.beats, duration_s)
+    hits = history.hits
+    if history.log and len(hits) and not (grid.times[0] <= hits[0].time_s and hits[-1].time_s < grid.times[-1]):
+        grid = beat_grid(evidence, hits, options.beats, duration_s)
+    return grid
+
+
+def written(hits: Hits, grid: BeatGrid, options: Options) -> Rhythm:
+    """Quantise."""
+    from drumscribe.rhythm import quantise
+
+    return quantise(hits, grid, options.quantise)
+
+
+def notated(rhythm: Rhythm, options: Options, song: Song) -> Score:
+    """Write the score; title and artist are the user's, or the recording's."""
+    from drumscribe import notation
+
+    style = options.notate
+    return notation.notate(rhythm, style, title=style.title or song.title, artist=style.artist or song.artist)
+
+
+def file_name(text: str, limit: int = 120) -> str:
+    """A file name, without extension, that every system takes, as close to ``text`` as may be.
+
+    >>> file_name("AC/DC: Back in Black?"), file_name("../.."), file_name("CON")
+    ('AC DC Back in Black', 'score', 'CON_')
+    """
+    text = unicodedata.normalize("NFC", text)
+    text = "".join(" " if unicodedata.category(char)[0] == "C" else char for char in text)
+    text = " ".join(re.sub(r'[<>:"/\\|?*]', " ", text).split()).strip(". ")
+    while len(text.encode()) > limit:
+        text = text[:-1].strip(". ")
+    if re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)", text):
+        text += "_"
+    return text or "score"

@@ -1,0 +1,278 @@
+"""A finished transcription: change it cheaply, look at it, write it out, open it again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drumscribe import edit as edits
+from drumscribe import project
+from drumscribe.errors import OptionsError
+from drumscribe.media import Absent, Media, Part, Stored
+from drumscribe.options import Options
+from drumscribe.project import Heard, Project, Song
+from drumscribe.settings import Settings, get_settings
+from drumscribe.steps import file_name, laid, notated, numbered, picked, written
+from drumscribe.store import Folder, write_atomic
+from drumscribe.types import Activations, Audio, BeatGrid, Hit, Hits, Rhythm, Stem
+
+if TYPE_CHECKING:
+    from drumscribe.notation.model import Score
+    from drumscribe.rhythm import BeatEvidence
+
+FORMATS: dict[str, tuple[str, str]] = {
+    "musicxml": (".musicxml", "application/vnd.recordare.musicxml+xml"),
+    "pdf": (".pdf", "application/pdf"),
+    "midi": (".mid", "audio/midi"),
+    "midi_quantised": (".quantised.mid", "audio/midi"),
+    "csv": (".hits.csv", "text/csv"),
+    "json": (".json", "application/json"),
+    "svg": (".svg", "image/svg+xml"),
+    "tab": (".tab.txt", "text/plain"),
+    "lilypond": (".ly", "text/x-lilypond"),
+}
+"""What a transcription can be written as: format → (end of the file name, media type)."""
+DEFAULT_FORMATS = ("musicxml", "pdf", "midi", "csv", "json")
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """Everything known about one song. Immutable: each change returns another one that shares what did not change.
+
+    Attributes:
+        song: the recording, without its samples.
+        heard: what the network listened to: stem or mix.
+        options: choices in force.
+        activations: of the hit network, rounded as a project file keeps them.
+        history: the model's hits and the edits since; :attr:`hits` are the present ones.
+        evidence: what the beat tracker heard.
+        grid: beats and bars.
+        rhythm: quantised hits.
+        score: what is printed.
+        media: where the audio is.
+        warnings: plain sentences for the user.
+        provenance: versions and models that made it.
+        created_at: seconds since the epoch, UTC.
+        timings: seconds per stage; stages taken from the cache are absent.
+    """
+
+    song: Song
+    heard: Heard
+    options: Options
+    activations: Activations
+    history: edits.History
+    evidence: BeatEvidence
+    grid: BeatGrid
+    rhythm: Rhythm
+    score: Score
+    media: Media = field(default_factory=Absent, compare=False)
+    warnings: tuple[str, ...] = ()
+    provenance: dict[str, str] = field(default_factory=dict)
+    created_at: float = field(default_factory=time.time)
+    timings: dict[str, float] = field(default_factory=dict, compare=False)
+
+    @property
+    def hits(self) -> Hits:
+        """The hits as they are now, edits included."""
+        return self.history.hits
+
+    @property
+    def audio(self) -> Audio:
+        """The recording; read from disk when first used. Raises ProjectError if only a project file was opened."""
+        return self.media.audio
+
+    @property
+    def stem(self) -> Stem:
+        """The drums, or the mix where they were not separated; read from disk when first used."""
+        return self.media.stem
+
+    def preview(self, part: Part = "mix") -> bytes:
+        """Ogg Vorbis to listen to. Raises ProjectError where there is no such part."""
+        return self.media.preview(part)
+
+    @cached_property
+    def candidates(self) -> tuple[Hit, ...]:
+        """Everything the network took for a possible hit, with the ids that picking gives them."""
+        from drumscribe import hits
+
+        return numbered(hits.candidates(self.activations))
+
+    @property
+    def rejected(self) -> tuple[Hit, ...]:
+        """Candidates that are neither among the hits nor were removed by the user: to show faintly, to accept."""
+        known = self.hits.by_id().keys() | {hit.id for change in self.history.edits for hit in change.removed}
+        return tuple(hit for hit in self.candidates if hit.id not in known)
+
+    def rescore(self, hits: Hits | None = None, **groups: dict[str, Any]) -> Transcription:
+        """Apply other hits or other options without the costly stages.
+
+        ``t.rescore(beats={"bpm": 140}, quantise={"finest": 32})`` takes milliseconds. Edits survive a change of
+        ``detect``. Another ``tracker`` listens to the audio again.
+
+        Args:
+            hits: the hits to use from now on; the difference becomes one edit in the log.
+            groups: changed fields by group of :class:`~drumscribe.options.Options`.
+
+        Raises:
+            OptionsError: a bad field, or ``separate``, which needs a new transcription.
+            EditError: the hits do not fit together.
+            RhythmError, NotationError: the stages cannot do it.
+        """
+        if "separate" in groups:
+            raise OptionsError("Separation cannot be changed afterwards.", "Transcribe the song again with it.")
+        options = self.options.updated(**groups)
+        history = self.history
+        if options.detect != self.options.detect:
+            history = history.rebase(picked(self.activations, options.detect))
+        if hits is not None:
+            history = history.do(edits.replace_all(history.hits, hits), at=time.time())
+        return self._with(history, options)
+
+    def edit(self, change: edits.Edit) -> Transcription:
+        """Apply an edit from :mod:`drumscribe.edit` and write the score anew. Raises EditError."""
+        return self._with(self.history.do(change, at=time.time()), self.options)
+
+    def undo(self) -> Transcription:
+        """Take the last edit back. Raises EditError if there is none."""
+        return self._with(self.history.undo(at=time.time()), self.options)
+
+    def redo(self) -> Transcription:
+        """Bring the last undone edit again. Raises EditError if there is none."""
+        return self._with(self.history.redo(at=time.time()), self.options)
+
+    def _with(self, history: edits.History, options: Options) -> Transcription:
+        from drumscribe.rhythm import track
+
+        evidence, grid, rhythm = self.evidence, self.grid, self.rhythm
+        if options.beats.tracker != self.options.beats.tracker:
+            evidence = track(self.audio, tracker=options.beats.tracker or get_settings().beat_tracker)
+        heard_anew = evidence is not self.evidence or options.beats != self.options.beats
+        if heard_anew or history.hits != self.hits:
+            grid = laid(evidence, history, options, self.song.duration_s)
+            rhythm = written(history.hits, grid, options)
+        elif options.quantise != self.options.quantise:
+            rhythm = written(history.hits, grid, options)
+        score = self.score
+        if rhythm is not self.rhythm or options.notate != self.options.notate:
+            score = notated(rhythm, options, self.song)
+        return replace(self, options=options, history=history, evidence=evidence, grid=grid, rhythm=rhythm, score=score)
+
+    def render(self, kind: str, *, settings: Settings | None = None) -> list[bytes]:
+        """Make the bytes of one of :data:`FORMATS`: one element, or one a page for ``"svg"``.
+
+        Raises OptionsError for an unknown format, NotationError (PdfBackendError) if it cannot be made.
+        """
+        from drumscribe import notation
+
+        match kind:
+            case "musicxml":
+                return [notation.to_musicxml(self.score)]
+            case "pdf":
+                return [notation.to_pdf(self.score, backend=(settings or get_settings()).pdf_backend)]
+            case "midi":
+                return [notation.to_midi(self.hits, self.grid)]
+            case "midi_quantised":
+                strength = self.options.quantise.strength
+                return [notation.to_midi(self.hits, self.grid, rhythm=self.rhythm, quantised=True, strength=strength)]
+            case "csv":
+                return [notation.to_csv(self.hits).encode()]
+            case "json":
+                return [self.project().dumps()]
+            case "svg":
+                return [page.encode() for page in notation.to_svg(self.score)]
+            case "tab":
+                return [notation.to_tab(self.score).encode()]
+            case "lilypond":
+                return [notation.to_lilypond(self.score).encode()]
+        raise OptionsError(f"{kind!r} is not a format.", f"Choose from {', '.join(FORMATS)}.")
+
+    def export(
+        self,
+        folder: str | Path,
+        formats: Iterable[str] = DEFAULT_FORMATS,
+        *,
+        name: str = "",
+        settings: Settings | None = None,
+    ) -> dict[str, Path]:
+        """Write files ``folder/name.ext``, each atomically; existing ones of that name are replaced.
+
+        Returns:
+            format → path (of the first page for ``"svg"``).
+
+        Raises:
+            OptionsError: an unknown format (before anything is written).
+            NotationError: a format could not be made.
+            StorageError: a file could not be written.
+        """
+        formats = tuple(dict.fromkeys(formats))
+        unknown = [kind for kind in formats if kind not in FORMATS]
+        if unknown:
+            raise OptionsError(f"{unknown[0]!r} is not a format.", f"Choose from {', '.join(FORMATS)}.")
+        stem = file_name(name or self.song.title or "score")
+        written_to: dict[str, Path] = {}
+        for kind in formats:
+            ending = FORMATS[kind][0]
+            pages = self.render(kind, settings=settings)
+            for number, data in enumerate(pages, start=1):
+                page = f"-{number}" if len(pages) > 1 else ""
+                path = Path(folder) / f"{stem}{page}{ending}"
+                write_atomic(path, data)
+                written_to.setdefault(kind, path)
+        return written_to
+
+    def project(self) -> Project:
+        """Everything but audio, as a project file holds it."""
+        return Project(
+            song=self.song,
+            heard=self.heard,
+            options=self.options,
+            history=self.history,
+            grid=self.grid,
+            activations=self.activations,
+            evidence=project.dump(self.evidence),
+            warnings=self.warnings,
+            provenance=self.provenance,
+            created_at=self.created_at,
+        )
+
+    @classmethod
+    def of_project(cls, opened: Project, media: Media | None = None) -> Transcription:
+        """Rebuild from a project; milliseconds. Raises ProjectError, RhythmError, NotationError."""
+        from drumscribe.rhythm import BeatEvidence
+
+        evidence = project.parse(opened.evidence, BeatEvidence)
+        rhythm = written(opened.history.hits, opened.grid, opened.options)
+        return cls(
+            song=opened.song,
+            heard=opened.heard,
+            options=opened.options,
+            activations=opened.activations,
+            history=opened.history,
+            evidence=evidence,
+            grid=opened.grid,
+            rhythm=rhythm,
+            score=notated(rhythm, opened.options, opened.song),
+            media=media or Absent(),
+            warnings=opened.warnings,
+            provenance=opened.provenance,
+            created_at=opened.created_at,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> Transcription:
+        """Open a project file. Raises ProjectError."""
+        return cls.of_project(project.load(Path(path)))
+
+    @classmethod
+    def reopen(cls, folder: Folder) -> Transcription:
+        """Open a job's result; its audio is read when first used. Raises ProjectError, StorageError."""
+        opened = project.loads(folder.read("project.json"))
+        return cls.of_project(opened, Stored(folder, opened.song, opened.heard))
+
+    def keep(self, folder: Folder) -> None:
+        """Save the project into a job's folder (audio is saved once, by :func:`drumscribe.media.save`)."""
+        folder.write("project.json", self.project().dumps())
