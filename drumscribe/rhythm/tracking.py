@@ -7,6 +7,7 @@ D. Ellis, *Beat tracking by dynamic programming*, J. New Music Research 36(1), 2
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -42,14 +43,19 @@ def track(
     """
     if tracker == "auto":
         tracker = "madmom" if _madmom.installed() else "librosa"
-    report = on_progress or (lambda fraction, message: None)
-    report(0.0, f"Listening for beats with {tracker}")
-    activations = _networks(audio, cancel) if tracker == "madmom" else _onset_strength(audio)
-    _check(cancel)
-    report(0.9, "Following the beat")
+
+    def step(fraction: float, message: str = f"Listening for beats with {tracker}") -> None:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("Stopped while listening for beats.")
+        if on_progress is not None:
+            on_progress(fraction, message)
+
+    step(0.0)
+    activations = _networks(audio, step) if tracker == "madmom" else _onset_strength(audio)
+    step(0.9, "Following the beat")
     evidence = BeatEvidence(activations, float(FPS), tracker, np.zeros(0))
     beats = decode(evidence, MIN_BPM, MAX_BPM)
-    report(1.0, f"{len(beats)} beats")
+    step(1.0, f"{len(beats)} beats")
     return BeatEvidence(activations, float(FPS), tracker, beats)
 
 
@@ -72,16 +78,17 @@ def decode(evidence: BeatEvidence, min_bpm: float, max_bpm: float) -> NDArray[np
     return np.asarray(beats, dtype=np.float64) / FPS
 
 
-def _networks(audio: Audio, cancel: CancelToken | None) -> FloatArray:
+def _networks(audio: Audio, step: Callable[[float], None]) -> FloatArray:
     """Mean of madmom's eight networks, ``(frames, 2)``."""
+    from drumscribe.rhythm import networks
+
     try:
-        madmom = _madmom.load()
+        return networks.activations(audio.mono(), lambda fraction: step(0.9 * fraction))
     except ImportError as error:
-        raise RhythmError("madmom is not installed, so its beat tracker cannot run.",
-                          "Install it, or choose the librosa tracker (BEAT_TRACKER=librosa).") from error  # fmt: skip
-    signal = madmom.signal.Signal(audio.mono(), sample_rate=audio.sample_rate, num_channels=1)
-    _check(cancel)
-    return np.asarray(madmom.downbeats.RNNDownBeatProcessor()(signal), dtype=np.float32).reshape(-1, 2)
+        raise RhythmError(
+            "madmom is not installed, so its beat tracker cannot run.",
+            "Install it, or choose the librosa tracker (BEAT_TRACKER=librosa).",
+        ) from error
 
 
 def _onset_strength(audio: Audio) -> FloatArray:
@@ -97,8 +104,3 @@ def _onset_strength(audio: Audio) -> FloatArray:
     at = np.interp(times, np.arange(len(strength)) * round(hop) / _LIBROSA_RATE, strength)
     strength_at: FloatArray = at[:, None].astype(np.float32)
     return strength_at
-
-
-def _check(cancel: CancelToken | None) -> None:
-    if cancel is not None and cancel.is_set():
-        raise Cancelled("Stopped while listening for beats.")

@@ -1,0 +1,228 @@
+"""madmom's beat and downbeat networks, all eight of them and both their directions as one batch.
+
+The networks are those of S. Böck, F. Krebs, G. Widmer, *Joint beat and downbeat tracking with recurrent neural
+networks*, ISMIR 2016: each three bidirectional LSTM layers of 25 cells with peepholes over log-filtered spectrograms
+at three window lengths, their outputs averaged. madmom runs them one after the other, one frame at a time. Here a step
+of time is one batched product over networks and directions: the same output at a tenth of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.fft import rfft
+from scipy.special import softmax
+
+from drumscribe.rhythm import _madmom
+from drumscribe.types import FloatArray
+
+SAMPLE_RATE = 44_100
+HOP = 441
+_FRAME_SIZES = {1024: 3, 2048: 6, 4096: 12}
+"""Window length in samples: bands per octave."""
+_WHOLE = 30_000
+"""Frames run as one piece (five minutes). A longer recording is cut, which bounds memory; the cells remember bars and
+beats for minutes, so the cuts overlap widely."""
+_OVERLAP = 6_000
+_CHUNK = 500
+"""Frames whose spectra, and whose input products, are computed at once."""
+
+OnStep = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """How one of the three spectrograms is made: window, ``(bins, bands)`` filters, lag of the difference in frames."""
+
+    window: FloatArray
+    filters: FloatArray
+    lag: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Lstm:
+    """One layer of all networks in both directions: ``g`` = 2 x networks (forward ones first), ``h`` cells.
+
+    Gates lie in the order input, forget, cell, output. A logistic gate is computed as ``(1 + tanh(x / 2)) / 2`` with
+    the halving inside the weights, so that one call serves all gates.
+    """
+
+    inputs: FloatArray  # (g, inputs, 4h)
+    bias: FloatArray  # (g, 1, 4h)
+    recurrent: FloatArray  # (g, h, 4h)
+    peep_in: FloatArray  # (g, 2, h): input and forget gate
+    peep_out: FloatArray  # (g, 1, h)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ensemble:
+    bands: tuple[_Band, ...]
+    layers: tuple[_Lstm, ...]
+    weights: FloatArray  # (networks, 2h, 3)
+    bias: FloatArray  # (networks, 1, 3)
+
+
+def activations(mono: FloatArray, on_step: OnStep = lambda fraction: None) -> FloatArray:
+    """Return ``(frames, 2)``: probability of a beat that is no downbeat, and of a downbeat, 100 frames a second.
+
+    Args:
+        mono: ``(n,)`` samples at 44.1 kHz, within ±1.
+        on_step: called with the fraction done; whatever it raises ends the work.
+
+    Raises:
+        ImportError: madmom, whose weights these are, is not installed.
+    """
+    ensemble = _load()
+    frames = -(-len(mono) // HOP)
+    result = np.zeros((frames, 2), np.float32)
+    pieces = _pieces(frames)
+    for i, (low, high) in enumerate(pieces):
+        features = _features(mono, low, high, ensemble.bands)
+        found = _run(ensemble, features, _part(on_step, i, len(pieces)))
+        # of an overlap each piece gives the half away from its cut
+        keep = _OVERLAP // 2 if i else 0
+        result[low + keep : high] = found[keep:]
+    return result
+
+
+def _part(on_step: OnStep, index: int, count: int) -> OnStep:
+    """The steps of one of ``count`` equal parts of the work."""
+    return lambda fraction: on_step((index + fraction) / count)
+
+
+def _pieces(frames: int) -> list[tuple[int, int]]:
+    if frames <= _WHOLE:
+        return [(0, frames)]
+    count = 1 + -(-(frames - _WHOLE) // (_WHOLE - _OVERLAP))
+    starts = [round(i * (frames - _WHOLE) / (count - 1)) for i in range(count)]
+    return [(start, start + _WHOLE) for start in starts]
+
+
+def _features(mono: FloatArray, low: int, high: int, bands: tuple[_Band, ...]) -> FloatArray:
+    """Log-filtered magnitudes and their rises of frames ``low`` to ``high``, ``(high - low, 314)``."""
+    result = np.empty((high - low, 2 * sum(band.filters.shape[1] for band in bands)), np.float32)
+    for start in range(low, high, _CHUNK):
+        end = min(start + _CHUNK, high)
+        parts: list[FloatArray] = []
+        for band in bands:
+            before = min(band.lag, start)
+            spectrum = _spectrum(mono, start - before, end, band)
+            rise = np.zeros_like(spectrum)
+            rise[band.lag :] = np.maximum(spectrum[band.lag :] - spectrum[: -band.lag], 0)
+            parts += [spectrum[before:], rise[before:]]
+        np.concatenate(parts, axis=1, out=result[start - low : end - low])
+    return result
+
+
+def _spectrum(mono: FloatArray, low: int, high: int, band: _Band) -> FloatArray:
+    size = len(band.window)
+    first, last = low * HOP - size // 2, (high - 1) * HOP + size // 2
+    piece = np.zeros(last - first, np.float32)
+    inside = mono[max(first, 0) : max(last, 0)]
+    piece[max(-first, 0) : max(-first, 0) + len(inside)] = inside
+    frames = np.lib.stride_tricks.sliding_window_view(piece, size)[::HOP]
+    magnitude = np.abs(rfft(frames * band.window, axis=1)[:, : size // 2])
+    spectrum: FloatArray = np.log10(magnitude @ band.filters + 1)
+    return spectrum
+
+
+def _run(ensemble: _Ensemble, features: FloatArray, on_step: OnStep) -> FloatArray:
+    """Mean output of the networks for ``(frames, 314)`` features: ``(frames, 2)``."""
+    hidden = features[None]  # (networks or 1, frames, inputs)
+    count = len(ensemble.layers)
+    for i, layer in enumerate(ensemble.layers):
+        hidden = _layer(layer, hidden, _part(on_step, i, count))
+    mean = np.zeros((len(features), 2), np.float32)
+    for outputs, weights, bias in zip(hidden, ensemble.weights, ensemble.bias, strict=True):
+        mean += softmax(outputs @ weights + bias, axis=1)[:, 1:]
+    mean /= len(hidden)
+    return mean
+
+
+def _layer(layer: _Lstm, data: FloatArray, on_step: OnStep) -> FloatArray:
+    """Run a layer over ``data``, ``(networks, frames, inputs)``, one network's input serving all in the first layer.
+
+    Return ``(networks, frames, 2h)``: outputs of the forward, then of the backward cells.
+    """
+    frames = data.shape[1]
+    groups, cells = layer.recurrent.shape[:2]
+    networks = groups // 2
+    weights = layer.inputs.reshape(2, networks, *layer.inputs.shape[1:])
+    result = np.empty((networks, frames, 2 * cells), np.float32)
+    output = np.zeros((groups, 1, cells), np.float32)
+    state = np.zeros_like(output)
+    out_gate = np.empty_like(output)
+    for first in range(0, frames, _CHUNK):
+        on_step(first / frames)
+        count = min(_CHUNK, frames - first)
+        ahead = data[:, first : first + count] @ weights[0]
+        back = data[:, frames - first - count : frames - first][:, ::-1] @ weights[1]
+        projected = np.concatenate([ahead, back]) + layer.bias
+        for t in range(count):
+            gates = output @ layer.recurrent
+            gates += projected[:, t : t + 1]
+            gates[..., : 2 * cells] += (state * layer.peep_in).reshape(groups, 1, 2 * cells)
+            np.tanh(gates[..., : 3 * cells], out=gates[..., : 3 * cells])
+            gates[..., : 2 * cells] += 1.0
+            state *= gates[..., cells : 2 * cells]
+            state += gates[..., :cells] * gates[..., 2 * cells : 3 * cells]
+            state *= 0.5
+            np.multiply(state, layer.peep_out, out=out_gate)
+            out_gate += gates[..., 3 * cells :]
+            np.tanh(out_gate, out=out_gate)
+            out_gate += 1.0
+            np.tanh(state, out=output)
+            output *= out_gate
+            output *= 0.5
+            result[:, first + t, :cells] = output[:networks, 0]
+            result[:, frames - 1 - first - t, cells:] = output[networks:, 0]
+    return result
+
+
+@lru_cache(maxsize=1)
+def _load() -> _Ensemble:
+    """Take weights and filters out of madmom's objects."""
+    madmom = _madmom.load()
+    bands = []
+    for size, per_octave in _FRAME_SIZES.items():
+        frequencies = np.arange(size // 2) * SAMPLE_RATE / size
+        filters = madmom.filters.LogarithmicFilterbank(
+            frequencies, num_bands=per_octave, fmin=30, fmax=17_000, norm_filters=True
+        )
+        window = np.hanning(size)
+        lag = madmom.spectrogram._diff_frames(0.5, hop_size=HOP, frame_size=size, window=window)
+        bands.append(_Band(window.astype(np.float32), np.ascontiguousarray(filters, np.float32), int(lag)))
+    networks = [madmom.nn.NeuralNetwork.load(path) for path in madmom.models.DOWNBEATS_BLSTM]
+    layers = []
+    for index in range(len(networks[0].layers) - 1):
+        both = [network.layers[index] for network in networks]
+        layers.append(_stacked([layer.fwd_layer for layer in both] + [layer.bwd_layer for layer in both]))
+    last = [network.layers[-1] for network in networks]
+    return _Ensemble(
+        tuple(bands),
+        tuple(layers),
+        np.stack([layer.weights for layer in last]).astype(np.float32),
+        np.stack([layer.bias for layer in last])[:, None].astype(np.float32),
+    )
+
+
+def _stacked(lstms: list[Any]) -> _Lstm:
+    parts = (("input_gate", 0.5), ("forget_gate", 0.5), ("cell", 1.0), ("output_gate", 0.5))
+
+    def gates(name: str) -> FloatArray:
+        rows = [
+            np.concatenate([scale * np.atleast_2d(getattr(getattr(lstm, part), name)) for part, scale in parts], axis=1)
+            for lstm in lstms
+        ]
+        return np.stack(rows).astype(np.float32)
+
+    peep_in = [[0.5 * lstm.input_gate.peephole_weights, 0.5 * lstm.forget_gate.peephole_weights] for lstm in lstms]
+    peep_out = [0.5 * lstm.output_gate.peephole_weights for lstm in lstms]
+    return _Lstm(
+        gates("weights"), gates("bias"), gates("recurrent_weights"),
+        np.array(peep_in, np.float32), np.array(peep_out, np.float32)[:, None],
+    )  # fmt: skip
