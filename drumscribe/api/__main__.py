@@ -1,0 +1,39 @@
+"""Serve the API: ``python -m drumscribe.api``. Address, port, and all else come from the settings."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+
+from drumscribe import observability
+from drumscribe.api.app import create_app
+from drumscribe.api.auth import check_exposure
+from drumscribe.errors import OptionsError
+from drumscribe.settings import get_settings
+
+
+def main() -> int:
+    """Run until asked to stop. Returns the exit status."""
+    settings = get_settings()
+    try:
+        check_exposure(settings)
+        app = create_app(settings)
+    except OptionsError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    observability.start(settings, "api")
+    uvicorn.run(
+        app,
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

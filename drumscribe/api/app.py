@@ -1,0 +1,133 @@
+"""The FastAPI application: what is mounted, in which order, and what lives as long as the process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from drumscribe._version import __version__
+from drumscribe.api import jobs, problems, service
+from drumscribe.api.auth import Gate
+from drumscribe.api.outbound import SafePoster
+from drumscribe.api.schemas import JobRequest, Problem
+from drumscribe.api.watch import Watch
+from drumscribe.api.webhooks import Webhooks
+from drumscribe.jobs.runner import JobRunner, connect
+from drumscribe.observability import logs, metrics
+from drumscribe.settings import Settings, get_settings
+
+_MULTIPART_SLACK = 2**20
+_DESCRIPTION = """Recorded music in, drum sheet music out.
+
+Submit a song with `POST /api/v1/jobs`, follow it with `GET /api/v1/jobs/{id}` or its event stream, then fetch the
+result or download the score. Errors are `application/problem+json` (RFC 9457) with a `code` and advice in `todo`."""
+
+
+def create_app(settings: Settings | None = None, runner: JobRunner | None = None) -> FastAPI:
+    """Build the application. Without ``runner`` it makes the one that ``settings`` call for, and closes it.
+
+    Raises OptionsError for settings that do not make sense.
+    """
+    settings = settings or get_settings()
+    gate = Gate(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.runner = runner or connect(settings)
+        poster = SafePoster([part.strip() for part in settings.webhook_private_hosts.split(",") if part.strip()])
+        app.state.webhooks = Webhooks(settings, poster)
+        watch = Watch(settings, app.state.runner, app.state.webhooks)
+        watch.start()
+        try:
+            yield
+        finally:
+            await watch.stop()
+            await poster.close()
+            if runner is None:
+                app.state.runner.close()
+
+    app = FastAPI(
+        title="DrumScribe",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        root_path=settings.api_root_path,
+        openapi_url="/api/v1/openapi.json",
+        docs_url="/api/v1/docs",
+        redoc_url=None,
+        max_body_size=int(settings.max_file_size_mb * 2**20) + _MULTIPART_SLACK,
+        generate_unique_id_function=lambda route: route.name,
+        responses={"default": {"model": Problem, "content": {problems.MEDIA_TYPE: {}}, "description": "Problem"}},
+        telemetry={"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
+    )
+    app.state.settings = settings
+    app.state.gate = gate
+    problems.install(app)
+    app.include_router(jobs.router)
+    app.include_router(service.router)
+    app.add_middleware(_Observe)
+    origins = [origin.strip() for origin in settings.api_cors_origins.split(",") if origin.strip()]
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-Match"],
+            expose_headers=["ETag", "Location", "RateLimit", "Retry-After"],
+        )
+    if gate.open:
+        # A name that resolves to loopback must not let a web page talk to us as if it were ours (DNS rebinding).
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", "testserver"])
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+class _Observe:
+    """ASGI middleware: times every request, and puts method and path on its log lines."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "no-store")
+                route = getattr(scope.get("route"), "path", "other")
+                taken = time.perf_counter() - begun
+                metrics.HTTP_SECONDS.labels(scope["method"], route, str(message["status"])).observe(taken)
+            await send(message)
+
+        with logs.bind(method=scope["method"], path=scope["path"]):
+            await self.app(scope, receive, answer)
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document; submitting takes two media types, which FastAPI cannot say by itself."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes,
+            servers=[{"url": app.root_path}] if app.root_path else None,
+        )  # fmt: skip
+        _, extra = models_json_schema([(JobRequest, "validation")], ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for name, schema in extra.get("$defs", {}).items():
+            schemas.setdefault(name, schema)
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,86 @@
+"""Downloads: each file of a result is made when first asked for and kept beside it, one per revision."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from drumscribe.errors import JobConflictError, PdfBackendError
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.runner import JobRunner
+from drumscribe.settings import Settings
+from drumscribe.store import Folder, Store
+from drumscribe.transcription import FORMATS, file_name
+
+if TYPE_CHECKING:
+    from drumscribe.transcription import Transcription
+
+KINDS: dict[str, tuple[str, str]] = {**FORMATS, "zip": (".zip", "application/zip")}
+"""What can be downloaded: kind → (end of the file name, media type)."""
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same result gives the same zip
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file to send: a local path, or the presigned address in the bucket."""
+
+    name: str
+    media_type: str
+    path: Path | None = None
+    url: str | None = None
+
+
+def export(settings: Settings, runner: JobRunner, job_id: str, owner: str, kind: str, page: int = 1) -> Download:
+    """Find or make one file of a finished job.
+
+    Raises JobNotFoundError; JobConflictError (not done, or no such page); NotationError; StorageError.
+    """
+    job, transcription = opened(runner, job_id, owner)
+    folder = Store(settings).folder(job.id)
+    ending, media_type = KINDS[kind]
+    kept = f"r{job.revision}{f'-{page}' if kind == 'svg' else ''}{ending}"
+    if not folder.exists(kept):
+        if kind == "zip":
+            _zip(folder, kept, transcription, settings)
+        else:
+            _render(folder, job, transcription, kind, settings)
+    if not folder.exists(kept):
+        raise JobConflictError(f"The score has no page {page}.", "Ask for an earlier page.")
+    name = f"{file_name(transcription.song.title or job.title or 'score')}{ending}"
+    url = folder.store.url(folder.key(kept))
+    return Download(name, media_type, None if url else folder.path(kept), url)
+
+
+def opened(runner: JobRunner, job_id: str, owner: str) -> tuple[Job, Transcription]:
+    """A job and its result; a failed one conflicts with being asked for it, in the words of its own error.
+
+    Raises JobNotFoundError, JobConflictError, StorageError.
+    """
+    job = runner.get(job_id, owner=owner)
+    if job.status is JobStatus.FAILED and job.error is not None:
+        raise JobConflictError(f"The job failed: {job.error['what']}", job.error["todo"] or "Retry it.")
+    return job, runner.result(job_id, owner=owner)
+
+
+def _render(folder: Folder, job: Job, transcription: Transcription, kind: str, settings: Settings) -> None:
+    pages = transcription.render(kind, settings=settings)
+    for number, data in enumerate(pages, start=1):
+        page = f"-{number}" if kind == "svg" else ""
+        folder.write(f"r{job.revision}{page}{KINDS[kind][0]}", data)
+
+
+def _zip(folder: Folder, kept: str, transcription: Transcription, settings: Settings) -> None:
+    stem = file_name(transcription.song.title or "score")
+    with folder.writing(kept) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for kind, (ending, _) in FORMATS.items():
+            try:
+                pages = transcription.render(kind, settings=settings)
+            except PdfBackendError:
+                continue  # a deployment without an engraver still gives all the rest
+            for number, data in enumerate(pages, start=1):
+                page = f"-{number}" if len(pages) > 1 else ""
+                info = zipfile.ZipInfo(f"{stem}/{stem}{page}{ending}", _EPOCH)
+                info.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(info, data)

@@ -1,0 +1,191 @@
+"""The shapes of requests and answers, as OpenAPI shows them. Times are seconds, timestamps RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt
+
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.kit import LABELS
+from drumscribe.options import Options
+
+_MAX_HITS = 100_000
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details, with the error tree's code and advice."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    todo: str
+
+
+class JobRequest(BaseModel):
+    """A song by link."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(max_length=2048, description="Link to one YouTube video.")
+    options: Options = Field(default_factory=Options)
+    webhook_url: str | None = Field(None, max_length=2048, description="Told when the job has ended.")
+
+
+class JobView(BaseModel):
+    """Where a job stands."""
+
+    id: str
+    title: str
+    status: JobStatus
+    stage: str = Field(description="Stage at work; empty before the first.")
+    fraction: float = Field(ge=0, le=1, description="Of that stage.")
+    progress: float = Field(ge=0, le=1, description="Of the whole job.")
+    message: str
+    eta_s: float | None = Field(description="Seconds left, once known.")
+    position: int = Field(description="Jobs before it in the queue.")
+    error: dict[str, str] | None = Field(description="code, what, todo of a failed job.")
+    warnings: list[str]
+    attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_s: float | None = Field(description="Length of the recording, once known.")
+    timings: dict[str, float] = Field(description="Seconds per stage; a stage from the cache is absent.")
+    revision: int = Field(description="Grows with every edit of the result; see ETag and If-Match.")
+
+    @classmethod
+    def of(cls, job: Job) -> JobView:
+        """What the owner of ``job`` may see of it: all but the source's place in the store."""
+        return cls(
+            **{
+                name: getattr(job, name)
+                for name in cls.model_fields
+                if name not in ("created_at", "started_at", "finished_at", "warnings")
+            },
+            warnings=list(job.warnings),
+            created_at=datetime.fromtimestamp(job.created_at, UTC),
+            started_at=_stamp(job.started_at),
+            finished_at=_stamp(job.finished_at),
+        )
+
+
+class JobList(BaseModel):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobView]
+
+
+class HitView(BaseModel):
+    """One stroke; see the drum table for labels."""
+
+    id: int
+    time_s: float
+    drum: str
+    confidence: float
+    velocity: int
+    origin: Literal["model", "user"]
+
+
+class TempoView(BaseModel):
+    """Another reading of the tempo."""
+
+    bpm: float
+    factor: float
+    confidence: float
+
+
+class ResultView(BaseModel):
+    """What was heard."""
+
+    id: str
+    revision: int
+    title: str
+    artist: str
+    duration_s: float
+    bpm: float = Field(description="Pulses per minute, by least squares over the beats.")
+    bpm_candidates: list[TempoView]
+    meter: str = Field(description="Time signature of the most bars.")
+    downbeat_confidence: float = Field(description="That the bar lines stand right, 0-1.")
+    tracker: str
+    beats: list[float] = Field(description="Times of the pulses.")
+    downbeats: list[float] = Field(description="Times of the bar lines.")
+    swing: bool
+    hits: list[HitView]
+    confidence: float = Field(description="Mean over the hits, 0-1.")
+    separated: bool
+    warnings: list[str]
+    options: Options
+
+
+def _known_drum(label: str) -> str:
+    if label not in LABELS:
+        raise ValueError(f"unknown drum {label!r}")
+    return label
+
+
+DrumLabel = Annotated[str, AfterValidator(_known_drum), Field(json_schema_extra={"enum": list(LABELS)})]
+HitId = Annotated[StrictInt, Field(ge=0, lt=2**53)]
+Time = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Velocity = Annotated[StrictInt, Field(ge=1, le=127)]
+
+
+class NewHit(BaseModel):
+    """A hit to add."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    time_s: Time
+    drum: DrumLabel
+    velocity: Velocity = 90
+
+
+class HitChange(BaseModel):
+    """Changes to one hit; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: HitId
+    time_s: Time | None = None
+    drum: DrumLabel | None = None
+    velocity: Velocity | None = None
+    accept: StrictBool = Field(False, description="Vouch for it as it is: its confidence becomes 1.")
+
+
+class HitsPatch(BaseModel):
+    """Edits in one step: deletions first, then changes, then additions; then the score is made anew."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    delete: list[HitId] = Field(default_factory=list, max_length=_MAX_HITS)
+    update: list[HitChange] = Field(default_factory=list, max_length=_MAX_HITS)
+    add: list[NewHit] = Field(default_factory=list, max_length=_MAX_HITS)
+    options: dict[Literal["detect", "beats", "quantise", "notate"], dict[str, Any]] = Field(
+        default_factory=dict, description='Changed options by group, e.g. {"beats": {"bpm": 120}}.'
+    )
+
+
+class Component(BaseModel):
+    """State of one part the service stands on."""
+
+    status: Literal["up", "down", "off"]
+    detail: str = ""
+    latency_ms: float | None = None
+
+
+class Health(BaseModel):
+    """Up if every part that is in use is up."""
+
+    status: Literal["up", "degraded"]
+    version: str
+    database: Component
+    broker: Component
+    storage: Component
+    models: dict[str, Component]
+
+
+def _stamp(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

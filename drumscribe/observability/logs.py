@@ -1,0 +1,99 @@
+"""Structured logs: JSON lines for machines, aligned text on a terminal; no secret ever reaches either.
+
+Lines of the standard library's loggers (uvicorn, Celery, SQLAlchemy) take the same way out. :func:`bind` puts
+values, such as the job's id, on every line that follows in the same task or thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from drumscribe.settings import Settings
+
+SECRET_NAMES = re.compile(r"secret|password|passwd|token|authorization|api[-_]?key|cookie|signature", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
+_SIGNED = re.compile(r"(?i)([?&](?:x-amz-[\w-]+|awsaccesskeyid|signature|token|key)=)[^&\s\"']+")
+HIDDEN = "***"
+
+
+def redact(text: str) -> str:
+    """Blank out credentials in URLs, bearer tokens, and the signatures of presigned links.
+
+    >>> redact("redis://:hunter2@cache:6379/0 down")
+    'redis://***@cache:6379/0 down'
+    """
+    return _SIGNED.sub(rf"\1{HIDDEN}", _BEARER.sub(rf"\1 {HIDDEN}", _CREDENTIALS.sub(HIDDEN, text)))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: HIDDEN if SECRET_NAMES.search(str(key)) else _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value
+
+
+def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Structlog processor: blank out values under secret names and credentials inside strings."""
+    for key, value in event.items():
+        if not key.startswith("_"):
+            event[key] = HIDDEN if SECRET_NAMES.search(key) else _clean(value)
+    return event
+
+
+def configure(settings: Settings) -> None:
+    """Send every log line of this process to stderr in the form and from the level that ``settings`` name."""
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.format_exc_info,
+        hide_secrets,
+    ]
+    last: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared[:-2], structlog.stdlib.ExtraAdder(), *shared[-2:]],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, hide_secrets, last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "celery"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    for name in ("httpx", "httpcore", "botocore", "s3fs", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get(name: str) -> Any:
+    """A structlog logger."""
+    return structlog.stdlib.get_logger(name)
+
+
+@contextmanager
+def bind(**values: Any) -> Iterator[None]:
+    """Put ``values`` on every line logged inside."""
+    with structlog.contextvars.bound_contextvars(**values):
+        yield
