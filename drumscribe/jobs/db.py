@@ -1,0 +1,392 @@
+"""The job table: SQLite in the data folder (write-ahead log), or whatever ``DATABASE_URL`` says, e.g. PostgreSQL.
+
+Every change of state is one guarded UPDATE, so two workers never hold one job and no arrow outside
+:data:`~drumscribe.jobs.model.TRANSITIONS` is ever taken, whoever else writes at the same time.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Engine,
+    String,
+    UniqueConstraint,
+    create_engine,
+    delete,
+    event,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError, StorageError
+from drumscribe.jobs.model import Job, JobStatus, sources_of
+from drumscribe.options import Options
+from drumscribe.settings import Settings
+from drumscribe.store import storing
+
+PRIORITY_S = 30.0
+"""A job waits as if it had come this much later for each step of ``priority``: short ones first, none for ever."""
+
+
+class Base(DeclarativeBase):
+    """Declarative base; its metadata is what migrations compare with."""
+
+
+class JobRow(Base):
+    """One job; see :class:`~drumscribe.jobs.model.Job`. ``worker`` and ``beat`` are the lease of a running one."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200), index=True)
+    source: Mapped[str] = mapped_column(String(2000))
+    name: Mapped[str] = mapped_column(String(300), default="")
+    title: Mapped[str] = mapped_column(String(300), default="")
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    stage: Mapped[str] = mapped_column(String(16), default="")
+    fraction: Mapped[float] = mapped_column(default=0.0)
+    progress: Mapped[float] = mapped_column(default=0.0)
+    message: Mapped[str] = mapped_column(String(500), default="")
+    eta_s: Mapped[float | None]
+    error: Mapped[dict[str, str] | None] = mapped_column(JSON)
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)
+    attempts: Mapped[int] = mapped_column(default=0)
+    priority: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[float] = mapped_column(index=True)
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+    duration_s: Mapped[float | None]
+    timings: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)
+    revision: Mapped[int] = mapped_column(default=0)
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
+    worker: Mapped[str] = mapped_column(String(64), default="")
+    beat: Mapped[int] = mapped_column(default=0)
+
+    def job(self, position: int = 0) -> Job:
+        """The snapshot that others see."""
+        return Job(
+            id=self.id,
+            owner=self.owner,
+            source=self.source,
+            title=self.title,
+            options=Options.parse(self.options),
+            status=JobStatus(self.status),
+            stage=self.stage,
+            fraction=self.fraction,
+            progress=self.progress,
+            message=self.message,
+            eta_s=self.eta_s,
+            position=position,
+            error=self.error,
+            warnings=tuple(self.warnings),
+            attempts=self.attempts,
+            priority=self.priority,
+            created_at=self.created_at,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            duration_s=self.duration_s,
+            timings=dict(self.timings),
+            revision=self.revision,
+        )
+
+
+class RateRow(Base):
+    """Seconds of work per second of recording, by stage: a running mean of what was measured here."""
+
+    __tablename__ = "rates"
+
+    stage: Mapped[str] = mapped_column(String(40), primary_key=True)
+    rate: Mapped[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A job that a worker holds, and the worker's latest sign of life (a counter: clocks may jump)."""
+
+    job_id: str
+    worker: str
+    beat: int
+    status: JobStatus
+
+
+class Database:
+    """Jobs and rates. Safe to share between threads.
+
+    Raises:
+        StorageError: from any method, when the database cannot be reached or written.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.engine = _engine(settings)
+
+    def create(self) -> None:
+        """Make the tables that are missing."""
+        with _reaching():
+            Base.metadata.create_all(self.engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def insert(self, job: Job, *, name: str = "", idempotency_key: str | None = None) -> Job:
+        """Add a queued job, or return the one that has its owner's ``idempotency_key`` already."""
+        values = {field: getattr(job, field) for field in ("id", "owner", "source", "title", "priority", "created_at")}
+        row = JobRow(
+            **values,
+            name=name,
+            options=job.options.model_dump(),
+            status=str(JobStatus.QUEUED),
+            message="Waiting",
+            idempotency_key=idempotency_key,
+        )
+        try:
+            with self._session() as session:
+                session.add(row)
+        except IntegrityError:
+            known = self.known(job.owner, idempotency_key)
+            if known is None:
+                raise
+            return known
+        return self.get(job.id)
+
+    def known(self, owner: str, idempotency_key: str | None) -> Job | None:
+        """The job that ``owner`` submitted under that key, if any."""
+        if idempotency_key is None:
+            return None
+        query = select(JobRow).where(JobRow.owner == owner, JobRow.idempotency_key == idempotency_key)
+        with self._session() as session:
+            row = session.scalars(query).one_or_none()
+            return None if row is None else row.job()
+
+    def get(self, job_id: str, *, owner: str | None = None) -> Job:
+        """Raises JobNotFoundError, also where the job is somebody else's."""
+        with self._session() as session:
+            row = session.get(JobRow, job_id)
+            if row is None or owner not in (None, row.owner):
+                raise _not_found()
+            before = 0
+            if row.status == JobStatus.QUEUED:
+                waiting = select(func.count()).where(JobRow.status == JobStatus.QUEUED, _order() < _order_of(row))
+                before = session.scalar(waiting) or 0
+            return row.job(before)
+
+    def name_of(self, job_id: str) -> str:
+        """The file name that the user gave."""
+        with self._session() as session:
+            return session.scalar(select(JobRow.name).where(JobRow.id == job_id)) or ""
+
+    def find(
+        self, *, owner: str | None = None, status: JobStatus | None = None, limit: int = 50, offset: int = 0
+    ) -> list[Job]:
+        """Newest first."""
+        query = select(JobRow).order_by(JobRow.created_at.desc()).limit(limit).offset(offset)
+        if owner is not None:
+            query = query.where(JobRow.owner == owner)
+        if status is not None:
+            query = query.where(JobRow.status == status)
+        with self._session() as session:
+            return [row.job() for row in session.scalars(query)]
+
+    def counts(self, *, owner: str | None = None) -> dict[JobStatus, int]:
+        """How many jobs there are in each state."""
+        query = select(JobRow.status, func.count()).group_by(JobRow.status)
+        if owner is not None:
+            query = query.where(JobRow.owner == owner)
+        with self._session() as session:
+            found = {JobStatus(status): count for status, count in session.execute(query)}
+        return {status: found.get(status, 0) for status in JobStatus}
+
+    def move(
+        self, job_id: str, to: JobStatus, *, owner: str | None = None, worker: str | None = None, **values: Any
+    ) -> Job:
+        """Take one arrow of the state machine.
+
+        Args:
+            worker: only if this worker still holds the job.
+            values: other columns to set with it.
+
+        Raises:
+            JobNotFoundError: no such job, or not ``owner``'s.
+            JobConflictError: there is no arrow from its present state, or another worker holds it.
+        """
+        now = time.time()
+        if to.finished:
+            values = {"finished_at": now, "eta_s": None, "worker": "", **values}
+        if to is JobStatus.QUEUED:
+            values = {"worker": "", "stage": "", "fraction": 0.0, "finished_at": None, "error": None, **values}
+        change = update(JobRow).where(JobRow.id == job_id, JobRow.status.in_([str(one) for one in sources_of(to)]))
+        if owner is not None:
+            change = change.where(JobRow.owner == owner)
+        if worker is not None:
+            change = change.where(JobRow.worker == worker)
+        with self._session() as session:
+            moved = session.scalars(change.values(status=str(to), **values).returning(JobRow)).one_or_none()
+            if moved is not None:
+                return moved.job()
+        present = self.get(job_id, owner=owner)
+        raise JobConflictError(f"The job is {present.status}; it cannot become {to}.", "Look at its present state.")
+
+    def claim(self, worker: str) -> Job | None:
+        """Take the next queued job for ``worker``, or ``None`` where there is none."""
+        waiting = select(JobRow.id).where(JobRow.status == JobStatus.QUEUED).order_by(_order(), JobRow.id).limit(1)
+        if self.engine.dialect.name == "postgresql":
+            waiting = waiting.with_for_update(skip_locked=True)
+        change = (
+            update(JobRow)
+            .where(JobRow.id == waiting.scalar_subquery(), JobRow.status == JobStatus.QUEUED)
+            .values(
+                status=str(JobStatus.RUNNING),
+                worker=worker,
+                beat=JobRow.beat + 1,
+                attempts=JobRow.attempts + 1,
+                started_at=time.time(),
+                error=None,
+                message="Starting",
+            )
+            .returning(JobRow)
+        )
+        with self._session() as session:
+            row = session.scalars(change).one_or_none()
+            return None if row is None else row.job()
+
+    def beat(self, job_id: str, worker: str, **progress: Any) -> JobStatus | None:
+        """Write progress as a sign of life. Return the job's state, or ``None`` if the worker no longer holds it."""
+        change = (
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.worker == worker)
+            .values(beat=JobRow.beat + 1, **progress)
+            .returning(JobRow.status)
+        )
+        with self._session() as session:
+            status = session.scalar(change)
+            return None if status is None else JobStatus(status)
+
+    def cancelling(self, job_id: str) -> bool:
+        """Whether somebody asked the job to stop."""
+        with self._session() as session:
+            return session.scalar(select(JobRow.status).where(JobRow.id == job_id)) == JobStatus.CANCELLING
+
+    def leases(self) -> list[Lease]:
+        """Every job that a worker holds."""
+        query = select(JobRow).where(JobRow.status.in_([str(one) for one in JobStatus if one.active]))
+        with self._session() as session:
+            return [Lease(row.id, row.worker, row.beat, JobStatus(row.status)) for row in session.scalars(query)]
+
+    def save(self, job_id: str, *, owner: str | None, revision: int | None) -> Job:
+        """Count one saved edit of a finished job. Raises JobNotFoundError, JobConflictError."""
+        change = update(JobRow).where(JobRow.id == job_id, JobRow.status == JobStatus.DONE)
+        if owner is not None:
+            change = change.where(JobRow.owner == owner)
+        if revision is not None:
+            change = change.where(JobRow.revision == revision)
+        with self._session() as session:
+            row = session.scalars(change.values(revision=JobRow.revision + 1).returning(JobRow)).one_or_none()
+            if row is not None:
+                return row.job()
+        present = self.get(job_id, owner=owner)
+        if present.status is not JobStatus.DONE:
+            raise JobConflictError(
+                f"The job is {present.status}, so there is no result to edit.", "Wait until it is done."
+            )
+        raise JobConflictError("Somebody else saved this score meanwhile.", "Load it again and repeat your change.")
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job. Raises JobNotFoundError."""
+        with self._session() as session:
+            if session.scalar(delete(JobRow).where(JobRow.id == job_id).returning(JobRow.id)) is None:
+                raise _not_found()
+
+    def sources(self) -> dict[str, str]:
+        """Job id → source, of every job: what the store must keep."""
+        with self._session() as session:
+            return {row.id: row.source for row in session.execute(select(JobRow.id, JobRow.source))}
+
+    def finished_before(self, moment: float) -> list[str]:
+        """Ids of jobs that ended before ``moment`` (seconds since the epoch), oldest first."""
+        ended = [str(one) for one in JobStatus if one.finished]
+        query = select(JobRow.id).where(JobRow.status.in_(ended), JobRow.finished_at < moment)
+        with self._session() as session:
+            return list(session.scalars(query.order_by(JobRow.finished_at)))
+
+    def rates(self) -> dict[str, float]:
+        """Seconds of work per second of recording, by stage."""
+        with self._session() as session:
+            return {row.stage: row.rate for row in session.scalars(select(RateRow))}
+
+    def learn(self, measured: dict[str, float]) -> None:
+        """Let newly measured rates count a third."""
+        with self._session() as session:
+            for stage, rate in measured.items():
+                row = session.get(RateRow, stage)
+                if row is None:
+                    session.add(RateRow(stage=stage, rate=rate))
+                else:
+                    row.rate += (rate - row.rate) / 3
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        with _reaching(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+
+def new_job(owner: str, source: str, *, title: str, options: Options, priority: int) -> Job:
+    """A job that was not yet inserted, with an id nobody can guess."""
+    return Job(id=uuid.uuid4().hex, owner=owner, source=source, title=title[:300], options=options, priority=priority)
+
+
+def error_values(error: DrumScribeError) -> dict[str, Any]:
+    """Columns of a job that failed with ``error``."""
+    return {"error": error.to_dict(), "message": error.what[:500]}
+
+
+def _order() -> Any:
+    return JobRow.created_at + JobRow.priority * PRIORITY_S
+
+
+def _order_of(row: JobRow) -> float:
+    return row.created_at + row.priority * PRIORITY_S
+
+
+def _engine(settings: Settings) -> Engine:
+    if settings.database_url:
+        return create_engine(settings.database_url, pool_pre_ping=True)
+    with storing("The job database"):
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.data_dir.resolve() / "jobs.sqlite3"
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.close()
+
+    return engine
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        detail = str(error.orig).splitlines()[0][:200]
+        raise StorageError(
+            f"The job database cannot be used ({detail}).", "Check free disk space and DATABASE_URL, then try again."
+        ) from error
+
+
+def _not_found() -> JobNotFoundError:
+    return JobNotFoundError("There is no such job.", "It may have expired or been deleted; submit the song again.")

@@ -1,0 +1,259 @@
+"""Doing one job: run the pipeline, tell the database how it goes, keep the result. Used by every kind of worker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from drumscribe import media
+from drumscribe.errors import Cancelled, DrumScribeError, JobConflictError, JobNotFoundError, StageError, StorageError
+from drumscribe.jobs.db import Database, error_values
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.pipeline import Run
+from drumscribe.settings import Settings
+from drumscribe.store import Store
+from drumscribe.types import STAGES, Progress
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 0.25
+"""How often progress is written and a wish to cancel is seen."""
+FIRST_RATES = {
+    "ingest": 0.01,
+    "separate": 0.6,
+    "separate:none": 0.0,
+    "detect": 0.05,
+    "beats": 0.2,
+    "quantise": 0.001,
+    "notate": 0.001,
+    "export": 0.03,
+}
+"""Seconds of work per second of recording on two cores, until this machine has measured its own."""
+
+
+def perform(
+    job: Job,
+    worker: str,
+    *,
+    settings: Settings,
+    database: Database,
+    store: Store,
+    stop: threading.Event,
+    give_up: Callable[[], None] = lambda: None,
+) -> JobStatus | None:
+    """Do a job that ``worker`` has claimed, to its end, whatever that is.
+
+    Args:
+        stop: set from outside when the worker must end: the job goes back into the queue.
+        give_up: called when a stage exceeded ``stage_timeout_s`` and did not stop when asked to; must end the process.
+
+    Returns:
+        The job's last state, or ``None`` if it was deleted or taken over meanwhile.
+    """
+    tracker = _Tracker(job.options.separate.separator or settings.separator, database.rates())
+    with _reporting(job.id, worker, database, tracker, settings, stop, give_up) as cancel:
+        ending, values = _attempt(job, settings, database, store, tracker, stop, cancel)
+    folder = store.folder(job.id)
+    if ending is not JobStatus.DONE:
+        folder.remove()
+    timings = tracker.spent()
+    try:
+        done = database.move(job.id, ending, worker=worker, **{**tracker.columns(), "timings": timings, **values})
+    except JobNotFoundError:  # deleted meanwhile
+        folder.remove()
+        return None
+    except JobConflictError:  # taken over by another worker
+        return None
+    if done.status is JobStatus.DONE and done.duration_s:
+        database.learn(tracker.rates_over(done.duration_s))
+    return done.status
+
+
+def _attempt(
+    job: Job,
+    settings: Settings,
+    database: Database,
+    store: Store,
+    tracker: _Tracker,
+    stop: threading.Event,
+    cancel: threading.Event,
+) -> tuple[JobStatus, dict[str, Any]]:
+    """Run the pipeline. Return the state that it ends in and the columns that go with it."""
+    try:
+        values = _transcribed(job, settings, database, store, tracker, cancel)
+        return JobStatus.DONE, {**values, "message": "Done", "progress": 1.0}
+    except Cancelled:
+        if tracker.late:
+            return JobStatus.FAILED, error_values(too_slow(tracker.stage, settings))
+        if stop.is_set() and not database.cancelling(job.id):
+            return JobStatus.QUEUED, {"message": "Waiting: the worker was restarted"}
+        return JobStatus.CANCELLED, {"message": "Cancelled"}
+    except DrumScribeError as error:
+        return JobStatus.FAILED, error_values(error)
+    except MemoryError:
+        return JobStatus.FAILED, error_values(_no_memory(tracker.stage))
+    except Exception as error:  # whatever a library threw ends one job, not the worker
+        log.exception("job %s failed in stage %s", job.id, tracker.stage)
+        return JobStatus.FAILED, error_values(_unexpected(tracker.stage, error))
+
+
+def too_slow(stage: str, settings: Settings) -> StageError:
+    """The error of a stage that took longer than ``stage_timeout_s``."""
+    return StageError(
+        f"Stage {stage!r} took longer than {settings.stage_timeout_s / 60:.0f} min and was stopped.",
+        "Try again, cut the recording, or raise STAGE_TIMEOUT_S.",
+    )
+
+
+def _transcribed(
+    job: Job, settings: Settings, database: Database, store: Store, tracker: _Tracker, cancel: threading.Event
+) -> dict[str, Any]:
+    run = Run(settings, tracker.update, cancel)
+    with store.fetched(job.source) if job.source.startswith("uploads/") else nullcontext(job.source) as source:
+        audio = run.ingest(source, database.name_of(job.id))
+    tracker.duration_s, tracker.title = audio.duration_s, job.options.notate.title or audio.title or job.title
+    stem = run.separate(audio, job.options)
+    activations = run.detect(audio, stem, job.options)
+    evidence = run.beats(audio, job.options)
+    result = run.finish(audio, stem, activations, evidence, job.options)
+    folder = store.folder(job.id)
+    report = partial(run.report, "export")
+    report(0.0, "Saving the audio")
+    media.save(folder, audio, stem, on_progress=report, cancel=cancel)
+    result.keep(folder)  # last: a folder with a project is complete
+    report(1.0, "Saved")
+    return {"warnings": list(result.warnings)}
+
+
+@dataclass
+class _Tracker:
+    """Where the job stands, for the database, and how long everything took."""
+
+    separator: str
+    rates: dict[str, float]
+    stage: str = ""
+    fraction: float = 0.0
+    message: str = ""
+    duration_s: float | None = None
+    title: str = ""
+    late: bool = False
+    progress: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+    seconds: dict[str, float] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+
+    def update(self, progress: Progress) -> None:
+        """Take a report from the pipeline."""
+        if progress.stage != self.stage:
+            self._clock_out()
+            if progress.fraction == 1.0:
+                self.known.add(progress.stage)  # its first word is that it is done: it came from the cache
+            self.stage, self.began = progress.stage, time.monotonic()
+        self.fraction, self.message = progress.fraction, progress.message or self.message
+
+    def in_stage_s(self) -> float:
+        return time.monotonic() - self.began
+
+    def columns(self) -> dict[str, Any]:
+        """What to write into the job's row."""
+        eta = self._eta()
+        if eta is not None:
+            total = eta + sum(self.seconds.values()) + self.in_stage_s()
+            self.progress = max(self.progress, min(0.99, 1 - eta / total if total > 0 else 0.0))
+        return {
+            "stage": self.stage,
+            "fraction": self.fraction,
+            "message": self.message[:500],
+            "progress": self.progress,
+            "eta_s": eta,
+            **({} if self.duration_s is None else {"duration_s": self.duration_s, "title": self.title[:300]}),
+        }
+
+    def spent(self) -> dict[str, float]:
+        """Seconds per stage that was computed."""
+        self._clock_out()
+        return {stage: round(seconds, 3) for stage, seconds in self.seconds.items() if stage not in self.known}
+
+    def rates_over(self, duration_s: float) -> dict[str, float]:
+        """Measured rates, by the names under which :meth:`_rate` looks for them."""
+        length = max(duration_s, 20.0)  # start-up costs would make short clips look slow per second
+        return {self._name(stage): seconds / length for stage, seconds in self.spent().items()}
+
+    def _clock_out(self) -> None:
+        if self.stage:
+            self.seconds[self.stage] = self.seconds.get(self.stage, 0.0) + self.in_stage_s()
+            self.began = time.monotonic()
+
+    def _name(self, stage: str) -> str:
+        return f"separate:{self.separator}" if stage == "separate" else stage
+
+    def _rate(self, stage: str) -> float:
+        name = self._name(stage)
+        return self.rates.get(name, FIRST_RATES.get(name, FIRST_RATES[stage]))
+
+    def _eta(self) -> float | None:
+        if self.duration_s is None or not self.stage:
+            return None
+        index = STAGES.index(self.stage)
+        later = sum(self._rate(stage) * self.duration_s for stage in STAGES[index + 1 :])
+        expected = self._rate(self.stage) * self.duration_s
+        elapsed = self.in_stage_s()
+        if self.fraction >= 1:
+            return later
+        if self.fraction > 0.05:
+            expected = elapsed / self.fraction
+        return later + max(expected - elapsed, expected * (1 - self.fraction) * 0.5, 0.0)
+
+
+@contextmanager
+def _reporting(
+    job_id: str,
+    worker: str,
+    database: Database,
+    tracker: _Tracker,
+    settings: Settings,
+    stop: threading.Event,
+    give_up: Callable[[], None],
+) -> Iterator[threading.Event]:
+    """Beat in a thread of its own while the block runs; the event given is set when the job should stop."""
+    cancel, over = threading.Event(), threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_S):
+            if tracker.in_stage_s() > settings.stage_timeout_s:
+                if tracker.late and tracker.in_stage_s() > 1.5 * settings.stage_timeout_s:
+                    give_up()
+                tracker.late = True
+                cancel.set()
+            try:
+                status = database.beat(job_id, worker, **tracker.columns())
+            except StorageError as error:
+                log.warning("job %s: no sign of life written: %s", job_id, error)
+                continue
+            if status is not JobStatus.RUNNING or stop.is_set():
+                cancel.set()
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield cancel
+    finally:
+        over.set()
+        thread.join()
+
+
+def _no_memory(stage: str) -> StageError:
+    return StageError(f"Memory ran out in stage {stage!r}.", "Cut the recording, or set SEPARATOR=none.")
+
+
+def _unexpected(stage: str, error: Exception) -> StageError:
+    return StageError(
+        f"Stage {stage or 'start'!r} failed unexpectedly ({type(error).__name__}: {str(error)[:200]}).",
+        "Try again; if it happens again, report it with the log.",
+    )

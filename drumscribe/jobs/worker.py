@@ -1,0 +1,89 @@
+"""The worker process: ``python -m drumscribe.jobs.worker ID``, started and fed by the local runner.
+
+Its standard input carries one line of settings, then a line whenever there may be work; when it ends, whoever
+started the worker is gone, and the worker puts its job back into the queue and ends too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+from drumscribe.errors import StorageError
+from drumscribe.runtime import prepare
+from drumscribe.settings import Settings
+
+IDLE_S = 2.0
+"""How often an idle worker looks for jobs that others submitted."""
+LAST_WORD_S = 15.0
+"""How long a job may take to stop once the worker has to end."""
+TOO_LATE = 75
+"""Exit status of a worker that ended itself because a stage did not stop."""
+
+log = logging.getLogger("drumscribe.worker")
+
+
+def main(worker: str) -> None:
+    """Do jobs until standard input ends."""
+    settings = Settings.model_validate_json(sys.stdin.buffer.readline())
+    prepare(settings)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes our standard input
+    wake, stop = threading.Event(), threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        wake.set()
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=_listen, args=(wake, stop), name="stdin", daemon=True).start()
+    _serve(worker, settings, wake, stop)
+
+
+def _serve(worker: str, settings: Settings, wake: threading.Event, stop: threading.Event) -> None:
+    from drumscribe.cache import StageCache
+    from drumscribe.jobs.db import Database
+    from drumscribe.jobs.work import perform
+    from drumscribe.store import Store
+
+    database, store = Database(settings), Store(settings)
+    StageCache(settings).repair()  # whoever was here before may have been killed in the middle of a file
+    while not stop.is_set():
+        wake.clear()
+        try:
+            job = database.claim(worker)
+            if job is not None:
+                log.info("job %s begins", job.id)
+                start = time.monotonic()
+                status = perform(
+                    job,
+                    worker,
+                    settings=settings,
+                    database=database,
+                    store=store,
+                    stop=stop,
+                    give_up=lambda: os._exit(TOO_LATE),
+                )
+                log.info("job %s is %s after %.1f s", job.id, status or "gone", time.monotonic() - start)
+                continue
+        except StorageError as error:
+            log.error("%s", error)
+        wake.wait(IDLE_S)
+    database.close()
+
+
+def _listen(wake: threading.Event, stop: threading.Event) -> None:
+    while sys.stdin.buffer.readline():
+        wake.set()
+    stop.set()
+    wake.set()
+    time.sleep(LAST_WORD_S)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
