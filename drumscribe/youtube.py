@@ -19,6 +19,7 @@ from yt_dlp.networking._urllib import UrllibRH
 from yt_dlp.networking.exceptions import HTTPError, NoSupportingHandlers, TransportError
 from yt_dlp.utils import GeoRestrictedError, UnavailableVideoError, UnsupportedError, YoutubeDLError
 
+from drumscribe.deadline import within
 from drumscribe.errors import (
     DrumScribeError,
     NetworkError,
@@ -76,15 +77,18 @@ class _Downloader(YoutubeDL):  # type: ignore[misc]
 
     def urlopen(self, request: Any) -> Any:
         """As yt-dlp's, but a first request that fails ends it all: no round of retries against a dead network."""
+        send = super().urlopen
         try:
-            response = super().urlopen(request)
+            if self._reached:
+                return send(request)
+            response = within(self.params["socket_timeout"] + 0.5, lambda: send(request))
         except NoSupportingHandlers as error:
             ours = next((cause for cause in error.unexpected_errors if isinstance(cause, DrumScribeError)), None)
             raise ours or error from error
-        except TransportError as error:
-            if not self._reached:
-                raise NetworkError("YouTube cannot be reached.", _AGAIN) from error
-            raise
+        except (TransportError, TimeoutError) as error:
+            if self._reached:
+                raise
+            raise NetworkError("YouTube cannot be reached.", _AGAIN) from error
         self._reached = True
         return response
 

@@ -1,0 +1,245 @@
+"""The drums out of a mix: Demucs where it can be had, else the mix as it is.
+
+Hybrid Transformer Demucs (S. Rouard, F. Massa, A. Défossez, *Hybrid Transformers for Music Source Separation*, 2023)
+is run segment by segment, as ``demucs.apply.apply_model`` does with its split, except that only the drums are kept:
+that holds four stems and a second copy of the mix at once, here memory is the mix, the drums, and one segment.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from drumscribe import weights
+from drumscribe.audio import SAMPLE_RATE
+from drumscribe.errors import BadWeightsError, Cancelled, ModelError, SeparationError
+from drumscribe.options import SeparateOptions
+from drumscribe.settings import Settings, get_settings
+from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction, Stem
+
+PATIENCE_S = 60.0
+"""With ``auto``, weights that could not be fetched are not tried again for so long, so that no song waits for it."""
+
+
+def separate(
+    audio: Audio,
+    options: SeparateOptions | None = None,
+    *,
+    settings: Settings | None = None,
+    on_progress: OnFraction | None = None,
+    cancel: CancelToken | None = None,
+) -> Stem:
+    """Return what the hit network shall listen to.
+
+    Args:
+        options: ``separator`` says ``"demucs"``, ``"none"`` (the mix; right for a recording of drums alone), or
+            ``"auto"`` (Demucs if its weights are on disk or can be fetched, else the mix); ``None`` leaves it to
+            the deployment.
+
+    Returns:
+        The drums, ``(channels, n)`` like the input, and the accompaniment (mix minus drums); or the mix, with a
+        ``note`` if Demucs was wanted and could not be had.
+
+    Raises:
+        WeightsUnavailableError, ChecksumError, BadWeightsError: ``"demucs"`` was asked for, and there is no model.
+        SeparationError: the model ran and failed, or has no drums.
+        Cancelled: ``cancel`` was set.
+    """
+    settings = settings or get_settings()
+    wish = (options.separator if options is not None else None) or settings.separator
+    if wish == "none":
+        return Stem(audio.samples, audio.sample_rate, "none")
+    name = settings.demucs_model
+    try:
+        model = _obtain(name, settings, wish, _part(on_progress, 0.0, 0.1), cancel)
+    except ModelError as error:
+        if wish == "demucs":
+            raise
+        return Stem(audio.samples, audio.sample_rate, "none", note=_why(error))
+    drums = model.drums(audio, settings, _part(on_progress, 0.1, 1.0), cancel)
+    shown = name if name in weights.DEMUCS else Path(name).name
+    return Stem(drums, audio.sample_rate, "demucs", model=shown, accompaniment=audio.samples - drums)
+
+
+def _obtain(
+    name: str, settings: Settings, wish: str, on_progress: OnFraction | None, cancel: CancelToken | None
+) -> _Separator:
+    patience_s = PATIENCE_S if wish == "auto" else 0.0
+    folder = weights.resolve(name, settings, on_progress=on_progress, cancel=cancel, patience_s=patience_s)
+    if on_progress is not None:
+        on_progress(1.0, "Loading the separation model")
+    try:
+        return _load(folder, folder.stat().st_mtime_ns, _device(settings))
+    except BadWeightsError:
+        if not weights.discard_damaged(name, settings):
+            raise
+    folder = weights.resolve(name, settings, on_progress=on_progress, cancel=cancel)
+    return _load(folder, folder.stat().st_mtime_ns, _device(settings))
+
+
+def _why(error: ModelError) -> str:
+    reason = error.what[:1].lower() + error.what[1:].rstrip(".")
+    return f"Transcribed from the whole mix, without separating the drums first: {reason}."
+
+
+def _part(on_progress: OnFraction | None, start: float, end: float) -> OnFraction | None:
+    if on_progress is None:
+        return None
+    return lambda fraction, message: on_progress(start + (end - start) * fraction, message)
+
+
+def _device(settings: Settings) -> str:
+    if settings.device != "auto":
+        return settings.device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class _Separator:
+    """A loaded model (or bag of models) reduced to what is needed for one stem."""
+
+    def __init__(self, members: list[tuple[Any, float]], drums: int, device: str) -> None:
+        self.members = members
+        self.index = drums
+        self.device = device
+
+    def drums(
+        self, audio: Audio, settings: Settings, on_progress: OnFraction | None, cancel: CancelToken | None
+    ) -> FloatArray:
+        """The drums of ``audio``, with as many channels."""
+        import torch
+
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        # Demucs was trained on mixes of unit variance; the same scale for all segments, or levels would jump.
+        mono = audio.mono()
+        mean, std = float(mono.mean()), float(mono.std()) + 1e-8
+        del mono
+        try:
+            with torch.inference_mode():
+                out = self._run(audio.samples, mean, std, settings.demucs_overlap, on_progress, cancel)
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise SeparationError(
+                f"Demucs failed: {error}.", "Try again with SEPARATOR=none, or DEVICE=cpu if it ran out of memory."
+            ) from error
+        out.flags.writeable = False
+        return out
+
+    def _run(
+        self,
+        mix: FloatArray,
+        mean: float,
+        std: float,
+        overlap: float,
+        on_progress: OnFraction | None,
+        cancel: CancelToken | None,
+    ) -> FloatArray:
+        """Overlap-add of segments under triangular windows, as in ``demucs.apply``."""
+        import torch
+        from demucs.apply import apply_model
+
+        jobs = [(model, share, start) for model, share in self.members for start in _starts(model, mix, overlap)]
+        out, norm = np.zeros_like(mix), np.zeros(mix.shape[1], np.float32)
+        done = 0
+
+        def watch(state: dict[str, Any]) -> None:
+            if cancel is not None and cancel.is_set():
+                raise Cancelled("Separating the drums was stopped.")
+            if on_progress is not None and state["state"] == "end":
+                on_progress((done + 1) / len(jobs), "Separating the drums from the mix")
+
+        for model, share, start in jobs:
+            segment = (mix[:, start : start + _size(model)] - mean) / std
+            with _interruptible(model, cancel):
+                stems = apply_model(
+                    model,
+                    torch.from_numpy(np.repeat(segment, 2 // len(mix), axis=0))[None],
+                    shifts=0,
+                    split=False,
+                    segment=float(model.segment),
+                    device=self.device,
+                    callback=watch,
+                )
+            drums = stems[0, self.index].float().cpu().numpy()
+            if len(mix) == 1:
+                drums = drums.mean(axis=0, keepdims=True)
+            window = share * _triangle(drums.shape[1])
+            out[:, start : start + drums.shape[1]] += drums * std * window
+            norm[start : start + drums.shape[1]] += window
+            done += 1
+        out /= norm
+        if not np.isfinite(out).all():
+            raise SeparationError("Demucs gave values that are not numbers.", "Fetch its weights again.")
+        return out
+
+
+def _size(model: Any) -> int:
+    return int(model.samplerate * model.segment)
+
+
+def _starts(model: Any, mix: FloatArray, overlap: float) -> list[int]:
+    """First samples of the segments; the last one ends with the mix, so that it has a full context too."""
+    last = max(0, mix.shape[1] - _size(model))
+    stride = int((1 - overlap) * _size(model))
+    return [*range(0, last, stride), last]
+
+
+def _triangle(length: int) -> FloatArray:
+    rise = np.arange(1, length + 1, dtype=np.float32)
+    return np.minimum(rise, rise[::-1]) / np.float32((length + 1) / 2)
+
+
+@contextmanager
+def _interruptible(model: Any, cancel: CancelToken | None) -> Iterator[None]:
+    """Look at ``cancel`` before each layer: one segment takes seconds on a slow machine."""
+
+    def look(*_: object) -> None:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("Separating the drums was stopped.")
+
+    hooks = [] if cancel is None else [module.register_forward_pre_hook(look) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@lru_cache(maxsize=1)
+def _load(folder: Path, changed_ns: int, device: str) -> _Separator:
+    """Read a model folder and keep the last one; a worker separates many songs with the same model.
+
+    Demucs files are pickles, which can run code when read, so only folders of the operator and files with the
+    promised checksum come here.
+    """
+    import yaml
+    from demucs.apply import BagOfModels
+    from demucs.pretrained import get_model
+
+    name = weights.demucs_name(folder)
+    try:
+        model = get_model(name, repo=folder)
+    except (
+        OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, ImportError, AssertionError, EOFError,
+        pickle.UnpicklingError, yaml.YAMLError, SystemExit,  # the last is how Demucs says that a package is missing
+    ) as error:  # fmt: skip
+        raise BadWeightsError(
+            f"The separation model {name} cannot be loaded: {error}.", "Fetch it again, or correct DEMUCS_MODEL."
+        ) from error
+    if "drums" not in model.sources or model.samplerate != SAMPLE_RATE or model.audio_channels != 2:
+        raise BadWeightsError(
+            f"The separation model {name} does not split stereo at 44.1 kHz into drums and the rest.",
+            f"Use one of {', '.join(weights.DEMUCS)}.",
+        )
+    drums = model.sources.index("drums")
+    bag = isinstance(model, BagOfModels)
+    members = zip(model.models, model.weights, strict=True) if bag else [(model, [1.0] * len(model.sources))]
+    used = [(member.to(device).eval(), float(shares[drums])) for member, shares in members if shares[drums]]
+    return _Separator(used, drums, device)
