@@ -133,7 +133,7 @@ class Database:
 
     def create(self) -> None:
         """Make the tables that are missing."""
-        with _reaching():
+        with reaching():
             Base.metadata.create_all(self.engine)
 
     def close(self) -> None:
@@ -337,7 +337,7 @@ class Database:
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
-        with _reaching(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with reaching(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
 
@@ -378,7 +378,7 @@ def _engine(settings: Settings) -> Engine:
 
 
 @contextmanager
-def _reaching() -> Iterator[None]:
+def reaching() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
