@@ -1,0 +1,1 @@
+"""Synthesis of training audio, training, evaluation, and export of the hit network. Not imported by the product."""

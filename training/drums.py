@@ -1,0 +1,157 @@
+"""Play a performance on a virtual kit: one-shots by velocity, choked hats, a room, a drum bus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pedalboard
+from numpy.typing import NDArray
+from scipy import signal
+
+from drumscribe.kit import LABELS
+from training.material import PERCUSSION, RATE, Kit, Note, Sounds
+
+_LEVEL_DB = {"kick": 0, "snare": 0, "cross_stick": -6, "high_tom": -1, "mid_tom": -1, "floor_tom": 0, "closed_hihat": -10,
+             "open_hihat": -8, "pedal_hihat": -14, "crash": -6, "splash": -8, "china": -6, "ride": -10, "ride_bell": -8,
+             PERCUSSION: -9}  # fmt: skip
+"""Usual peak level of each drum in a kit; every clip moves each by a few decibels."""
+_HATS = ("closed_hihat", "open_hihat", "pedal_hihat")
+_KINDS = {"acoustic": 1.0, "electronic": 0.2}
+
+
+@dataclass(slots=True)
+class Stem:
+    """A rendered clip of drums: int16 samples and what was played (column of ``LABELS``, velocity 0–1)."""
+
+    samples: NDArray[np.int16]
+    notes: list[tuple[float, int, float]]
+    song: str = ""
+    """Backing that these drums belong to, and ``start`` its time at the clip's beginning."""
+    start: float = 0.0
+
+
+class _Voice:
+    """One drum of a virtual kit, tuned and damped for the clip."""
+
+    def __init__(self, sounds: Sounds, label: str, rng: np.random.Generator) -> None:
+        self.sounds, self.rng = sounds, rng
+        self.pitch = float(2 ** (np.clip(rng.normal(0, 1.6), -4, 4) / 12))
+        self.decay_s = float(rng.uniform(0.06, 0.5)) if rng.random() < 0.25 else 0.0
+        self.gain = float(10 ** ((_LEVEL_DB[label] + rng.normal(0, 4)) / 20))
+        self.curve = float(rng.uniform(1.1, 2.0))
+        self.damped = float(rng.uniform(0.2, 0.9)) if len(sounds.layers) < 3 else 0.0
+        self.ready: dict[tuple[int, int, int], tuple[NDArray[np.float32], int]] = {}
+
+    def strike(self, velocity: float) -> tuple[NDArray[np.float32], int]:
+        """Samples of one stroke and the index of its onset in them."""
+        layers = self.sounds.layers
+        place = velocity + float(self.rng.normal(0, 0.06))
+        layer = int(np.clip(place * len(layers), 0, len(layers) - 1))
+        take = int(self.rng.integers(min(len(layers[layer]), 4)))
+        soft = int((1 - velocity) * 3) if self.damped else 0
+        key = (layer, take, soft)
+        if key not in self.ready:
+            raw, onset = layers[layer][take]
+            x = raw.astype(np.float32)
+            if abs(self.pitch - 1) > 0.01:
+                x = np.interp(np.arange(0, len(x) - 1, self.pitch), np.arange(len(x)), x).astype(np.float32)
+                onset = round(onset / self.pitch)
+            if self.decay_s:
+                tail = np.maximum(0, np.arange(len(x)) - onset - 0.03 * RATE) / RATE
+                x *= np.exp(-tail / self.decay_s).astype(np.float32)
+            if soft:  # one recorded level only: a soft stroke is duller than a loud one
+                pole = (0.0, 0.45, 0.7)[min(soft, 2)] * self.damped
+                x = signal.lfilter([1 - pole], [1, -pole], x).astype(np.float32)
+            self.ready[key] = (x, onset)
+        x, onset = self.ready[key]
+        return x * (self.gain * (0.04 + 0.96 * velocity**self.curve)), onset
+
+
+class VirtualKit:
+    """A kit put together for one clip: mostly one kit's drums, some of others', all of one side of the split."""
+
+    def __init__(self, kits: list[Kit], rng: np.random.Generator) -> None:
+        self.kits, self.rng = kits, rng
+        full = [kit for kit in kits if "kick" in kit.drums and "snare" in kit.drums]
+        weights = np.array([_KINDS.get(kit.kind.split(" ")[0], 0.7) for kit in full])
+        self.base = full[int(rng.choice(len(full), p=weights / weights.sum()))]
+        self.strangers = 1.0 if rng.random() < 0.25 else 0.2
+        self.voices: dict[str, list[_Voice]] = {}
+
+    def _owner(self, label: str) -> Kit | None:
+        have = [kit for kit in self.kits if label in kit.drums]
+        if not have:
+            return None
+        if label in self.base.drums and self.rng.random() > self.strangers:
+            return self.base
+        return have[int(self.rng.integers(len(have)))]
+
+    def _make(self, label: str) -> list[_Voice]:
+        owner = self._owner(label)
+        if owner is None:
+            return []
+        sounds = owner.drums[label]
+        count = 2 if label in ("crash", PERCUSSION) and len(sounds) > 1 else 1
+        chosen = self.rng.permutation(len(sounds))[:count]
+        return [_Voice(sounds[int(i)], label, self.rng) for i in chosen]
+
+    def voice(self, label: str) -> _Voice | None:
+        """The drum that plays ``label``; ``None`` where no kit of this side has one."""
+        if label not in self.voices:
+            self.voices[label] = self._make(label)
+        options = self.voices[label]
+        return options[int(self.rng.integers(len(options)))] if options else None
+
+
+def render(
+    notes: list[Note],
+    seconds: float,
+    kits: list[Kit],
+    irs: list[NDArray[np.float32]],
+    rng: np.random.Generator,
+) -> Stem:
+    """Play notes on a fresh virtual kit in a room, through a drum bus."""
+    kit = VirtualKit(kits, rng)
+    length = int(seconds * RATE)
+    dry = np.zeros(length + 4 * RATE, dtype=np.float32)
+    hats = sorted(t for t, label, _ in notes if label in _HATS)
+    played: list[tuple[float, int, float]] = []
+    for time, label, velocity in notes:
+        voice = kit.voice(label)
+        if voice is None:
+            continue
+        x, onset = voice.strike(velocity)
+        if label == "open_hihat":  # the next stroke on the hats ends the ringing
+            following = np.searchsorted(hats, time + 0.01)
+            if following < len(hats):
+                ring = int((hats[int(following)] - time) * RATE) + onset
+                if ring < len(x):
+                    x = x[: ring + 400].copy()
+                    x[-400:] *= np.linspace(1, 0, len(x[-400:]), dtype=np.float32)
+        at = round(time * RATE) - onset
+        x = x[max(0, -at) :]
+        at = max(0, at)
+        dry[at : at + len(x)] += x[: len(dry) - at]
+        if label != PERCUSSION:
+            played.append((time, LABELS.index(label), velocity))
+    y = dry[:length]
+    if rng.random() < 0.65 and irs:
+        ir = irs[int(rng.integers(len(irs)))][: int(rng.uniform(0.15, 2) * RATE)]
+        wet = signal.oaconvolve(y, ir)[:length].astype(np.float32)
+        rms = np.sqrt((wet**2).mean()) + 1e-9
+        y = y + wet * float(np.sqrt((y**2).mean()) / rms * 10 ** (rng.uniform(-24, -3) / 20))
+    effects: list[pedalboard.Plugin] = []
+    y = y / max(1e-6, float(np.abs(y).max()))
+    if rng.random() < 0.5:
+        attack, release = float(rng.uniform(1, 30)), float(rng.uniform(50, 250))
+        effects.append(pedalboard.Compressor(float(rng.uniform(-32, -12)), float(rng.uniform(2, 8)), attack, release))
+    if rng.random() < 0.08:
+        effects.append(pedalboard.MP3Compressor(float(rng.uniform(2, 8))))
+    if effects:
+        y = pedalboard.Pedalboard(effects)(y, RATE)
+    if rng.random() < 0.25:
+        drive = float(rng.uniform(1, 6))
+        y = np.tanh(drive * y / max(1e-6, float(np.abs(y).max())))
+    y = y / max(1e-6, float(np.abs(y).max()))
+    return Stem((y * 32000).astype(np.int16), played)

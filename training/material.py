@@ -1,0 +1,196 @@
+"""The raw material on disk: kits of one-shots, grooves, songs, impulse responses, and who is held out of training.
+
+Everything is read once and cached below the work folder, so that a second start takes seconds.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pretty_midi
+import soundfile
+from numpy.typing import NDArray
+
+from drumscribe.kit import LABELS
+
+RATE = 44100
+Split = Literal["train", "valid", "test"]
+
+HELD_OUT: dict[str, Split] = {
+    "colombo": "valid", "millo2": "valid", "webaudio_linn": "valid", "frankensnare_16": "valid", "rumpf": "valid",
+    "sams_sonor": "test", "sonicpi_drum": "test", "webaudio_r8": "test", "frankensnare_22": "test",
+}  # fmt: skip
+"""Kit families that training never hears: thresholds are learnt on ``valid``, scores reported on ``test``."""
+
+INSTRUMENTS: dict[str, str] = {
+    "kick": "kick", "cajon_bass": "", "snare": "snare", "snare_edge": "snare", "snare_rimshot": "snare",
+    "snare_off": "snare", "snare_rim": "cross_stick", "tom_high": "high_tom", "tom_mid": "mid_tom",
+    "tom_low": "floor_tom", "hihat_closed": "closed_hihat", "hihat_half": "open_hihat", "hihat_open": "open_hihat",
+    "hihat_footsplash": "open_hihat", "hihat_pedal": "pedal_hihat", "crash": "crash", "ride_crash": "crash",
+    "splash": "splash", "china": "china", "ride": "ride", "ride_bell": "ride_bell",
+}  # fmt: skip
+"""Instrument folder (without its number) to drum label; anything else is percussion, a negative."""
+
+GM_DRUMS: dict[int, str] = {
+    35: "kick", 36: "kick", 37: "cross_stick", 38: "snare", 40: "snare", 41: "floor_tom", 43: "floor_tom",
+    58: "floor_tom", 45: "mid_tom", 47: "mid_tom", 48: "high_tom", 50: "high_tom", 42: "closed_hihat",
+    22: "closed_hihat", 44: "pedal_hihat", 46: "open_hihat", 26: "open_hihat", 49: "crash", 57: "crash",
+    52: "china", 55: "splash", 51: "ride", 59: "ride", 53: "ride_bell",
+}  # fmt: skip
+PERCUSSION = "percussion"
+
+Note = tuple[float, str, float]
+"""Time in seconds, drum label (or ``"percussion"``), velocity 0–1."""
+
+
+@dataclass(slots=True)
+class Sounds:
+    """The takes of one instrument of one kit, softest layer first; samples are mono float16 at 44.1 kHz, peak 1."""
+
+    layers: list[list[tuple[NDArray[np.float16], int]]] = field(default_factory=list)
+    """Each take with the sample index of its onset."""
+
+
+@dataclass(slots=True)
+class Kit:
+    """One kit: for every drum label the instruments that can play it."""
+
+    name: str
+    family: str
+    kind: str
+    drums: dict[str, list[Sounds]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Groove:
+    """A drum performance: its notes, and its split."""
+
+    name: str
+    split: Split
+    notes: list[Note]
+    seconds: float
+
+
+def hash_split(name: str, *, valid: float = 0.06, test: float = 0.06) -> Split:
+    """Split by a hash of the name: stable when files come and go."""
+    x = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
+    return "valid" if x < valid else "test" if x < valid + test else "train"
+
+
+def _cached(path: Path, make: Callable[[], Any]) -> Any:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        value = make()
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(pickle.dumps(value, protocol=5))
+        temporary.replace(path)
+        return value
+    return pickle.loads(path.read_bytes())
+
+
+def _take(path: Path, onset_ms: float, longest_s: float = 3.0) -> tuple[NDArray[np.float16], int] | None:
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    x = samples.mean(axis=1)[: int(longest_s * rate)]
+    peak = float(np.abs(x).max(initial=0))
+    if peak < 1e-4 or rate != RATE:
+        return None
+    onset = int(onset_ms * RATE / 1000)
+    start = max(0, onset - int(0.005 * RATE))
+    x = x[start:] / peak
+    audible = np.flatnonzero(np.abs(x) > 1e-3)
+    x = x[: int(audible[-1]) + 1].copy()
+    fade = min(len(x), 2000)
+    x[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+    return x.astype(np.float16), onset - start
+
+
+def read_kits(data: Path) -> list[Kit]:
+    """Decode every one-shot listed in ``manifest.csv``; instruments grouped under drum labels."""
+    with (data / "kits.csv").open(newline="") as file:
+        kits = {row["kit"]: Kit(row["kit"], row["family"], row["kind"]) for row in csv.DictReader(file)}
+    found: dict[tuple[str, str], dict[int, list[tuple[NDArray[np.float16], int]]]] = {}
+    with (data / "manifest.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            take = _take(data / row["path"], float(row["onset_ms"] or 0))
+            if take is not None:
+                layers = found.setdefault((row["kit"], row["instrument"]), {})
+                layers.setdefault(int(row["velocity_rank"]), []).append(take)
+    for (kit, instrument), layers in found.items():
+        label = INSTRUMENTS.get(instrument.rstrip("0123456789"), "")
+        sounds = Sounds([layers[rank] for rank in sorted(layers)])
+        kits[kit].drums.setdefault(label or PERCUSSION, []).append(sounds)
+    return list(kits.values())
+
+
+def load_kits(data: Path, work: Path) -> list[Kit]:
+    """Kits, decoded once into ``work/kits.pickle``."""
+    kits: list[Kit] = _cached(work / "kits.pickle", lambda: read_kits(data))
+    return kits
+
+
+def kit_split(kit: Kit) -> Split:
+    """Which side of the split a kit's family is on."""
+    return HELD_OUT.get(kit.family, "train")
+
+
+def drum_notes(midi: pretty_midi.PrettyMIDI) -> list[Note]:
+    """The drum-kit notes of a MIDI file in order of time."""
+    notes = [
+        (note.start, GM_DRUMS[note.pitch], note.velocity / 127)
+        for instrument in midi.instruments
+        if instrument.is_drum
+        for note in instrument.notes
+        if note.pitch in GM_DRUMS
+    ]
+    return sorted(notes)
+
+
+def read_grooves(data: Path) -> list[Groove]:
+    """The Groove MIDI Dataset with its own split."""
+    grooves = []
+    with (data / "grooves/gmd/info.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            path = data / "grooves/gmd" / row["midi_filename"]
+            if not path.exists():
+                continue
+            midi = pretty_midi.PrettyMIDI(str(path))
+            notes = drum_notes(midi)
+            if len(notes) > 8:
+                split: Split = {"train": "train", "validation": "valid"}.get(row["split"], "test")  # type: ignore[assignment]
+                grooves.append(Groove(row["midi_filename"], split, notes, midi.get_end_time()))
+    return grooves
+
+
+def load_grooves(data: Path, work: Path) -> list[Groove]:
+    """Grooves, parsed once into ``work/grooves.pickle``."""
+    grooves: list[Groove] = _cached(work / "grooves.pickle", lambda: read_grooves(data))
+    return grooves
+
+
+def load_irs(data: Path, longest_s: float = 2.0) -> list[NDArray[np.float32]]:
+    """Impulse responses: mono, unit energy, aligned so that the direct sound comes first."""
+    responses = []
+    for path in sorted((data / "ir").rglob("*.flac")):
+        samples, _ = soundfile.read(path, dtype="float32", always_2d=True)
+        x = samples.mean(axis=1)
+        x = x[int(np.argmax(np.abs(x))) :][: int(longest_s * RATE)]
+        responses.append(x / np.sqrt((x**2).sum()))
+    return responses
+
+
+def song_paths(data: Path) -> list[Path]:
+    """Every song's MIDI file in a stable order."""
+    return sorted((data / "songs").rglob("*.mid"))
+
+
+def labels_present(notes: list[Note]) -> Iterator[str]:
+    """Drum labels used, in table order."""
+    used = {label for _, label, _ in notes}
+    return (label for label in LABELS if label in used)

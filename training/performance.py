@@ -1,0 +1,116 @@
+"""From a groove to what a drummer plays in a clip: roles swapped, fills, accents and percussion put in.
+
+Human grooves hold few crashes and hardly a china, splash, cross-stick or bell. Swapping what plays a part keeps the
+human timing and touch and balances the classes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.material import PERCUSSION, Note
+
+_HATS = {"closed_hihat": 0.42, "ride": 0.19, "open_hihat": 0.13, "ride_bell": 0.06, "crash": 0.06, "china": 0.03,
+         "splash": 0.02, "floor_tom": 0.04, "pedal_hihat": 0.05}  # fmt: skip
+_RIDES = {"ride": 0.6, "closed_hihat": 0.15, "ride_bell": 0.1, "crash": 0.09, "open_hihat": 0.06}
+_TOMS = ("high_tom", "mid_tom", "floor_tom")
+
+
+def _draw(rng: np.random.Generator, table: dict[str, float]) -> str:
+    names = list(table)
+    weights = np.array([table[name] for name in names])
+    return names[int(rng.choice(len(names), p=weights / weights.sum()))]
+
+
+def _swap(notes: list[Note], seconds: float, rng: np.random.Generator) -> list[Note]:
+    """Replay parts on other drums, changing over every few seconds as songs do."""
+    out: list[Note] = []
+    start = 0.0
+    while start < seconds:
+        end = start + float(rng.uniform(3, 10))
+        roles = {"closed_hihat": "closed_hihat", "ride": "ride"}
+        if rng.random() < 0.6:
+            roles = {"closed_hihat": _draw(rng, _HATS), "ride": _draw(rng, _RIDES)}
+        snare = float(rng.random())
+        open_share = float(rng.choice([0, 0, 0.08, 0.3]))
+        for time, label, velocity in notes:
+            if not start <= time < end:
+                continue
+            new = roles.get(label, label)
+            if label == "snare":
+                if snare < 0.15 and velocity > 0.25:
+                    new = "cross_stick"
+                elif snare < 0.25:
+                    new = _TOMS[int(rng.integers(3))]
+            elif new == "closed_hihat" and rng.random() < open_share:
+                new = "open_hihat"
+            out.append((time, new, velocity))
+        start = end
+    return out
+
+
+def _fill(seconds: float, rng: np.random.Generator) -> tuple[float, float, list[Note]]:
+    """A run over snare and toms: start, end, notes."""
+    start = float(rng.uniform(0, max(0.1, seconds - 2)))
+    step = float(rng.uniform(0.075, 0.24))
+    count = int(rng.integers(3, 13))
+    order = ["snare", *_TOMS] if rng.random() < 0.6 else [*_TOMS] if rng.random() < 0.5 else list(rng.permutation(_TOMS))
+    stay = int(rng.integers(1, 5))
+    notes: list[Note] = []
+    rising = float(rng.uniform(-0.2, 0.35))
+    for i in range(count):
+        velocity = 0.6 + rising * (i / count - 0.5) + float(rng.normal(0, 0.1))
+        time = start + i * step + float(rng.normal(0, 0.006))
+        notes.append((time, str(order[i // stay % len(order)]), float(np.clip(velocity, 0.15, 1))))
+        if rng.random() < 0.15:
+            notes.append((time + float(rng.normal(0, 0.004)), "kick", float(rng.uniform(0.5, 1))))
+    end = start + count * step
+    if rng.random() < 0.6:
+        notes.append((end, _draw(rng, {"crash": 0.7, "china": 0.12, "splash": 0.12, "ride_bell": 0.06}), 0.9))
+        notes.append((end + float(rng.normal(0, 0.004)), "kick", 0.85))
+    return start, end, notes
+
+
+def perform(notes: list[Note], seconds: float, rng: np.random.Generator) -> list[Note]:
+    """Make a clip's performance from the notes of a groove that fall in ``0 … seconds``.
+
+    Returns:
+        Notes in order of time, percussion among them; one drum is not struck twice within 20 ms.
+    """
+    out = _swap(notes, seconds, rng) if rng.random() < 0.75 else list(notes)
+    for _ in range(int(rng.poisson(seconds / 14))):
+        start, end, fill = _fill(seconds, rng)
+        out = [note for note in out if not start - 0.02 <= note[0] < end + 0.02 or note[1] in ("kick", "pedal_hihat")]
+        out += fill
+    for time, label, _ in list(out):
+        if label == "kick" and rng.random() < 0.03:
+            accent = _draw(rng, {"crash": 0.5, "splash": 0.2, "china": 0.2, "ride_bell": 0.1})
+            out.append((time + float(rng.normal(0, 0.005)), accent, float(rng.uniform(0.5, 1))))
+    if rng.random() < 0.15:  # the foot keeps time
+        step = float(rng.uniform(0.4, 1.1))
+        out += [(t + float(rng.normal(0, 0.008)), "pedal_hihat", float(np.clip(rng.normal(0.5, 0.15), 0.1, 1)))
+                for t in np.arange(rng.uniform(0, step), seconds, step)]  # fmt: skip
+    if rng.random() < 0.3:  # tambourine, shaker, claps: heard, not written
+        step = float(rng.uniform(0.12, 0.6))
+        out += [(t + float(rng.normal(0, 0.008)), PERCUSSION, float(rng.uniform(0.3, 1)))
+                for t in np.arange(rng.uniform(0, step), seconds, step) if rng.random() < 0.85]  # fmt: skip
+    wobble = float(rng.uniform(0.02, 0.12))
+    out = [(t, label, float(np.clip(v + rng.normal(0, wobble), 0.04, 1))) for t, label, v in out if 0 <= t < seconds]
+    last: dict[str, float] = {}
+    kept = []
+    for note in sorted(out):
+        if note[0] - last.get(note[1], -1.0) > 0.02:
+            kept.append(note)
+            last[note[1]] = note[0]
+    return kept
+
+
+def excerpt(notes: list[Note], length: float, seconds: float, rng: np.random.Generator) -> list[Note]:
+    """Cut a random span out of a groove, played up to a third faster or slower; short grooves are repeated."""
+    speed = float(rng.uniform(0.75, 1.3))
+    if length < seconds * speed:
+        times = int(seconds * speed / max(length, 0.5)) + 1
+        notes = [(t + i * length, label, v) for i in range(times) for t, label, v in notes]
+        length *= times
+    start = float(rng.uniform(0, max(0.0, length - seconds * speed)))
+    return [((t - start) / speed, label, v) for t, label, v in notes if start <= t < start + seconds * speed]

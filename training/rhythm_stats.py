@@ -1,0 +1,138 @@
+"""Learn from played and written drums what the rhythm stage believes: ``drumscribe/rhythm/statistics.json``.
+
+    python -m training.rhythm_stats --data DATA_DIR
+
+Timing comes from the Groove MIDI Dataset (human performances to a click; its training split only), bar patterns from the
+same and from songs in General MIDI with time signatures. The file holds a few hundred numbers and how it was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mido
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.kit import BY_MIDI, DRUMS
+
+Floats = NDArray[np.float64]
+TARGET = Path(__file__).parents[1] / "drumscribe" / "rhythm" / "statistics.json"
+_TD11 = {58: "floor_tom"}
+"""Keys of the kit that GMD was played on, where General MIDI has another instrument."""
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Drums against the written beat.
+
+    Attributes:
+        name: path inside the data folder.
+        quarter: ``(n,)`` time of each note in quarter notes of the click.
+        drum: label of each note.
+        velocity: of each note.
+        bpm: tempo of the click.
+        meters: ``[(quarter, beats, unit)]`` time signatures in turn.
+    """
+
+    name: str
+    quarter: Floats
+    drum: tuple[str, ...]
+    velocity: NDArray[np.int64]
+    bpm: float
+    meters: tuple[tuple[float, int, int], ...]
+
+
+def read_midi(path: Path, name: str, *, all_channels: bool) -> Performance | None:
+    """Read the drums of a MIDI file; ``None`` if it has none or is broken."""
+    try:
+        midi = mido.MidiFile(path, clip=True)
+    except (OSError, ValueError, EOFError, KeyError, IndexError):
+        return None
+    clock, notes, tempos, meters = 0, [], [], []
+    for message in mido.merge_tracks(midi.tracks):
+        clock += message.time
+        quarter = clock / midi.ticks_per_beat
+        if message.type == "set_tempo":
+            tempos.append(mido.tempo2bpm(message.tempo))
+        elif message.type == "time_signature":
+            meters.append((quarter, message.numerator, message.denominator))
+        elif message.type == "note_on" and message.velocity > 0 and (all_channels or message.channel == 9):
+            label = BY_MIDI.get(message.note, _TD11.get(message.note))
+            if label in DRUMS:
+                notes.append((quarter, label, message.velocity))
+    if not notes:
+        return None
+    notes.sort()
+    times, drums, velocities = zip(*notes, strict=True)
+    bpm = float(np.median(tempos)) if tempos else 120.0
+    return Performance(name, np.array(times), drums, np.array(velocities), bpm, tuple(meters) or ((0.0, 4, 4),))
+
+
+def grooves(data: Path, split: str) -> Iterator[Performance]:
+    """Performances of a split of GMD that are grooves, not single fills."""
+    root = data / "grooves" / "gmd"
+    for row in csv.DictReader((root / "info.csv").open()):
+        if row["split"] == split and row["beat_type"] == "beat":
+            found = read_midi(root / row["midi_filename"], row["midi_filename"], all_channels=True)
+            beats, unit = map(int, row["time_signature"].split("-"))
+            if found is not None and len(found.quarter) >= 30:
+                yield Performance(found.name, found.quarter, found.drum, found.velocity, float(row["bpm"]),
+                                  ((0.0, beats, unit),))  # fmt: skip
+
+
+def lateness(performance: Performance) -> Floats | None:
+    """Seconds from the nearest sixteenth to each note; ``None`` where the playing is not in sixteenths."""
+    quarter, beat_s = performance.quarter, 60.0 / performance.bpm
+    binary = (quarter - np.round(quarter * 4) / 4) * beat_s
+    ternary = (quarter - np.round(quarter * 3) / 3) * beat_s
+    spread = [float(np.sqrt(np.mean(np.minimum(np.abs(off), 0.05) ** 2))) for off in (binary, ternary)]
+    return binary if spread[0] < 0.8 * spread[1] else None
+
+
+def drift(quarter: Floats, late: Floats, width: float = 1.0) -> Floats:
+    """What all drums share: lateness smoothed over ``width`` quarter notes, at each note."""
+    near = np.exp(-0.5 * ((quarter[:, None] - quarter[None, :]) / width) ** 2) * (np.abs(late) < 0.06)
+    return np.asarray(near @ late / (near.sum(axis=1) + 0.5))
+
+
+def timing(data: Path) -> dict[str, dict[str, float]]:
+    """Per drum: spread around the player's habit after the shared drift is taken out, and how habits differ."""
+    spreads: dict[str, list[tuple[float, int]]] = defaultdict(list)
+    habits: dict[str, list[float]] = defaultdict(list)
+    for performance in grooves(data, "train"):
+        late = lateness(performance)
+        if late is None:
+            continue
+        rest = late - drift(performance.quarter, late)
+        for drum in set(performance.drum):
+            mine = rest[np.array([label == drum for label in performance.drum])]
+            if len(mine) >= 8:
+                habits[drum].append(float(np.median(mine)))
+                spreads[drum].append((1.4826 * float(np.median(np.abs(mine - np.median(mine)))), len(mine)))
+    table = {}
+    for drum in sorted(spreads):
+        values, counts = np.array(spreads[drum]).T
+        table[drum] = {
+            "spread_ms": round(1000 * float(np.sqrt(np.average(values**2, weights=counts))), 1),
+            "habit_ms": round(1000 * float(np.std(habits[drum])), 1),
+            "performances": len(values),
+        }
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with grooves/gmd and songs")
+    data = parser.parse_args().data
+    print(json.dumps(timing(data), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Drum stems in a pool on disk, rendered all the time by a process of its own.
+
+    python -m training.stems --data DATA --work WORK [--pool 1600] [--seed 1] [--split train] [--count N]
+
+A stem is rendered once and heard several times, each time with another accompaniment, level, and degradation; when the
+pool is full the oldest is replaced. About half of the stems play the drum part of a rendered song, in time with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training import drums
+from training.backings import BackingInfo
+from training.material import Groove, Kit, Split, kit_split, load_grooves, load_irs, load_kits
+from training.performance import excerpt, perform
+
+SECONDS = 20.0
+
+
+class StemMaker:
+    """Makes stems of one side of the split."""
+
+    def __init__(self, data: Path, work: Path, split: Split) -> None:
+        self.split, self.backings = split, work / "backings"
+        self.kits: list[Kit] = [kit for kit in load_kits(data, work) if kit_split(kit) == split]
+        self.grooves: list[Groove] = [groove for groove in load_grooves(data, work) if groove.split == split]
+        self.irs: list[NDArray[np.float32]] = load_irs(data)
+        self.infos: dict[str, BackingInfo] = {}
+
+    def _songs(self) -> list[str]:
+        for path in self.backings.glob("*.npy"):
+            if not path.name.startswith(".") and path.stem not in self.infos:
+                self.infos[path.stem] = BackingInfo.read(path.with_suffix(".json"))
+        return sorted(name for name, info in self.infos.items() if info.split == self.split and len(info.notes) > 60)
+
+    def make(self, rng: np.random.Generator) -> drums.Stem:
+        """One stem of :data:`SECONDS`."""
+        songs = self._songs()
+        if songs and rng.random() < 0.45:
+            name = songs[int(rng.integers(len(songs)))]
+            notes = self.infos[name].notes
+            start = float(rng.uniform(notes[0][0], max(notes[0][0], notes[-1][0] - SECONDS)))
+            part = [(t - start, label, v) for t, label, v in notes if start <= t < start + SECONDS]
+            stem = drums.render(perform(part, SECONDS, rng), SECONDS, self.kits, self.irs, rng)
+            stem.song, stem.start = name, start
+            return stem
+        groove = self.grooves[int(rng.integers(len(self.grooves)))]
+        part = excerpt(groove.notes, groove.seconds, SECONDS, rng)
+        return drums.render(perform(part, SECONDS, rng), SECONDS, self.kits, self.irs, rng)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Render drum stems for training.")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--pool", type=int, default=1600)
+    parser.add_argument("--count", type=int, default=0, help="stop after so many; 0: go on")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two stems once the pool is full")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--split", choices=["train", "valid", "test"], default="train")
+    args = parser.parse_args()
+    folder = args.work / "stems" / args.split
+    folder.mkdir(parents=True, exist_ok=True)
+    maker = StemMaker(args.data, args.work, args.split)
+    began, index = time.process_time(), 0
+    while not args.count or index < args.count:
+        stem = maker.make(np.random.default_rng((args.seed, index)))
+        path = folder / f"{index % args.pool:05d}.pickle"
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(pickle.dumps(stem, protocol=5))
+        temporary.replace(path)
+        index += 1
+        if index > args.pool:
+            time.sleep(args.pause)
+        if index % 200 == 0:
+            rate = index * SECONDS / (time.process_time() - began)
+            print(f"{index} stems, {rate:.0f} times real time per core", flush=True)
+
+
+if __name__ == "__main__":
+    main()

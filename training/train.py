@@ -1,0 +1,200 @@
+"""Train the hit network.
+
+    python -m training.train --data DATA --work WORK [--steps N | --minutes M] [--seed 1] [--resume]
+
+Starts the renderers of stems and accompaniments beside itself, trains, and leaves in ``WORK/run``: ``last.pt`` (weights,
+their moving average, optimiser, step: what ``--resume`` goes on from), ``best.pt``, and ``log.csv``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import os
+import queue
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.multiprocessing as mp
+from torch.nn import functional
+
+from drumscribe.hits.features import FPS, compress
+from drumscribe.kit import LABELS
+from training.batches import Mixer
+from training.network import HitNetwork
+from training.scores import Tally, tally
+
+BATCH = 8
+POSITIVE_WEIGHT = 2.0
+AVERAGE = 0.998
+"""Decay of the moving average of the weights, which is what is evaluated and shipped."""
+
+
+def _feed(out: Any, work: Path, seed: int) -> None:
+    """Loader process: mixes examples from the pools and looks for new material every 100 batches."""
+    mixer, rng, count = Mixer(work, "train"), np.random.default_rng(seed), 0
+    while True:
+        if count % 100 == 0:
+            mixer.refresh()
+        features, *rest = mixer.batch(rng, BATCH)
+        out.put((features.astype(np.float16), *rest))
+        count += 1
+
+
+def losses(heads: dict[str, torch.Tensor], onset: torch.Tensor, velocity: torch.Tensor, known: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Onset and sound cross-entropy summed over drums, velocity's mean square where there is a hit."""
+    weight = 1 + (POSITIVE_WEIGHT - 1) * onset
+    bce = functional.binary_cross_entropy_with_logits
+    error = (torch.sigmoid(heads["velocity"]) - velocity) ** 2 * known
+    return {
+        "onset": bce(heads["onset"], onset, weight) * len(LABELS),
+        "sound": 0.3 * bce(heads["sound"], onset, weight) * len(LABELS),
+        "velocity": 1.0 * error.sum() / known.sum().clamp(min=1),
+    }
+
+
+def validate(net: HitNetwork, work: Path, split: str, clips: int = 32) -> dict[str, Tally]:
+    """Counts per drum on fixed clips of held-out kits, grooves, and songs, at threshold 0.5."""
+    mixer = Mixer(work, split)  # type: ignore[arg-type]
+    mixer.refresh()
+    net.eval()
+    found: dict[str, Tally] = {}
+    for name, mix in (("drums", False), ("mix", True)):
+        rng = np.random.default_rng(77)
+        total = Tally.empty()
+        for _ in range(clips // 8):
+            examples = [mixer.example(rng, mix=mix, clean=True) for _ in range(8)]
+            features = torch.from_numpy(np.stack([compress(example.magnitudes) for example in examples]))
+            with torch.no_grad():
+                onset = torch.sigmoid(net(features)["onset"]).numpy()
+            for curves, example in zip(onset, examples, strict=True):
+                total += tally(curves, [(t, c) for t, c, _ in example.notes], np.full(len(LABELS), 0.5), fps=FPS)
+        found[name] = total
+    net.train()
+    return found
+
+
+def _renderers(args: argparse.Namespace) -> list[subprocess.Popen[bytes]]:
+    """Start the processes that render material; they share this process's fate."""
+    base = ["nice", "-n", "5", sys.executable, "-m"]
+    common = ["--data", str(args.data), "--work", str(args.work), "--seed", str(args.seed)]
+    with (args.work / "render.log").open("ab") as log:
+        commands = [["training.stems", *common, "--pause", str(args.pause)]]
+        if args.backings:
+            commands.append(["training.backings", *common, "--count", str(args.backings)])
+        return [subprocess.Popen([*base, *command], stdout=log, stderr=log) for command in commands]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the hit network.")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--run", default="run", help="folder below WORK for checkpoints and the log")
+    parser.add_argument("--steps", type=int, default=20000)
+    parser.add_argument("--minutes", type=float, default=0, help="end by the clock instead; the schedule follows it")
+    parser.add_argument("--rate", type=float, default=2.5e-3)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--backings", type=int, default=0, help="render up to so many accompaniments meanwhile")
+    parser.add_argument("--pause", type=float, default=0.5, help="seconds between two new stems once the pool is full")
+    parser.add_argument("--every", type=int, default=500, help="steps between validations")
+    parser.add_argument("--resume", action="store_true")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the helpers end too
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    folder = args.work / args.run
+    folder.mkdir(parents=True, exist_ok=True)
+    net = HitNetwork()
+    average = HitNetwork()
+    average.load_state_dict(net.state_dict())
+    optimiser = torch.optim.AdamW(net.parameters(), args.rate, weight_decay=1e-2)
+    step = 0
+    if args.resume:
+        state = torch.load(folder / "last.pt", weights_only=True)
+        net.load_state_dict(state["net"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step = int(state["step"])
+    first, best = step, 0.0
+    feed: Any = mp.get_context("spawn").Queue(6)
+    loader = mp.get_context("spawn").Process(target=_feed, args=(feed, args.work, args.seed + step), daemon=True)
+    renderers = _renderers(args)
+    loader.start()
+    began, running, waited = time.time(), {}, 0.0
+    log_path = folder / "log.csv"
+    header = ["step", "minutes", "onset", "sound", "velocity", "drums", "mix", *(f"mix_{label}" for label in LABELS)]
+    if not log_path.exists():
+        log_path.write_text(",".join(header) + "\n")
+    try:
+        while True:
+            clock = (time.time() - began) / 60
+            done = clock / args.minutes if args.minutes else (step - first) / max(1, args.steps - first)
+            if done >= 1:
+                break
+            warm = min(1.0, (step - first + 1) / 300)
+            for group in optimiser.param_groups:
+                group["lr"] = args.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+            asked = time.time()
+            while True:
+                try:
+                    features, onset, velocity, known = (torch.from_numpy(part) for part in feed.get(timeout=60))
+                    break
+                except queue.Empty:
+                    if not loader.is_alive():
+                        raise RuntimeError("the loader process ended; see the messages above") from None
+            waited += time.time() - asked
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                heads = net(features.float())
+            parts = losses(heads, onset, velocity, known)
+            optimiser.zero_grad()
+            sum(parts.values()).backward()  # type: ignore[union-attr]
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimiser.step()
+            step += 1
+            with torch.no_grad():
+                keep = min(AVERAGE, step / (step + 20))
+                for mine, theirs in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
+                    if mine.is_floating_point():
+                        mine.lerp_(theirs, 1 - keep)
+                    else:
+                        mine.copy_(theirs)
+            for name, value in parts.items():
+                running[name] = 0.98 * running.get(name, value.item()) + 0.02 * value.item()
+            if step % 50 == 0:
+                speed = (time.time() - began) / (step - first)
+                text = " ".join(f"{name} {value:.4f}" for name, value in running.items())
+                print(f"step {step} {clock:.1f} min {speed:.2f} s/step waiting {waited / (time.time() - began):.0%} {text}", flush=True)
+            if step % args.every == 0:
+                counts = validate(average, args.work, "valid")
+                scores = {name: total.micro() for name, total in counts.items()}
+                row = [step, round(clock, 1), *(round(running[name], 4) for name in ("onset", "sound", "velocity"))]
+                per_drum = counts["mix"].per_drum()
+                row += [round(scores["drums"], 4), round(scores["mix"], 4), *(round(float(f), 3) for f in per_drum)]
+                with log_path.open("a", newline="") as file:
+                    csv.writer(file).writerow(row)
+                print(f"  validation F: drums {scores['drums']:.3f} mix {scores['mix']:.3f}  " + " ".join(
+                    f"{label}={f:.2f}" for label, f in zip(LABELS, per_drum, strict=True)), flush=True)  # fmt: skip
+                state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+                torch.save(state, folder / "last.tmp")
+                os.replace(folder / "last.tmp", folder / "last.pt")
+                if sum(scores.values()) > best:
+                    best = sum(scores.values())
+                    torch.save({"average": average.state_dict(), "step": step}, folder / "best.pt")
+        state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+        torch.save(state, folder / "last.pt")
+    finally:
+        loader.terminate()
+        for process in renderers:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    main()
