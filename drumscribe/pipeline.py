@@ -40,7 +40,7 @@ _CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("drumscribe.audio", "drumscribe.containers", "drumscribe.sources", "drumscribe.youtube"),
         ("av", "soxr"),
     ),
-    "separate": (("drumscribe.separation",), ("demucs", "torch")),
+    "separate": (("drumscribe.separation", "drumscribe.weights"), ("demucs", "torch")),
     "detect": (("drumscribe.hits",), ("keras", "tensorflow")),
     "beats": (("drumscribe.rhythm",), ("madmom", "librosa")),
 }
@@ -147,7 +147,8 @@ class Run:
             {
                 "audio": audio.sha256,
                 "options": wanted.model_dump(),
-                "model": [settings.demucs_model, settings.demucs_url, settings.demucs_overlap],
+                "model": [settings.demucs_model, _stamp(settings.demucs_model), settings.demucs_url],
+                "overlap": settings.demucs_overlap,
             },
             compute,
             keep=lambda stem: stem.method != "none",  # next time the weights may be there
@@ -160,7 +161,8 @@ class Run:
         settings = self.settings
         upstream: list[object] = [audio.sha256, stem.method]
         if stem.method != "none":
-            upstream += [stem.model, settings.demucs_overlap, version_of(*_CODE["separate"][0])]
+            upstream += [stem.model, _stamp(settings.demucs_model), settings.demucs_overlap]
+            upstream.append(version_of(*_CODE["separate"][0]))
 
         def compute(report: OnFraction) -> Activations:
             found = hits.activations(stem, settings=settings, on_progress=report, cancel=self._cancel)
@@ -249,12 +251,12 @@ def _digest(path: Path) -> str:
 
 
 def _stamp(uri: str) -> str:
-    """What tells one state of a local model file from another; empty for the packaged one and for addresses."""
+    """What tells one state of a local model file or folder from another; empty for names and addresses."""
     path = Path(uri)
     if not uri or "://" in uri or not path.exists():
         return ""
-    status = path.stat()
-    return f"{status.st_size}-{status.st_mtime_ns}"
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return " ".join(f"{file.name}:{file.stat().st_size}:{file.stat().st_mtime_ns}" for file in files)
 
 
 def _warnings(audio: Audio, stem: Stem, hits: Hits, options: Options) -> tuple[str, ...]:

@@ -27,7 +27,6 @@ from drumscribe.errors import (
     JobConflictError,
     JobNotFoundError,
     QuotaError,
-    UnsupportedLinkError,
     WorkerDiedError,
 )
 from drumscribe.jobs.db import Database, Lease, error_values, new_job
@@ -89,10 +88,9 @@ class LocalRunner:
             return known
         self._check_quota(owner)
         if isinstance(source, str):
-            from drumscribe.sources import is_link
+            from drumscribe.sources import video_id
 
-            if not is_link(source):
-                raise UnsupportedLinkError("That is not a link to a video.", "Paste the address of one YouTube video.")
+            video_id(source)
             key, title, step = source.strip(), source.strip(), 1
         else:
             from drumscribe.audio import clean_name

@@ -1,0 +1,417 @@
+"""The command line: a thin shell over the pipeline. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from drumscribe._version import __version__
+from drumscribe.console import Bars, Report, bars_on, complain, conclude, table
+from drumscribe.errors import Cancelled, DrumScribeError, NotationError, OptionsError, SourceError
+
+if TYPE_CHECKING:
+    from drumscribe.options import Options
+    from drumscribe.settings import Settings
+    from drumscribe.transcription import Transcription
+
+EPILOG = """\b
+Exit status:
+  0    everything was written
+  1    something unexpected (--debug shows where), or a check of 'doctor' failed
+  2    a wrong option or argument
+  3    a recording or project file that cannot be used
+  4    a model's weights cannot be had
+  5    a stage failed, or a file format could not be made
+  6    a file could not be written (disk full, no permission)
+  130  stopped with Ctrl-C
+Of several songs, all that can be are done; the status is that of the first one that failed.
+"""
+ENDINGS = {
+    ".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".webm", ".aif", ".aiff", ".mp4", ".mkv",
+    ".mov", ".wma", ".w64", ".caf",
+}  # fmt: skip
+"""What is taken for a song inside a folder."""
+FORMATS = ("musicxml", "pdf", "midi", "midi_quantised", "csv", "json", "svg", "tab", "lilypond")
+
+
+def main() -> NoReturn:
+    """Entry point of ``drumscribe``."""
+    sys.exit(cli.main(standalone_mode=True))
+
+
+def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
+    """Give a command ``--debug``, and turn errors into a line on stderr and an exit status."""
+
+    @functools.wraps(command)
+    def run(debug: bool, **arguments: Any) -> None:
+        try:
+            status = command(**arguments)
+        except DrumScribeError as error:
+            if debug:
+                traceback.print_exc()
+            complain(error)
+            status = error.exit_code
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            status = 130
+        except Exception as error:  # noqa: BLE001 - the end of the line: nobody above could do anything about it
+            if debug:
+                traceback.print_exc()
+            click.echo(f"Error: {type(error).__name__}: {error} (run with --debug for details)", err=True)
+            status = 1
+        sys.exit(status or 0)
+
+    return click.option("--debug", is_flag=True, help="Show the traceback of an error.")(run)
+
+
+def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of the cheap stages, shared by ``transcribe`` and ``rescore``."""
+    for option in reversed(
+        [
+            click.option("--bpm", type=float, help="Tempo in pulses a minute; default: find it."),
+            click.option("--meter", help='Time signature such as "4/4"; default: find it.'),
+            click.option("--first-downbeat", type=float, metavar="S", help="Time of the first bar line, in seconds."),
+            click.option("--bar-shift", type=int, help="Move every bar line by this many pulses."),
+            click.option("--sensitivity", type=float, help="0 shows only sure hits, 1 every candidate [0.5]."),
+            click.option("--finest", type=click.Choice(["8", "12", "16", "24", "32"]), help="Finest note value [16]."),
+            click.option("--triplets/--no-triplets", default=None, help="Allow triplets [yes]."),
+            click.option("--swing", type=click.Choice(["auto", "on", "off"]), help="Write eighths as swung [auto]."),
+            click.option("--title", help="Printed title; default: from the recording."),
+            click.option("--artist", help="Printed artist; default: from the recording."),
+            click.option("--voices", type=click.Choice(["1", "2"]), help="Voices on the staff [2]."),
+            click.option(
+                "--formats", default="musicxml,pdf,midi,csv,json", show_default=True, help=f"Of {', '.join(FORMATS)}."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="Print a summary in JSON on standard output."),
+            click.option("-q", "--quiet", is_flag=True, help="No progress, no summary; errors only."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="drumscribe")
+def cli() -> None:
+    """DrumScribe: recorded music in, drum sheet music out."""
+
+
+@cli.command(epilog=EPILOG)
+@click.argument("songs", nargs=-1, required=True, metavar="SONG...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder for the files [.].")
+@click.option("--separator", type=click.Choice(["auto", "demucs", "none"]), help="Take the drums out of the mix first.")
+@click.option("--tracker", type=click.Choice(["auto", "madmom", "librosa"]), help="Who finds the beats.")
+@_choices
+@_guarded
+def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool, quiet: bool, **choices: Any) -> int:
+    """Transcribe the drums of one or more songs.
+
+    SONG is an audio file, a folder of them, or a YouTube link. For each, NAME.musicxml, NAME.pdf, NAME.mid,
+    NAME.hits.csv and NAME.json (the project, which reopens in the app) are written.
+    """
+    settings = _settings()
+    options = _options(choices)
+    kinds = _formats(formats)
+    sources = list(_sources(songs))
+    taken: set[str] = set()
+    reports = []
+    cancel = _cancelled_by_ctrl_c()
+    with bars_on(quiet or as_json) as bars:
+        for source in sources:
+            report = Report(str(source))
+            reports.append(report)
+            try:
+                result = _transcribe_one(source, options, settings, bars, cancel)
+                report.describe(result)
+                name = free_name(_base_name(source, result), taken)
+                _write(result, output, kinds, name, settings, bars, report)
+            except Cancelled as error:
+                report.fail(error)
+                break
+            except DrumScribeError as error:
+                report.fail(error)
+    conclude(reports, as_json=as_json, quiet=quiet)
+    return next((report.status for report in reports if report.status), 0)
+
+
+@cli.command(epilog=EPILOG)
+@click.argument("project", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the files [beside the project].")
+@_choices
+@_guarded
+def rescore(project: Path, output: Path | None, formats: str, as_json: bool, quiet: bool, **choices: Any) -> int:
+    """Write the score of a project file again with other choices; the recording is not needed."""
+    from drumscribe.transcription import Transcription
+
+    settings = _settings()
+    report = Report(str(project))
+    result = Transcription.load(project).rescore(None, **_changes(choices))
+    report.describe(result)
+    with bars_on(True) as bars:
+        _write(result, output or project.parent, _formats(formats), project.stem, settings, bars, report)
+    conclude([report], as_json=as_json, quiet=quiet)
+    return report.status
+
+
+@cli.group()
+def models() -> None:
+    """Weights of the networks: list, fetch, verify."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_guarded
+def models_list(as_json: bool) -> None:
+    """Show every model, where it is, and its licence."""
+    from drumscribe import weights
+
+    rows = weights.catalogue(_settings())
+    if as_json:
+        columns = ("name", "purpose", "note", "licence", "source", "state", "path", "size", "used")
+        click.echo(json.dumps([{key: getattr(row, key) for key in columns} for row in rows], default=str, indent=2))
+        return
+    table(
+        ("", "model", "for", "state", "MB", "licence", "what"),
+        [
+            (
+                "*" if row.used else "",
+                row.name,
+                row.purpose,
+                row.state,
+                f"{row.size / 2**20:.1f}",
+                row.licence,
+                row.note,
+            )
+            for row in rows
+        ],
+    )
+    click.echo("* used with the present settings")
+
+
+@models.command("fetch")
+@click.argument("names", nargs=-1, metavar="[MODEL]...")
+@_guarded
+def models_fetch(names: tuple[str, ...]) -> None:
+    """Fetch models (by default those that the settings use), so that the first song need not wait for them."""
+    from drumscribe import weights
+    from drumscribe.types import Progress
+
+    settings = _settings()
+    wanted = names or tuple(row.name for row in weights.catalogue(settings) if row.used and row.purpose != "beats")
+    cancel = _cancelled_by_ctrl_c()
+    with bars_on(False) as bars:
+        for name in wanted:
+            report = functools.partial(lambda name, fraction, text: bars.update(Progress(name, fraction, text)), name)
+            path = weights.resolve(name, settings, on_progress=report, cancel=cancel)
+            bars.say(f"{name}: {path}")
+
+
+@models.command("verify")
+@click.argument("names", nargs=-1, metavar="[MODEL]...")
+@_guarded
+def models_verify(names: tuple[str, ...]) -> int:
+    """Compare checksums of what is on disk; status 4 if anything is damaged."""
+    from drumscribe import weights
+
+    settings = _settings()
+    present = [row.name for row in weights.catalogue(settings) if row.state not in ("missing", "folder")]
+    rows = [weights.verify(name, settings) for name in names or present]
+    table(("model", "state", "path"), [(row.name, row.state, str(row.path)) for row in rows])
+    return 4 if any(row.state in ("damaged", "missing") for row in rows) else 0
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_guarded
+def doctor(as_json: bool) -> int:
+    """Say what is installed, what is missing, and what to do about it."""
+    from drumscribe.doctor import examine
+
+    checks = examine(_settings())
+    if as_json:
+        click.echo(json.dumps([vars(check) for check in checks], indent=2))
+    else:
+        mark = {"ok": "ok", "note": "--", "bad": "!!"}
+        table(("", "what", "found", "to do"), [(mark[c.state], c.name, c.found, c.todo) for c in checks])
+    return 1 if any(check.state == "bad" for check in checks) else 0
+
+
+@cli.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Copy it into this folder.")
+@_guarded
+def example(output: Path | None) -> None:
+    """Print the path of the example song that comes with DrumScribe."""
+    songs = sorted((Path(__file__).parent / "assets").glob("example.*"))
+    if not songs:
+        raise SourceError("The example song is missing from this installation.", "Install DrumScribe again.")
+    path = songs[0]
+    if output is not None:
+        from drumscribe.store import write_atomic
+
+        path = output / path.name
+        write_atomic(path, songs[0].read_bytes())
+    click.echo(str(path))
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=int, default=8501, show_default=True, help="Port to listen on.")
+@click.option("--open/--no-open", "browser", default=False, help="Open a browser.")
+@_guarded
+def serve(host: str, port: int, browser: bool) -> None:
+    """Serve the app."""
+    app = Path(__file__).resolve().parent.parent / "app.py"
+    if not app.is_file():
+        raise OptionsError("The app's pages are not installed here.", "Run this from a checkout of DrumScribe.")
+    from drumscribe.runtime import prepare
+
+    prepare(_settings())
+    os.chdir(app.parent)  # Streamlit reads .streamlit/config.toml of the working folder
+    flags = ["--server.address", host, "--server.port", str(port), "--server.headless", str(not browser).lower()]
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *flags])  # noqa: S606 - a fixed program
+
+
+def _transcribe_one(
+    source: Path | str, options: Options, settings: Settings, bars: Bars, cancel: threading.Event
+) -> Transcription:
+    from drumscribe.pipeline import transcribe as run
+
+    bars.song(str(source))
+    return run(source, options, settings=settings, on_progress=bars.update, cancel=cancel)
+
+
+def _write(
+    result: Transcription,
+    folder: Path,
+    kinds: tuple[str, ...],
+    name: str,
+    settings: Settings,
+    bars: Bars,
+    report: Report,
+) -> None:
+    """Write every format that can be made; one that cannot is an error of its own."""
+    from drumscribe.types import Progress
+
+    for done, kind in enumerate(kinds):
+        bars.update(Progress("export", done / len(kinds), kind))
+        try:
+            files = result.export(folder, (kind,), name=name, settings=settings)
+        except NotationError as error:
+            report.fail(error)
+            continue
+        report.files.update({kind: str(path) for kind, path in files.items()})
+    bars.update(Progress("export", 1.0, f"{len(report.files)} files"))
+
+
+def _settings() -> Settings:
+    from pydantic import ValidationError
+
+    from drumscribe.runtime import prepare
+    from drumscribe.settings import get_settings
+
+    try:
+        settings = get_settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise OptionsError(
+            f"The setting {name} is not valid: {first['msg']}.", "Correct it in .env or the environment."
+        ) from error
+    prepare(settings)
+    return settings
+
+
+def _changes(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Group what was given on the command line as :class:`~drumscribe.options.Options` has it."""
+    where = {
+        "separator": ("separate", "separator"),
+        "tracker": ("beats", "tracker"),
+        "bpm": ("beats", "bpm"),
+        "meter": ("beats", "meter"),
+        "first_downbeat": ("beats", "first_downbeat_s"),
+        "bar_shift": ("beats", "bar_shift"),
+        "sensitivity": ("detect", "sensitivity"),
+        "finest": ("quantise", "finest"),
+        "triplets": ("quantise", "triplets"),
+        "swing": ("quantise", "swing"),
+        "title": ("notate", "title"),
+        "artist": ("notate", "artist"),
+        "voices": ("notate", "voices"),
+    }
+    changes: dict[str, dict[str, Any]] = {}
+    for name, value in choices.items():
+        if value is not None:
+            group, key = where[name]
+            changes.setdefault(group, {})[key] = int(value) if name in ("finest", "voices") else value
+    return changes
+
+
+def _options(choices: dict[str, Any]) -> Options:
+    from drumscribe.options import Options
+
+    return Options().updated(**_changes(choices))
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    kinds = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    for kind in kinds:
+        if kind not in FORMATS:
+            raise OptionsError(f"{kind!r} is not a format.", f"Choose from {', '.join(FORMATS)}.")
+    if not kinds:
+        raise OptionsError("No format was given.", f"Choose from {', '.join(FORMATS)}.")
+    return kinds
+
+
+def _sources(songs: tuple[str, ...]) -> Iterator[Path | str]:
+    """Files, the songs inside folders (in order of name), and links. Raises SourceError for a folder without any."""
+    for song in songs:
+        path = Path(song)
+        if not path.is_dir():
+            yield song if "://" in song or not path.exists() else path
+            continue
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
+        if not inside:
+            raise SourceError(f"There is no audio file in the folder {song}.", "Name a file, or another folder.")
+        yield from inside
+
+
+def _base_name(source: Path | str, result: Transcription) -> str:
+    from drumscribe.steps import file_name
+
+    return file_name(source.stem if isinstance(source, Path) else result.song.title or "song")
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """A name that no other song of this run has, on file systems that ignore case too."""
+    candidate, number = name, 2
+    while candidate.casefold() in taken:
+        candidate, number = f"{name}-{number}", number + 1
+    taken.add(candidate.casefold())
+    return candidate
+
+
+def _cancelled_by_ctrl_c() -> threading.Event:
+    """An event that the first Ctrl-C sets, so that stages stop cleanly; the second ends the program at once."""
+    cancel = threading.Event()
+
+    def stop(*_: object) -> None:
+        cancel.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, stop)
+    return cancel
+
+
+if __name__ == "__main__":
+    main()

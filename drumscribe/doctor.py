@@ -1,0 +1,119 @@
+"""``drumscribe doctor``: look at this installation without importing anything heavy."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from drumscribe._version import __version__
+from drumscribe.errors import StorageError
+from drumscribe.runtime import cores
+from drumscribe.settings import Settings
+from drumscribe.store import write_atomic
+
+_NEEDED = {
+    "decoding": ("av", "soxr", "soundfile"),
+    "hit network": ("tensorflow", "keras"),
+    "notation": ("verovio", "lxml", "mido", "reportlab"),
+    "app": ("streamlit",),
+}
+_OPTIONAL = {
+    "separation": (("demucs", "torch"), "Without Demucs, songs are transcribed from the whole mix."),
+    "beat tracking": (("madmom",), "Without madmom, librosa finds the beats, less well: see README."),
+    "links": (("yt-dlp",), "Without yt-dlp, only files can be transcribed."),
+    "service": (("fastapi", "celery", "redis"), "Only the REST API and workers need these."),
+}
+_FREE_GB = 2.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: ``ok``, ``note`` (works, with less), or ``bad`` (does not work)."""
+
+    name: str
+    state: Literal["ok", "note", "bad"]
+    found: str
+    todo: str = ""
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Look at Python, libraries, models, engravers, and the data folder."""
+    return [
+        Check("drumscribe", "ok", __version__),
+        _python(),
+        Check("machine", "ok", f"{platform.system()} {platform.machine()}, {cores()} cores"),
+        *(_libraries(name, packages, "bad", "Run 'make run', or pip install.") for name, packages in _NEEDED.items()),
+        *(_libraries(name, packages, "note", todo) for name, (packages, todo) in _OPTIONAL.items()),
+        _gpu(),
+        *_models(settings),
+        _pdf(settings),
+        _data_folder(settings),
+    ]
+
+
+def _python() -> Check:
+    good = sys.version_info[:2] == (3, 11)
+    return Check("python", "ok" if good else "bad", platform.python_version(), "" if good else "Use Python 3.11.")
+
+
+def _libraries(name: str, packages: tuple[str, ...], missing: Literal["note", "bad"], todo: str) -> Check:
+    found, absent = [], []
+    for package in packages:
+        try:
+            found.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            absent.append(package)
+    if absent:
+        return Check(name, missing, f"missing: {', '.join(absent)}", todo)
+    return Check(name, "ok", ", ".join(found))
+
+
+def _gpu() -> Check:
+    if shutil.which("nvidia-smi") and Path("/dev/nvidiactl").exists():
+        return Check("gpu", "ok", "NVIDIA")
+    return Check("gpu", "ok", "none; everything runs on the processor")
+
+
+def _models(settings: Settings) -> list[Check]:
+    from drumscribe import weights
+
+    checks = []
+    for row in weights.catalogue(settings):
+        if row.used:
+            ready = row.state != "missing"
+            todo = "" if ready else f"Run 'drumscribe models fetch {row.name}'."
+            state: Literal["ok", "note", "bad"] = "ok" if ready else "bad" if row.purpose == "hits" else "note"
+            if not ready and row.purpose == "separation" and settings.separator == "auto":
+                todo += " Until then songs are transcribed from the whole mix."
+            checks.append(Check(f"model {row.name}", state, row.state, todo))
+    return checks
+
+
+def _pdf(settings: Settings) -> Check:
+    if settings.pdf_backend == "none":
+        return Check("pdf", "note", "switched off by PDF_BACKEND")
+    engines = [name for name in ("lilypond", "mscore", "musescore") if shutil.which(name)]
+    engines += [f"{name} (package)" for name in ("lilypond", "verovio") if find_spec(name)]
+    if not engines:
+        return Check("pdf", "bad", "no engine", "Install LilyPond, or pip install verovio reportlab.")
+    return Check("pdf", "ok", ", ".join(engines))
+
+
+def _data_folder(settings: Settings) -> Check:
+    folder = settings.data_dir
+    probe = folder / ".doctor"
+    try:
+        write_atomic(probe, b"ok")
+        probe.unlink(missing_ok=True)
+    except StorageError as error:
+        return Check("data folder", "bad", f"{folder}: {error.what}", error.todo)
+    free = shutil.disk_usage(folder).free / 2**30
+    if free < _FREE_GB:
+        return Check("data folder", "note", f"{folder}: {free:.1f} GB free", "Free some space.")
+    return Check("data folder", "ok", f"{folder.resolve()}: {free:.0f} GB free")
