@@ -146,7 +146,8 @@ class _Separator:
         from demucs.apply import apply_model
 
         jobs = [(model, share, start) for model, share in self.members for start in _starts(model, mix, overlap)]
-        out, norm = np.zeros_like(mix), np.zeros(mix.shape[1], np.float32)
+        out: FloatArray = np.zeros(mix.shape, np.float32)
+        norm = np.zeros(mix.shape[1], np.float32)
         done = 0
 
         def watch(state: dict[str, Any]) -> None:
