@@ -1,0 +1,100 @@
+"""SVG pages by verovio, for the screen and for the PDF fallback.
+
+The score is cut into pages here, line by line, and each page is engraved from its own MusicXML: the first page of a
+long song is ready at once, and a change on one page leaves the others in the cache. verovio keeps its resource path per
+thread, so it is set in each thread that engraves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from drumscribe.errors import NotationError
+from drumscribe.notation.model import Measure, Score
+from drumscribe.notation.musicxml import PAPER_MM, to_musicxml
+from drumscribe.notation.svg import polish
+
+FONT = "Leland"
+_UNITS_PER_MM = 10.0
+_FIRST_PAGE_LINES = {"a4": 9, "letter": 8}
+_PAGE_LINES = {"a4": 10, "letter": 9}
+_threads = threading.local()
+
+
+def to_svg(score: Score, pages: Sequence[int] | None = None) -> list[str]:
+    """Engrave pages.
+
+    Noteheads are ``<g class="note" id="hit-<id>">``; bars are ``<g class="measure" id="bar-<index>">``.
+
+    Args:
+        score: the chart.
+        pages: indices of the pages wanted, in order (all by default); those past the end are left out.
+
+    Raises:
+        NotationError: if verovio cannot read the page (a bug).
+    """
+    cuts = page_cuts(score)
+    wanted = range(len(cuts)) if pages is None else [page for page in pages if 0 <= page < len(cuts)]
+    return [_page(score, cuts[page], page) for page in wanted]
+
+
+def page_count(score: Score) -> int:
+    """Number of SVG pages (at least one)."""
+    return len(page_cuts(score))
+
+
+def page_cuts(score: Score) -> list[tuple[int, int]]:
+    """Return ``(first, end)`` measure indices of each page."""
+    cuts: list[tuple[int, int]] = []
+    start, lines = 0, 1
+    for index, measure in enumerate(score.measures):
+        if index and measure.new_system:
+            room = (_PAGE_LINES if cuts else _FIRST_PAGE_LINES)[score.style.paper]
+            if lines == room:
+                cuts.append((start, index))
+                start, lines = index, 0
+            lines += 1
+    return [*cuts, (start, len(score.measures))]
+
+
+def _page(score: Score, cut: tuple[int, int], page: int) -> str:
+    start, end = cut
+    measures: tuple[Measure, ...] = score.measures[start:end]
+    if start:
+        measures = (replace(measures[0], new_system=False), *measures[1:])
+    document = to_musicxml(replace(score, measures=measures, title="", artist=""), first_index=start)
+    if page:
+        return _engrave(document, score.style.paper, page_number=page + 1)
+    return _engrave(document, score.style.paper, title=score.title, artist=score.artist)
+
+
+def _toolkit() -> Any:
+    """This thread's verovio."""
+    if not hasattr(_threads, "toolkit"):
+        import verovio
+
+        verovio.enableLog(verovio.LOG_OFF)
+        verovio.setDefaultResourcePath(str(Path(verovio.__file__).parent / "data"))
+        _threads.toolkit = verovio.toolkit()
+    return _threads.toolkit
+
+
+@lru_cache(maxsize=256)
+def _engrave(document: bytes, paper: str, *, title: str = "", artist: str = "", page_number: int = 0) -> str:
+    toolkit = _toolkit()
+    width, height = PAPER_MM[paper]
+    toolkit.setOptions({
+        "pageWidth": round(width * _UNITS_PER_MM), "pageHeight": round(height * _UNITS_PER_MM),
+        "pageMarginLeft": 130, "pageMarginRight": 130, "pageMarginTop": 100 if page_number else 260,
+        "pageMarginBottom": 100, "unit": 9, "scale": 100, "font": FONT, "breaks": "encoded",
+        "header": "none", "footer": "none", "spacingSystem": 8, "svgViewBox": True, "justifyVertically": False,
+        "xmlIdSeed": 1, "smuflTextFont": "none",
+    })  # fmt: skip
+    if not toolkit.loadData(document.decode()):
+        raise NotationError("The page could not be engraved.", "Report this as a bug, with the MusicXML file.")
+    return polish(toolkit.renderToSVG(1), title=title, artist=artist, page_number=page_number)

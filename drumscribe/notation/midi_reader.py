@@ -1,0 +1,117 @@
+"""MIDI files back into hits and a grid."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import mido
+import numpy as np
+
+from drumscribe.errors import ProjectError
+from drumscribe.kit import BY_MIDI
+from drumscribe.notation.midi import DRUM_CHANNEL
+from drumscribe.types import BeatGrid, Hit, Hits, Meter
+
+MAX_BYTES = 16 * 1024 * 1024
+_DEFAULT_TEMPO = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a MIDI file holds: hits, the grid of its tempo map, and the keys that are no drum of ours, with counts."""
+
+    hits: Hits
+    grid: BeatGrid
+    unknown: tuple[tuple[int, int], ...] = ()
+
+
+def read_midi(data: bytes) -> Played:
+    """Read the drums of a standard MIDI file: channel 10, or all channels if that one is silent.
+
+    Raises:
+        ProjectError: if it is not a MIDI file, is too large, counts time in SMPTE frames, or has no notes.
+    """
+    if len(data) > MAX_BYTES:
+        raise ProjectError("The MIDI file is larger than 16 MiB.", "Export only the drum track.")
+    try:
+        file = mido.MidiFile(file=io.BytesIO(data), clip=True)
+        messages = list(mido.merge_tracks(file.tracks))
+    except (OSError, EOFError, ValueError, IndexError, KeyError, TypeError) as error:
+        raise ProjectError("This is not a readable MIDI file.", "Export it again as standard MIDI.") from error
+    if file.ticks_per_beat <= 0 or file.ticks_per_beat > 0x7FFF:
+        raise ProjectError("The MIDI file counts time in SMPTE frames.", "Export it with ticks per quarter note.")
+    tempos: list[tuple[int, int]] = []
+    meters: list[tuple[int, Meter]] = []
+    notes: list[tuple[int, int, int, int]] = []
+    tick = 0
+    for message in messages:
+        tick += message.time
+        if message.type == "set_tempo" and message.tempo > 0:
+            tempos.append((tick, message.tempo))
+        elif message.type == "time_signature":
+            meters.append((tick, _meter(message)))
+        elif message.type == "note_on" and message.velocity:
+            notes.append((tick, message.channel, message.note, message.velocity))
+    if any(note[1] == DRUM_CHANNEL for note in notes):
+        notes = [note for note in notes if note[1] == DRUM_CHANNEL]
+    if not notes:
+        raise ProjectError("The MIDI file has no notes.", "Export the drum track.")
+    seconds = _Seconds(file.ticks_per_beat, tempos)
+    unknown: dict[int, int] = {}
+    hits = []
+    for tick, _, key, velocity in notes:
+        if key in BY_MIDI:
+            hits.append(Hit(len(hits), seconds.at(tick), BY_MIDI[key], 1.0, velocity, "user"))
+        else:
+            unknown[key] = unknown.get(key, 0) + 1
+    grid = _grid(seconds, meters, max(note[0] for note in notes))
+    return Played(Hits.of(hits), grid, tuple(sorted(unknown.items())))
+
+
+def _meter(message: Any) -> Meter:
+    try:
+        return Meter(message.numerator, message.denominator)
+    except ValueError as error:
+        raise ProjectError(f"The time signature {message.numerator}/{message.denominator} cannot be used.",
+                           "Choose meters with 2, 4, 8 or 16 below.") from error  # fmt: skip
+
+
+class _Seconds:
+    """Ticks to seconds under a tempo map."""
+
+    def __init__(self, ticks_per_quarter: int, tempos: list[tuple[int, int]]) -> None:
+        self.per_quarter = ticks_per_quarter
+        changes = dict([(0, _DEFAULT_TEMPO), *sorted(tempos)])  # the last of several at one tick holds
+        self._ticks = np.array(sorted(changes))
+        self._rates = np.array([changes[tick] for tick in self._ticks]) / 1e6 / ticks_per_quarter
+        spans = np.diff(self._ticks) * self._rates[:-1]
+        self._starts = np.concatenate([[0.0], np.cumsum(spans)])
+
+    def at(self, tick: float) -> float:
+        index = int(np.searchsorted(self._ticks, tick, side="right")) - 1
+        return float(self._starts[index] + (tick - self._ticks[index]) * self._rates[index])
+
+
+def _grid(seconds: _Seconds, meters: list[tuple[int, Meter]], last_tick: int) -> BeatGrid:
+    times: list[float] = []
+    numbers: list[int] = []
+    bars: list[Meter] = []
+    pending = sorted(meters, key=lambda change: change[0])
+    meter = Meter()
+    tick = 0.0
+    while tick <= last_tick or not bars:
+        while pending and pending[0][0] <= tick + 1:
+            meter = pending.pop(0)[1]
+        pulse = float(meter.pulse) * seconds.per_quarter
+        bars.append(meter)
+        for number in range(meter.pulses_per_bar):
+            times.append(seconds.at(tick))
+            numbers.append(number + 1)
+            tick += pulse
+    times.append(seconds.at(tick))
+    numbers.append(1)
+    grid_times = np.array(times)
+    slope = float(np.polyfit(np.arange(len(times)), grid_times, 1)[0])
+    return BeatGrid(grid_times, np.array(numbers), tuple(bars), 60 / slope, "user", (), 1.0)

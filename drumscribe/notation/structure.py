@@ -1,0 +1,237 @@
+"""The form of a chart: sections, repeats, silent stretches, similes, and what goes on a line.
+
+Bars are compared by their ink (:class:`~drumscribe.notation.voices.BarInk`). Sections come from self-similarity with a
+checkerboard kernel (J. Foote, *Automatic audio segmentation using a measure of audio novelty*, 2000), snapped to
+the four-bar phrases of popular music.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.kit import LABELS
+from drumscribe.types import Placement
+
+KERNEL_BARS = 8
+NOVELTY_FLOOR = 0.22
+"""Novelty (mean similarity inside minus across, 0–1) from which a bar may begin a section."""
+SHORTEST_SECTION = 4
+PHRASE = 4
+LONGEST_REPEAT = 16
+SAVED_BARS = 4
+"""A repeat is written where it saves at least so many bars."""
+LINE_BARS = 4
+LINE_WIDTH = 56.0
+"""Room on a line, in note columns of the widest staff that is still easy to read."""
+_REST_RUN_WIDTH = 10.0
+_SIMILE_WIDTH = 5.0
+_CELLS = 48
+
+
+def sections(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float], first: int = 0) -> list[int]:
+    """Return indices of the bars that begin a section, the first one (``first``, after a pickup) included.
+
+    Args:
+        strokes: placements of each bar.
+        lengths: quarter notes of each bar.
+    """
+    count = len(strokes)
+    if count - first < 2 * SHORTEST_SECTION:
+        return [first] if count > first else []
+    similarity = _similarity(_features(strokes, lengths))
+    novelty = _novelty(similarity, KERNEL_BARS)
+    crash = np.array([_crashes(bar) for bar in strokes])
+    begins = [first]
+    while True:
+        candidates = []
+        for bar in range(begins[-1] + SHORTEST_SECTION, count - 1):
+            on_phrase = (bar - begins[-1]) % PHRASE == 0
+            weight = novelty[bar] * (1.0 if on_phrase else 0.6) * (1.15 if crash[bar] else 1.0)
+            if weight >= NOVELTY_FLOOR and weight >= 0.999 * _best_near(novelty, crash, begins[-1], bar):
+                candidates.append(bar)
+        if not candidates:
+            return begins
+        begins.append(candidates[0])
+
+
+def _best_near(novelty: NDArray[np.float64], crash: NDArray[np.bool_], begin: int, bar: int) -> float:
+    low, high = max(begin + SHORTEST_SECTION, bar - 2), min(len(novelty), bar + 3)
+    return max(
+        float(novelty[i]) * (1.0 if (i - begin) % PHRASE == 0 else 0.6) * (1.15 if crash[i] else 1.0)
+        for i in range(low, high)
+    )
+
+
+def _crashes(bar: Sequence[Placement]) -> bool:
+    return any(place.drum in ("crash", "china", "splash") and place.onset == 0 for place in bar)
+
+
+def _features(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float]) -> NDArray[np.float64]:
+    """``(bars, drums × cells)`` unit vectors: where in the bar each drum plays; a crash counts as the ride it stops."""
+    found = np.zeros((len(strokes), len(LABELS), _CELLS + 1))
+    column = {label: i for i, label in enumerate(LABELS)}
+    for i, (bar, length) in enumerate(zip(strokes, lengths, strict=True)):
+        for place in bar:
+            cell = min(_CELLS - 1, int(float(place.onset) / length * _CELLS))
+            found[i, column[place.drum], cell] = 0.3 if place.drum in ("crash", "splash") else 1.0
+        found[i, :, _CELLS] = 2 * found[i, :, :_CELLS].any(axis=1)  # which drums play at all says most
+    flat = found.reshape(len(strokes), -1)
+    norm = np.linalg.norm(flat, axis=1, keepdims=True)
+    unit: NDArray[np.float64] = flat / np.maximum(norm, 1e-9)
+    return unit
+
+
+def _similarity(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    similarity: NDArray[np.float64] = features @ features.T
+    silent = np.linalg.norm(features, axis=1) < 0.5
+    similarity[np.ix_(silent, silent)] = 1.0
+    return similarity
+
+
+def _novelty(similarity: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
+    """Similarity within the bars before and within those after each bar, less that across them."""
+    count = len(similarity)
+    novelty = np.zeros(count)
+    for bar in range(1, count):
+        size = min(reach, bar, count - bar)
+        if size < 2:
+            continue
+        before, after = slice(bar - size, bar), slice(bar, bar + size)
+        within = (similarity[before, before].mean() + similarity[after, after].mean()) / 2
+        novelty[bar] = within - similarity[before, after].mean()
+    return novelty
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Bars ``start`` to ``end`` (excluded) that are written once and played ``times`` times."""
+
+    start: int
+    end: int
+    times: int
+
+
+def repeats(inks: Sequence[Hashable], fixed: Sequence[bool]) -> list[Passage]:
+    """Find passages worth repeat barlines.
+
+    Args:
+        inks: the look of each bar.
+        fixed: bars that carry a mark (section, meter, tempo, feel): a repeat may begin there but not run over it.
+    """
+    count = len(inks)
+    found: list[Passage] = []
+    bar = 0
+    while bar < count:
+        best: Passage | None = None
+        saved = SAVED_BARS - 1
+        for length in range(PHRASE, min(LONGEST_REPEAT, (count - bar) // 2) + 1, PHRASE):
+            times = 1
+            limit = next((i for i in range(bar + 1, count) if fixed[i]), count)
+            while (bar + (times + 1) * length <= limit
+                   and inks[bar : bar + length] == inks[bar + times * length : bar + (times + 1) * length]):  # fmt: skip
+                times += 1
+            if (times - 1) * length > saved:
+                saved = (times - 1) * length
+                best = Passage(bar, bar + length, times)
+        if best:
+            found.append(best)
+            bar += (best.end - best.start) * best.times
+        else:
+            bar += 1
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class BarPlan:
+    """How a bar is drawn: ``simile`` 0, 1, 2; ``rest_run`` as in the model; first of its line or not."""
+
+    simile: int = 0
+    rest_run: int = 0
+    new_system: bool = False
+
+
+def lay_out(inks: Sequence[Hashable], widths: Sequence[float], silent: Sequence[bool], fixed: Sequence[bool],
+            line_starts: Sequence[bool], repeat_ends: Sequence[bool], *, simile: bool) -> list[BarPlan]:  # fmt: skip
+    """Decide lines, similes, and multi-bar rests together: a line always begins with a bar written out.
+
+    Args:
+        inks: the look of each written bar.
+        widths: note columns of each bar written out.
+        silent: bars without a note.
+        fixed: bars with a mark above them, which are always written out.
+        line_starts: bars that must begin a line (sections).
+        repeat_ends: bars that end with a repeat barline.
+        simile: draw repeated bars as similes.
+    """
+    runs = _rest_runs(silent, fixed)
+    plans: list[BarPlan] = []
+    count = len(inks)
+    while len(plans) < count:
+        start = len(plans)
+        stop = next((i for i in range(start + 1, count) if line_starts[i]), count)
+        choices: dict[int, tuple[list[BarPlan], float]] = {}
+        for units in range(1, LINE_BARS + 1):
+            line, width = _line(start, stop, units, inks, widths, fixed, repeat_ends, runs, simile)
+            choices[units] = (line, width)
+            if start + len(line) >= stop:
+                break
+        plans += _choose(choices, stop - start)
+    return plans
+
+
+def _choose(choices: dict[int, tuple[list[BarPlan], float]], left: int) -> list[BarPlan]:
+    fitting = [units for units, (_, width) in choices.items() if width <= LINE_WIDTH] or [1]
+    most = max(fitting)
+    line = choices[most][0]
+    if len(line) == left:
+        return line
+    if most == 3:  # keep phrases of two and four together, unless three leave nothing lonely behind
+        most = 3 if left in (3, 5, 6) else 2
+    elif most == 4 and left == 5:
+        most = 3
+    return choices[most][0]
+
+
+def _line(start: int, stop: int, units: int, inks: Sequence[Hashable], widths: Sequence[float], fixed: Sequence[bool],
+          repeat_ends: Sequence[bool], runs: dict[int, int], simile: bool) -> tuple[list[BarPlan], float]:  # fmt: skip
+    line: list[BarPlan] = []
+    width = 0.0
+    while units and start + len(line) < stop:
+        bar = start + len(line)
+        opens = not line
+        if bar in runs and bar + runs[bar] <= stop:
+            line += [BarPlan(0, runs[bar], opens), *[BarPlan()] * (runs[bar] - 1)]
+            width += _REST_RUN_WIDTH
+            units -= 1
+            continue
+        if simile and not opens and not fixed[bar] and inks[bar] == inks[bar - 1] and runs.get(bar - 1, 0) == 0:
+            line.append(BarPlan(1))
+            width += _SIMILE_WIDTH
+        elif (simile and units >= 2 and len(line) >= 2 and bar + 1 < stop and not fixed[bar] and not fixed[bar + 1]
+              and not repeat_ends[bar] and not repeat_ends[bar - 1] and inks[bar : bar + 2] == inks[bar - 2 : bar]
+              and inks[bar] != inks[bar + 1] and line[-1].simile in (0, 2) and line[-2].simile in (0, 2)):  # fmt: skip
+            line += [BarPlan(2), BarPlan(2)]
+            width += 2 * _SIMILE_WIDTH
+            units -= 1
+        else:
+            line.append(BarPlan(0, 0, opens))
+            width += widths[bar]
+        units -= 1
+    return line, width
+
+
+def _rest_runs(silent: Sequence[bool], fixed: Sequence[bool]) -> dict[int, int]:
+    """First bar and length of every run of two or more silent bars; a mark may stand only on its first bar."""
+    runs: dict[int, int] = {}
+    start = 0
+    for bar in range(len(silent) + 1):
+        over = bar == len(silent) or not silent[bar] or fixed[bar]
+        if over:
+            if bar - start >= 2 and all(silent[start:bar]):
+                runs[start] = bar - start
+            start = bar if bar < len(silent) and silent[bar] else bar + 1
+    return runs

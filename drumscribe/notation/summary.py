@@ -1,0 +1,68 @@
+"""The few bars a song is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from drumscribe.notation.model import Measure, Score
+
+MOST = 8
+"""Grooves shown at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Groove:
+    """A bar that is played several times: ``measure`` without the marks of its place, and how often it is heard."""
+
+    measure: Measure
+    times: int
+    numbers: tuple[int, ...]
+
+
+def _look(measure: Measure) -> tuple[object, ...]:
+    events = tuple(
+        tuple((event.onset, event.duration, event.accent, event.slashes, len(event.graces),
+               tuple((head.drum, head.ghost) for head in event.heads)) for event in voice if event.heads)
+        for voice in measure.voices)  # fmt: skip
+    return (measure.meter, measure.length, events)
+
+
+def grooves(score: Score, most: int = MOST) -> tuple[Groove, ...]:
+    """Return the bars heard at least twice, most frequent first (at most ``most``); ``numbers`` are printed ones."""
+    heard: dict[tuple[object, ...], int] = {}
+    shown: dict[tuple[object, ...], list[Measure]] = {}
+    for index in score.play_order():
+        measure = score.measures[index]
+        if not measure.silent:
+            heard[_look(measure)] = heard.get(_look(measure), 0) + 1
+    for measure in score.measures:
+        shown.setdefault(_look(measure), []).append(measure)
+    found = []
+    for look, times in sorted(heard.items(), key=lambda item: -item[1])[:most]:
+        if times < 2:
+            break
+        first = shown[look][0]
+        bare = replace(first, show_meter=False, tempo=None, swing="", rehearsal="", text=f"{times}×", simile=0,
+                       repeat_start=False, repeat_end=0, rest_run=0,
+                       new_system=len(found) % 4 == 0 and bool(found))  # fmt: skip
+        found.append(Groove(bare, times, tuple(measure.number for measure in shown[look])))
+    if found:
+        measure = found[0].measure
+        found[0] = replace(found[0], measure=replace(measure, show_meter=True))
+    for i in range(1, len(found)):
+        if found[i].measure.meter != found[i - 1].measure.meter:
+            found[i] = replace(found[i], measure=replace(found[i].measure, show_meter=True))
+    return tuple(found)
+
+
+def summary_score(score: Score) -> Score:
+    """Return the grooves as a chart of their own."""
+    measures = tuple(groove.measure for groove in grooves(score))
+    return Score(f"Grooves of {score.title}" if score.title else "Grooves", score.artist, measures,
+                 replace(score.style, summary=False, legend=False))  # fmt: skip
+
+
+def bars_played(score: Score) -> Fraction:
+    """Quarter notes of the whole piece as played."""
+    return sum((score.measures[i].length for i in score.play_order()), Fraction(0))

@@ -1,0 +1,128 @@
+"""verovio's SVG made ready to show: self-contained, quiet, with our own heading.
+
+- Music glyphs inside text (the note of a metronome mark) become paths: no music font has to be installed or sent.
+- Text is flattened to one element a run, which every SVG reader places alike.
+- A simile bar shows one sign, without a number, whatever the number of voices.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+NAMESPACE = "http://www.w3.org/2000/svg"
+_S = f"{{{NAMESPACE}}}"
+_BOLD = {"ending", "fing", "reh", "tempo"}
+_ITALIC = {"dir", "dynam", "mNum"}
+_EM = 1000.0
+_TITLE_SIZE = 620.0
+_ARTIST_SIZE = 380.0
+
+
+def polish(svg: str, *, title: str = "", artist: str = "", page_number: int = 0) -> str:
+    """Return the page ready for the screen and for :mod:`~drumscribe.notation.svg_pdf`.
+
+    Args:
+        svg: one page of verovio's, made with ``svgViewBox``.
+        title: heading of the first page.
+        artist: to the right under the heading.
+        page_number: printed at the foot, if not 0.
+    """
+    root = etree.fromstring(svg.encode(), etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
+    inner = next(element for element in root.iter(f"{_S}svg") if element.get("class") == "definition-scale")
+    for element in list(root.iter(f"{_S}desc")):
+        element.getparent().remove(element)
+    _one_sign(root)
+    for text in list(inner.iter(f"{_S}text")):
+        _flatten(text)
+    width, height = (float(number) for number in inner.get("viewBox").split()[2:])
+    if title:
+        _add_text(inner, title, width / 2, 1500, _TITLE_SIZE, "middle", bold=True)
+    if artist:
+        _add_text(inner, artist, width - 1300, 2150, _ARTIST_SIZE, "end")
+    if page_number:
+        _add_text(inner, str(page_number), width / 2, height - 700, _ARTIST_SIZE, "middle")
+    return str(etree.tostring(root, encoding="unicode"))
+
+
+def _one_sign(root: Any) -> None:
+    """Drop the numbers of repeat signs, and the second voice's sign."""
+    for measure in root.iter(f"{_S}g"):
+        if measure.get("class") != "measure":
+            continue
+        signs = [g for g in measure.iter(f"{_S}g") if (g.get("class") or "").split(" ")[0] in ("mRpt", "mRpt2")]
+        for number, sign in enumerate(signs):
+            if number:
+                sign.getparent().remove(sign)
+                continue
+            for part in [g for g in sign if g.get("class") == "mRptNum"]:
+                sign.remove(part)
+
+
+def _add_text(parent: Any, words: str, x: float, y: float, size: float, anchor: str, *, bold: bool = False,
+              italic: bool = False) -> None:  # fmt: skip
+    element = etree.SubElement(parent, f"{_S}text", x=f"{x:.0f}", y=f"{y:.0f}")
+    element.set("font-size", f"{size:.0f}px")
+    if anchor != "start":
+        element.set("text-anchor", anchor)
+    if bold:
+        element.set("font-weight", "bold")
+    if italic:
+        element.set("font-style", "italic")
+    element.text = words
+
+
+def _flatten(text: Any) -> None:
+    """Replace nested spans by one element a run."""
+    classes = {name for above in text.iterancestors(f"{_S}g") for name in (above.get("class") or "").split()}
+    bold, italic = bool(classes & _BOLD), bool(classes & _ITALIC)
+    group = etree.Element(f"{_S}g")
+    group.set("class", "words")
+    x, y = float(text.get("x") or 0), float(text.get("y") or 0)
+    anchor = text.get("text-anchor") or "start"
+    for span in text.iter(f"{_S}tspan"):
+        x, y = float(span.get("x") or x), float(span.get("y") or y)
+        anchor = span.get("text-anchor") or anchor
+        bold = {"bold": True, "normal": False}.get(span.get("font-weight") or "", bold)
+        italic = {"italic": True, "normal": False}.get(span.get("font-style") or "", italic)
+        words = (span.text or "").strip("\n")
+        size = float((span.get("font-size") or "0").removesuffix("px"))
+        if not words or not size or not (words.strip() or group.getchildren()):
+            continue
+        font = span.get("font-family") or ""
+        if font and any(ord(letter) >= 0xE000 for letter in words):
+            x = _glyphs(group, words, font, x, y, size)
+            continue
+        shift = len(words) - len(words.lstrip())
+        _add_text(group, words.strip(), x + 0.25 * size * shift, y, size, anchor, bold=bold, italic=italic)
+        x += 0.5 * size * len(words)
+    text.getparent().replace(text, group)
+
+
+def _glyphs(group: Any, words: str, font: str, x: float, y: float, size: float) -> float:
+    for letter in words:
+        outline, advance = _glyph(font, ord(letter))
+        if outline:
+            scale = size / _EM
+            path = etree.SubElement(group, f"{_S}path", d=outline)
+            path.set("transform", f"translate({x:.1f}, {y:.1f}) scale({scale:.4f}, {-scale:.4f})")
+        x += advance * size / _EM
+    return x
+
+
+@lru_cache(maxsize=64)
+def _glyph(font: str, code: int) -> tuple[str, float]:
+    """Outline (y upwards, 1000 to the em) and advance of a glyph of one of verovio's fonts."""
+    import verovio
+
+    data = Path(verovio.__file__).parent / "data"
+    source = data / font / f"{code:04X}.xml"
+    if not source.exists():
+        return "", 300.0
+    path = etree.parse(str(source)).getroot().find(".//{*}path")
+    boxes = etree.parse(str(data / f"{font}.xml")).getroot()
+    box = next((g for g in boxes if g.get("c") == f"{code:04X}"), None)
+    return ("" if path is None else path.get("d")), float(box.get("h-a-x") if box is not None else 300)

@@ -1,0 +1,114 @@
+"""Plain text: the ASCII drum tab and the hit list."""
+
+from __future__ import annotations
+
+import csv
+import io
+from fractions import Fraction
+from math import lcm
+
+from drumscribe.kit import DRUMS
+from drumscribe.notation.model import Measure, Score
+from drumscribe.types import Hits
+
+CSV_HEADER = ("time_s", "drum", "confidence", "velocity")
+_SAME_ROW = {"open_hihat": "closed_hihat", "ride_bell": "ride", "cross_stick": "snare"}
+_SYMBOLS = {"open_hihat": "o", "ride_bell": "b", "cross_stick": "x"}
+_TOP_DOWN = (
+    "china", "splash", "crash", "closed_hihat", "ride", "high_tom", "mid_tom", "snare", "floor_tom", "kick",
+    "pedal_hihat",
+)  # fmt: skip
+_WIDTH = 96
+_COUNTS = {1: "", 2: "&", 3: "", 4: "e&a"}
+
+
+def to_csv(hits: Hits) -> str:
+    """Return the hit list: seconds, label, confidence 0–1, velocity 1–127."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(CSV_HEADER)
+    for hit in hits:
+        writer.writerow([f"{hit.time_s:.4f}", hit.drum, f"{hit.confidence:.3f}", hit.velocity])
+    return out.getvalue()
+
+
+def to_tab(score: Score) -> str:
+    """Return an ASCII drum tab.
+
+    One row a drum, one column a step of the bar's grid. ``x`` cymbal, ``o`` drum, capitals accented, ``g`` ghost,
+    ``f`` flam, ``d`` drag, ``r`` roll, ``b`` ride bell; ``o`` in the hi-hat's row is open and ``x`` in the snare's is a
+    cross-stick.
+    """
+    rows = [label for label in _TOP_DOWN if label in {_SAME_ROW.get(drum, drum) for drum in score.drums()}]
+    head = [line for line in (score.title, score.artist) if line]
+    order = [score.measures[i] for i in score.play_order()]
+    tempo = next((measure.tempo for measure in order if measure.tempo), None)
+    if tempo:
+        head.append(f"Tempo: {tempo.bpm} ({'dotted ' if tempo.dots else ''}{tempo.beat})")
+    blocks: list[str] = []
+    line: list[Measure] = []
+    for measure in order:
+        if line and (measure.rehearsal or _line_width([*line, measure]) > _WIDTH):
+            blocks.append(_block(line, rows))
+            line = []
+        line.append(measure)
+    if line:
+        blocks.append(_block(line, rows))
+    return "\n\n".join(["\n".join(head), *blocks] if head else blocks) + "\n"
+
+
+def _cells(measure: Measure) -> tuple[int, Fraction]:
+    """Number of columns and the length of one: the coarsest grid that holds every onset, eighths at least."""
+    parts = lcm(2, measure.length.denominator, *(event.onset.denominator for event, _ in measure.heads()))
+    return int(measure.length * parts), Fraction(1, parts)
+
+
+def _line_width(measures: list[Measure]) -> int:
+    return 3 + sum(_cells(measure)[0] + 1 for measure in measures)
+
+
+def _block(measures: list[Measure], rows: list[str]) -> str:
+    marks = "".join(_mark(measure).ljust(_cells(measure)[0] + 1) for measure in measures)
+    counts = " ".join(_count(measure) for measure in measures)
+    lines = [f"   {marks}".rstrip(), f"   {counts}".rstrip()]
+    for label in rows:
+        lines.append(f"{DRUMS[label].abbreviation}|" + "|".join(_row(measure, label) for measure in measures) + "|")
+    return "\n".join(line for line in lines if line)
+
+
+def _mark(measure: Measure) -> str:
+    words = [f"[{measure.rehearsal}]" if measure.rehearsal else "", str(measure.meter) if measure.show_meter else ""]
+    return " ".join(word for word in words if word)
+
+
+def _count(measure: Measure) -> str:
+    columns, step = _cells(measure)
+    pulse = measure.meter.pulse
+    per_pulse = int(pulse / step) if (pulse / step).denominator == 1 else 0
+    skipped = measure.meter.pulses_per_bar - int(measure.length / pulse)
+    row = [" "] * columns
+    for i in range(columns):
+        at = i * step
+        number, inside = divmod(at, pulse)
+        if inside == 0:
+            row[i] = str(int(number) + 1 + skipped)[-1]
+        elif per_pulse and pulse == 1 and 4 % per_pulse == 0:
+            row[i] = "e&a"[int(inside * 4) - 1]
+    return "".join(row)
+
+
+def _row(measure: Measure, label: str) -> str:
+    columns, step = _cells(measure)
+    row = ["-"] * columns
+    for event, head in measure.heads():
+        if _SAME_ROW.get(head.drum, head.drum) != label or head in event.graces:
+            continue
+        symbol = _SYMBOLS.get(head.drum, "x" if DRUMS[head.drum].notehead != "normal" else "o")
+        if any(grace.drum == head.drum for grace in event.graces):
+            symbol = "f" if len(event.graces) == 1 else "d"
+        elif event.slashes:
+            symbol = "r"
+        elif head.ghost:
+            symbol = "g"
+        row[int(event.onset / step)] = symbol.upper() if event.accent else symbol
+    return "".join(row)
