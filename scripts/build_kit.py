@@ -54,7 +54,7 @@ class SoundFont:
     @classmethod
     def read(cls, path: Path) -> SoundFont:
         """Read a SoundFont 2 file."""
-        data = memoryview(np.memmap(path, dtype=np.uint8, mode="r").view(np.ndarray))
+        data = memoryview(path.read_bytes())
         chunks: dict[str, tuple[int, int]] = {}
         at = 12
         while at < len(data):

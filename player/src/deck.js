@@ -134,7 +134,14 @@ export class Deck extends EventTarget {
 
   // --- the graph ------------------------------------------------------------------------------------------------
 
-  async #open() {
+  /** Fetch and decode what the first press of play needs. Browsers allow that before any gesture; sounding, not. */
+  prepare() {
+    this.#graph();
+    this.kit?.load(this.context).catch(() => {}); // asked again, and told, at play
+    for (const wanted of this.#need(this.at, 0.5)) wanted.catch(() => {});
+  }
+
+  #graph() {
     if (!this.context) {
       const context = (this.context = new AudioContext({ latencyHint: "interactive" }));
       this.trackGains = new Map();
@@ -156,6 +163,10 @@ export class Deck extends EventTarget {
       this.limiter = limiter;
       this.#levels();
     }
+  }
+
+  async #open() {
+    this.#graph();
     if (this.context.state !== "running") await this.context.resume();
   }
 

@@ -1,14 +1,15 @@
-// Bundles src/ into dist/player.js and dist/player.css. With --check: fails if dist/ is not what src/ gives.
+// Bundles src/ into the Python package (player.js, player.css). With --check: fails if what is there is not what src/ gives.
 import { build } from "esbuild";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 
+const BUNDLE = new URL("../drumscribe/ui/player/bundle/", import.meta.url);
 const NOTICES = `/*! DrumScribe player.
  * Contains wavesurfer.js (BSD-3-Clause, (c) 2012-2023 katspaugh and contributors)
  * and signalsmith-stretch (MIT, (c) Geraint Luff / Signalsmith Audio Ltd.); licences in drumscribe/assets/LICENSES.md. */`;
 
 const { outputFiles } = await build({
   entryPoints: { player: "src/index.js" },
-  outdir: "dist",
+  outdir: "bundle",
   bundle: true,
   format: "esm",
   target: "es2022",
@@ -20,17 +21,17 @@ const { outputFiles } = await build({
   write: false,
 });
 
-await mkdir("dist", { recursive: true });
+await mkdir(BUNDLE, { recursive: true });
 for (const file of outputFiles) {
   const name = file.path.split(/[\\/]/).pop();
   if (process.argv.includes("--check")) {
-    const built = await readFile(`dist/${name}`, "utf8").catch(() => "");
+    const built = await readFile(new URL(name, BUNDLE), "utf8").catch(() => "");
     if (built !== file.text) {
-      console.error(`dist/${name} is not what src/ gives: run "npm run build" and check it in.`);
+      console.error(`${name} is not what src/ gives: run "npm run build" in player/ and check it in.`);
       process.exitCode = 1;
     }
   } else {
-    await writeFile(`dist/${name}`, file.text);
-    console.log(`dist/${name}: ${(file.text.length / 1000).toFixed(0)} kB`);
+    await writeFile(new URL(name, BUNDLE), file.text);
+    console.log(`${name}: ${(file.text.length / 1000).toFixed(0)} kB`);
   }
 }

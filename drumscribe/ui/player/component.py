@@ -1,0 +1,269 @@
+"""The one JavaScript component: transport, timeline, mixer, and score cursor, built from ``player/`` into ``bundle/``.
+
+Everything that sounds runs on the browser's audio clock: recordings, sampled drums, and click stay together at any
+speed, and loops join without a gap. The page hears of a clicked hit, a changed loop, and the position at a pause.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime import get_instance
+
+from drumscribe import synth
+from drumscribe.kit import DRUMS
+from drumscribe.types import Bar, Hit
+from drumscribe.ui import theme
+from drumscribe.ui.player import media
+
+_BUNDLE = Path(__file__).parent / "bundle"
+# Streamlit sends a component's script with every message, so it is sent a line that fetches the bundle once.
+_LOADER = """
+const loaded = new Map();
+export default function (component) {
+  const { data, parentElement } = component;
+  const mount = parentElement.querySelector(".mount");
+  const turn = (mount.turn = (mount.turn ?? 0) + 1);
+  if (!loaded.has(data.bundle)) loaded.set(data.bundle, import(new URL(data.bundle, location.href).href));
+  let close = null;
+  let closed = false;
+  loaded.get(data.bundle).then((bundle) => {
+    if (!closed && turn === mount.turn) close = bundle.default(component);
+  }, () => {
+    loaded.delete(data.bundle);
+    mount.textContent = "The player could not be loaded. Reload the page.";
+  });
+  return () => {
+    closed = true;
+    close?.();
+  };
+}
+"""
+_COMPONENT = st.components.v2.component(
+    "drumscribe_player",
+    html='<div class="mount"></div>',
+    css=(_BUNDLE / "player.css").read_text(encoding="utf-8") + "\n",
+    js=_LOADER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A recording to play: ``id`` for :attr:`Fader.feeds`, ``audio`` from :func:`drumscribe.ui.player.media.encode`."""
+
+    id: str
+    audio: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """A waveform to draw: ``envelope`` from :func:`drumscribe.ui.player.media.envelope`, drawn in ``colour``."""
+
+    envelope: bytes
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fader:
+    """One fader. ``feeds`` says how much of which track it lets through; ``"synth"`` and ``"click"`` need none.
+
+    Attributes:
+        id: unique; ``"synth"`` and ``"click"`` are the sampled drums and the metronome.
+        label: what it is called.
+        level: where it starts, 0-1.5.
+        feeds: track id to gain.
+    """
+
+    id: str
+    label: str
+    level: float = 0.0
+    feeds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Something to be played once: give it a new ``id`` each time it shall sound."""
+
+    id: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerState:
+    """What the player reported last: the loop, and the position at the last pause, in seconds."""
+
+    loop: tuple[float, float] | None = None
+    position_s: float = 0.0
+
+
+def player(
+    *,
+    key: str,
+    song: str,
+    duration_s: float,
+    tracks: Sequence[Track] = (),
+    faders: Sequence[Fader] = (),
+    waves: Sequence[Wave] = (),
+    hits: Iterable[Hit] = (),
+    faint: Iterable[Hit] = (),
+    bars: Sequence[Bar] = (),
+    pages: Sequence[str] = (),
+    selected: int | None = None,
+    loop: tuple[float, float] | None = None,
+    excerpt: Excerpt | None = None,
+    timeline: bool = True,
+    mixer: bool = False,
+    tint: bool = False,
+    score_height: int = 640,
+    on_select: Callable[[int], None] | None = None,
+    on_loop: Callable[[tuple[float, float] | None], None] | None = None,
+    report_position: bool = False,
+) -> PlayerState:
+    """Mount the player. The same ``key`` keeps playing across reruns while hits, score, or faders change under it.
+
+    Args:
+        key: unique on the page.
+        song: what is played, in a word (a job id): position, speed, loop, and levels are kept per song, so that
+            another page goes on where this one was.
+        duration_s: length of the song.
+        tracks: recordings; all are in sync.
+        faders: the mixer; without them nothing but auditioned hits can be heard.
+        waves: envelopes to draw one over another, the first one behind.
+        hits: marks on the timeline, sampled drums, and lit noteheads.
+        faint: hits to show hollow and not to play: rejected candidates. Their ids must differ from those of ``hits``.
+        bars: bar lines, click, count-in, and steps of the arrow keys.
+        pages: SVG pages of the score; a notehead's element is ``hit-<id>``. None: no score is shown.
+        selected: id of the hit to mark and reveal.
+        loop: sets the loop when it changes; the user may change it again.
+        excerpt: plays a stretch once when its ``id`` changes.
+        timeline: show waveform and drum lanes.
+        mixer: show faders and the drums' mute buttons.
+        tint: noteheads in the drums' colours.
+        score_height: of the score's window, in pixels.
+        on_select: called with the hit's id when one is clicked, before the page runs again. ``None``: clicks only
+            mark and sound the hit.
+        on_loop: called with the new loop, or ``None``. Without it a changed loop makes no rerun.
+        report_position: rerun at each pause, with :attr:`PlayerState.position_s` set.
+
+    Returns:
+        The last reported loop and position.
+    """
+    present = sorted(hits, key=lambda hit: hit.time_s)
+    shown = sorted([*((hit, 0) for hit in present), *((hit, 1) for hit in faint)], key=lambda row: row[0].time_s)
+    drums = [label for label in reversed(DRUMS) if any(hit.drum == label for hit, _ in shown)]
+    number = {label: index for index, label in enumerate(drums)}
+    dark = theme.is_dark()
+    report = [
+        name for name, wanted in (("select", on_select), ("loop", on_loop), ("position", report_position)) if wanted
+    ]
+    serve = _Server(key)
+    parts: dict[str, Any] = {
+        "tracks": [
+            {
+                "id": track.id,
+                "url": serve(f"track-{track.id}", track.audio, "audio/ogg"),
+                "spans": media.spans(track.audio),
+                "segment": media.SEGMENT_S,
+            }
+            for track in tracks
+        ],
+        "waves": [
+            {"url": serve(f"wave-{index}", wave.envelope, "application/octet-stream"), "colour": wave.colour}
+            for index, wave in enumerate(waves)
+        ],
+        "hits": {
+            "id": [hit.id for hit, _ in shown],
+            "time": [round(hit.time_s, 4) for hit, _ in shown],
+            "drum": [number[hit.drum] for hit, _ in shown],
+            "velocity": [hit.velocity for hit, _ in shown],
+            "confidence": [round(hit.confidence, 3) for hit, _ in shown],
+            "faint": [low for _, low in shown],
+        },
+        "bars": [[b.number, round(b.start_s, 4), round(b.end_s, 4), len(synth.pulse_times(b))] for b in bars],
+        "pages": list(pages),
+        "loop": loop,
+    }
+    samples, shots = _kit()
+    data = parts | {
+        "versions": {name: _digest(part) for name, part in parts.items()}
+        | {"tracks": _digest([song, parts["tracks"], [fader.id for fader in faders]])},
+        "bundle": serve("bundle", _script(), "text/javascript"),
+        "kit": {"url": serve("kit", samples, "audio/ogg"), "shots": shots},
+        "song": song,
+        "duration": duration_s,
+        "drums": [
+            {
+                "label": label,
+                "name": DRUMS[label].name,
+                "short": DRUMS[label].abbreviation,
+                "colour": theme.line_colour(label, dark=dark),
+                "paper": theme.line_colour(label, dark=False),
+            }
+            for label in drums
+        ],
+        "faders": [{"id": f.id, "label": f.label, "level": f.level, "feeds": dict(f.feeds)} for f in faders],
+        "selected": selected,
+        "excerpt": None if excerpt is None else {"id": excerpt.id, "start": excerpt.start_s, "end": excerpt.end_s},
+        "parts": {"timeline": timeline, "mixer": mixer, "score": bool(pages)},
+        "tint": tint,
+        "score_height": score_height,
+        "report": report,
+        "dark": dark,
+    }  # fmt: skip
+
+    def selecting() -> None:
+        told = st.session_state[key].get("select")
+        if on_select is not None and told:
+            on_select(int(told["hit"]))
+
+    def looping() -> None:
+        told = st.session_state[key].get("loop")
+        if on_loop is not None:
+            on_loop((float(told[0]), float(told[1])) if told else None)
+
+    result = _COMPONENT(
+        key=key,
+        data=data,
+        on_select_change=selecting,
+        on_loop_change=looping,
+        on_position_change=lambda: None,
+    )
+    told = result.get("loop")
+    return PlayerState((float(told[0]), float(told[1])) if told else None, float(result.get("position") or 0.0))
+
+
+class _Server:
+    """Gives bytes a URL for as long as this session shows them (Streamlit's media files)."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        base = st.get_option("server.baseUrlPath").strip("/")
+        self._base = f"/{base}" if base else ""
+
+    def __call__(self, name: str, data: bytes, mimetype: str) -> str:
+        return self._base + get_instance().media_file_mgr.add(data, mimetype, f"{self._key}.{name}")
+
+
+def _digest(part: object) -> str:
+    return hashlib.blake2b(json.dumps(part).encode(), digest_size=12).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _script() -> bytes:
+    return (_BUNDLE / "player.js").read_bytes()
+
+
+@lru_cache(maxsize=1)
+def _kit() -> tuple[bytes, list[tuple[str, int, float, float]]]:
+    """The sampled drums as one compressed file, and where each sound lies in it."""
+    sound, shots = synth.one_shots()
+    rows = [(shot.drum, shot.velocity, round(shot.start_s, 5), round(shot.duration_s, 5)) for shot in shots]
+    return media.opus(sound, synth.SAMPLE_RATE), rows

@@ -1,0 +1,92 @@
+"""The player filled from the open song: what Score, Practice, Edit, and Inspect mount."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import streamlit as st
+
+from drumscribe.errors import DrumScribeError
+from drumscribe.transcription import Transcription
+from drumscribe.types import Bar, Hit
+from drumscribe.ui import shell, state, theme
+from drumscribe.ui.player import recordings
+from drumscribe.ui.player.component import Excerpt, Fader, PlayerState, Track, Wave, player
+
+_RECORDING_FADERS = {
+    "demucs": (
+        Fader("original", "Original", 1.0, {"drums": 1.0, "accompaniment": 1.0}),
+        Fader("drums", "Drums alone", 0.0, {"drums": 1.0}),
+        Fader("accompaniment", "Without drums", 0.0, {"accompaniment": 1.0}),
+    ),
+    "none": (Fader("original", "Original", 1.0, {"mix": 1.0}),),
+}
+
+
+def song_player(
+    found: Transcription,
+    *,
+    key: str,
+    pages: Sequence[str] = (),
+    timeline: bool = True,
+    mixer: bool = False,
+    faint: Iterable[Hit] = (),
+    bars: Sequence[Bar] | None = None,
+    loop: tuple[float, float] | None = None,
+    excerpt: Excerpt | None = None,
+    tint: bool = False,
+    score_height: int = 640,
+    on_select: Callable[[int], None] | None = state.select,
+    on_loop: Callable[[tuple[float, float] | None], None] | None = None,
+    report_position: bool = False,
+) -> PlayerState:
+    """Mount :func:`~drumscribe.ui.player.component.player` for ``found``, with its recordings, hits, and bars.
+
+    Prepares the recordings the first time, with a note on the page; where they cannot be had, says so and plays
+    the synthesised drums alone. Arguments as there; by default a clicked hit is selected on all pages.
+    """
+    sound = _recordings(found)
+    palette = theme.palette()
+    colours = {"mix": palette.stem, "drums": palette.stem, "accompaniment": palette.wave}
+    # The rest is drawn first: the drums stand before it.
+    waves = [Wave(r.envelope, colours[r.part]) for r in sorted(sound, key=lambda r: r.part != "accompaniment")]
+    of_recordings = _RECORDING_FADERS[found.heard.method] if sound else ()
+    return player(
+        key=key,
+        song=found.song.sha256,
+        duration_s=found.song.duration_s,
+        tracks=[Track(r.part, r.audio) for r in sound],
+        faders=[*of_recordings, Fader("synth", "Synthesised", 0.0 if sound else 1.0), Fader("click", "Click")],
+        waves=waves,
+        hits=found.hits,
+        faint=faint,
+        bars=found.rhythm.bars if bars is None else bars,
+        pages=pages,
+        selected=held.id if (held := state.selected()) is not None else None,
+        loop=loop,
+        excerpt=excerpt,
+        timeline=timeline,
+        mixer=mixer,
+        tint=tint,
+        score_height=score_height,
+        on_select=on_select,
+        on_loop=on_loop,
+        report_position=report_position,
+    )
+
+
+def _recordings(found: Transcription) -> tuple[recordings.Recording, ...]:
+    if not recordings.available(found):
+        st.caption("This project was opened without its recording: the synthesised drums play alone.")
+        return ()
+    try:
+        if recordings.is_ready(found):
+            return recordings.recordings(found)
+        with st.spinner("Preparing the player (once per song)"):
+            made: tuple[recordings.Recording, ...] = state.derived(
+                "player_recordings", lambda: recordings.recordings(found)
+            )
+            return made
+    except DrumScribeError as error:
+        shell.error(error)
+        return ()

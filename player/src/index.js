@@ -1,0 +1,380 @@
+// Entry: Streamlit calls the default export with new data after every rerun; one Player lives per mounted element.
+import "./player.css";
+import { Deck, lowerBound } from "./deck.js";
+import { Timeline } from "./timeline.js";
+import { Score } from "./score.js";
+import { HTML, ICONS } from "./markup.js";
+
+const players = new WeakMap();
+const kept = new Map(); // song → position, speed, levels: the same on every page that plays it
+
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
+
+/** Keys that belong to what is focused are none of ours. */
+function taken(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return true;
+  const target = event.composedPath()[0];
+  if (!(target instanceof Element)) return false;
+  if (target.closest('input:not([type="range"]), textarea, select, [contenteditable="true"], [role="grid"], [role="listbox"], [role="textbox"], [role="dialog"]')) return true;
+  const arrows = event.key.startsWith("Arrow") || event.key === "Home";
+  if (arrows) return Boolean(target.closest('input[type="range"], [role="slider"]:not(.wave), [role="tab"], [role="radio"], [role="radiogroup"], [role="menu"], .pages'));
+  return event.key === " " && Boolean(target.closest('button, summary, a, label, [role="button"], [role="checkbox"], [role="switch"], [role="tab"], [role="radio"]'));
+}
+
+class Player {
+  constructor(component) {
+    this.component = component;
+    const host = component.parentElement.querySelector(".mount");
+    host.innerHTML = HTML;
+    this.root = host.querySelector(".player");
+    this.deck = new Deck();
+    this.root.deck = this.deck;
+    this.at = {};
+    const select = (id) => this.select(id, true);
+    this.timeline = new Timeline(this.$(".timeline"), this.deck, { onSelect: select, onLoop: (start, end) => this.loop({ start, end }) });
+    this.score = new Score(this.$(".score"), { onSelect: select });
+    this.#wire();
+  }
+
+  $(selector) {
+    return this.root.querySelector(selector);
+  }
+
+  update(component) {
+    this.component = component;
+    const { data } = component;
+    const { at } = this;
+    const changed = (name) => at[name] !== data.versions[name] && ((at[name] = data.versions[name]), true);
+    const first = this.song === undefined;
+    if (this.song !== data.song) {
+      this.song = data.song;
+      this.#restore(data);
+    }
+    this.deck.duration = data.duration;
+    this.$(".wave").setAttribute("aria-valuemax", data.duration.toFixed(1));
+    if (changed("tracks")) {
+      this.deck.setTracks(data.tracks);
+      this.deck.setKit(data.kit);
+      this.#mixer(data);
+      clearTimeout(this.preparing);
+      this.preparing = setTimeout(() => this.deck.prepare(), 400); // what is seen comes first
+    }
+    if (changed("bars")) {
+      this.bars = data.bars.map(([number, start, end, pulses]) => ({ number, start, end, pulses }));
+      this.deck.setBars(this.bars);
+      this.timeline.setBars(this.bars);
+      this.score.setBars(this.bars);
+    }
+    if (changed("hits")) {
+      const { id, time, drum, velocity, confidence, faint } = data.hits;
+      this.drums = data.drums;
+      this.hits = time.map((t, i) => ({ id: id[i], time: t, drum: data.drums[drum[i]].label, velocity: velocity[i], confidence: confidence[i], faint: Boolean(faint[i]) }));
+      this.deck.setHits(this.hits.filter((hit) => !hit.faint));
+      this.timeline.setHits(this.hits, data.drums);
+      this.score.setHits(this.hits, data.drums);
+      this.#mutes(data);
+    }
+    this.$(".timeline").hidden = !data.parts.timeline;
+    this.$(".score").hidden = !data.parts.score;
+    this.$(".mixer").hidden = !data.parts.mixer;
+    this.root.style.setProperty("--score-height", `${data.score_height}px`);
+    if (data.parts.timeline && changed("waves")) this.timeline.setWaves(data.waves, data.duration).catch((error) => this.message(error.message));
+    if (data.parts.score && changed("pages")) this.score.setPages(data.pages, data.notes);
+    if (data.parts.score) this.score.colour(data.tint);
+    if (first || at.selected !== data.selected || at.pages_selected !== at.pages) {
+      const moved = at.selected !== data.selected;
+      at.selected = data.selected;
+      at.pages_selected = at.pages;
+      this.#mark(data.selected, moved && data.selected !== null && !this.mine);
+      this.mine = false;
+    }
+    if (data.loop !== undefined && data.versions.loop !== at.loop) {
+      at.loop = data.versions.loop;
+      if (data.loop) this.deck.setLoop({ start: data.loop[0], end: data.loop[1] });
+    }
+    if (data.excerpt && at.excerpt !== data.excerpt.id) {
+      at.excerpt = data.excerpt.id;
+      if (!first || data.excerpt.now) this.deck.excerpt(data.excerpt.start, data.excerpt.end);
+    }
+    this.#frame();
+  }
+
+  // --- what the user does ---------------------------------------------------------------------------------------
+
+  select(id, heard) {
+    const hit = this.hits.find((h) => h.id === id);
+    if (!hit) return;
+    this.mine = true;
+    this.#mark(id, false);
+    this.#say(`${this.#name(hit)}, ${this.#where(hit.time)}, ${Math.round(hit.confidence * 100)} percent sure`);
+    if (heard && this.deck.paused) {
+      this.deck.seek(hit.time);
+      this.deck.preview(hit.drum, hit.velocity).catch((error) => this.message(error.message));
+    }
+    if (this.component.data.report.includes("select")) this.component.setTriggerValue("select", { hit: id });
+  }
+
+  loop(range) {
+    this.deck.setLoop(range);
+    this.#remember();
+    if (this.component.data.report.includes("loop")) this.component.setStateValue("loop", range ? [range.start, range.end] : null);
+  }
+
+  #do(what) {
+    const { deck } = this;
+    const bar = () => Math.max(0, lowerBound(this.bars, deck.currentTime + 0.02, (b) => b.end));
+    if (what === "play") {
+      if (deck.paused) deck.play();
+      else deck.pause();
+    } else if (what === "back" || what === "forward") {
+      if (!this.bars.length) return deck.seek(deck.currentTime + (what === "back" ? -2 : 2));
+      const here = this.bars[Math.min(bar(), this.bars.length - 1)];
+      const index = this.bars.indexOf(here);
+      // Back goes to this bar's line first, as every player does.
+      const inside = deck.currentTime - here.start > 0.3;
+      const target = what === "forward" ? index + 1 : inside ? index : index - 1;
+      const to = this.bars[Math.min(this.bars.length - 1, Math.max(0, target))];
+      deck.seek(to.start);
+      this.#say(`Bar ${to.number}`);
+    } else if (what === "loop") {
+      if (deck.loop) this.loop(null);
+      else if (this.bars.length) {
+        const here = this.bars[Math.min(bar(), this.bars.length - 1)];
+        this.loop({ start: here.start, end: here.end });
+        this.#say(`Looping bar ${here.number}`);
+      }
+    } else if (what === "count") {
+      deck.countIn = !deck.countIn;
+      this.#buttons();
+      this.#remember();
+    } else if (what === "faster" || what === "slower") {
+      deck.playbackRate = deck.playbackRate + (what === "faster" ? 0.05 : -0.05);
+      this.#say(`Speed ${Math.round(deck.playbackRate * 100)} percent`);
+    } else if (what === "next" || what === "previous") {
+      const index = this.hits.findIndex((hit) => hit.id === this.chosen);
+      const near = index < 0 ? lowerBound(this.hits, deck.currentTime, (hit) => hit.time) : index + (what === "next" ? 1 : -1);
+      const hit = this.hits[Math.min(this.hits.length - 1, Math.max(0, near))];
+      if (hit) this.select(hit.id, true);
+    } else if (what === "start") deck.seek(this.deck.loop?.start ?? 0);
+  }
+
+  #wire() {
+    const { deck } = this;
+    this.root.addEventListener("click", (event) => {
+      const what = event.target.closest("button[data-do]")?.dataset.do;
+      if (what) this.#do(what);
+    });
+    const speed = this.$('[data-do="speed"]');
+    speed.addEventListener("input", () => (deck.playbackRate = speed.value / 100));
+    for (const input of this.root.querySelectorAll("[data-loop]")) input.addEventListener("change", () => this.#loopBars());
+    this.onkey = (event) => {
+      if (!this.root.isConnected || taken(event)) return;
+      const keys = {
+        " ": "play", ArrowLeft: "back", ArrowRight: "forward", l: "loop", L: "loop", "+": "faster", "=": "faster",
+        "-": "slower", "−": "slower", ",": "previous", ".": "next", Home: "start",
+      };
+      const what = keys[event.key];
+      if (!what || (event.repeat && what === "play")) return;
+      event.preventDefault();
+      this.#do(what);
+    };
+    document.addEventListener("keydown", this.onkey);
+    deck.addEventListener("play", () => {
+      this.message("");
+      this.#buttons();
+      this.#frame();
+    });
+    deck.addEventListener("pause", () => {
+      this.#buttons();
+      this.#frame();
+      this.#remember();
+      if (this.component.data.report.includes("position")) this.component.setStateValue("position", deck.currentTime);
+    });
+    deck.addEventListener("seeked", () => this.#frame());
+    deck.addEventListener("ratechange", () => {
+      this.#buttons();
+      this.#remember();
+    });
+    deck.addEventListener("loopchange", () => this.#buttons());
+    deck.addEventListener("waiting", () => this.root.classList.toggle("waiting", deck.waiting));
+    deck.addEventListener("error", (event) => this.message(event.detail));
+    deck.addEventListener("countin", (event) => {
+      const box = this.$(".counted");
+      box.hidden = !event.detail;
+      box.textContent = event.detail || "";
+    });
+    this.resize = new ResizeObserver(() => this.score.resized());
+    this.resize.observe(this.$(".pages"));
+  }
+
+  #loopBars() {
+    const value = (name) => Number(this.$(`[data-loop="${name}"]`).value);
+    const from = this.bars.find((bar) => bar.number === value("from"));
+    const to = this.bars.findLast((bar) => bar.number === Math.max(value("from"), value("to")));
+    if (from && to) this.loop({ start: from.start, end: to.end });
+    else this.#buttons();
+  }
+
+  // --- what the user sees ---------------------------------------------------------------------------------------
+
+  #mark(id, reveal) {
+    this.chosen = id;
+    this.timeline.select(id);
+    this.score.select(id);
+    const hit = reveal && this.hits?.find((h) => h.id === id);
+    if (!hit) return;
+    this.timeline.reveal(hit.time);
+    if (this.deck.paused) this.deck.seek(hit.time);
+  }
+
+  #frame() {
+    cancelAnimationFrame(this.ticking);
+    const { deck } = this;
+    const time = deck.currentTime;
+    this.$(".where").textContent = `${this.#where(time)}  ${clock(time)} / ${clock(deck.duration)}`;
+    if (!this.$(".score").hidden) this.score.seek(time, !deck.paused);
+    if (!deck.paused) this.ticking = requestAnimationFrame(() => this.#frame());
+  }
+
+  #where(time) {
+    const bar = this.bars?.[Math.min(lowerBound(this.bars, time + 1e-3, (b) => b.end), this.bars.length - 1)];
+    if (!bar || time < bar.start - 0.001) return "";
+    const beat = Math.min(bar.pulses, 1 + Math.floor(((time + 0.001 - bar.start) / (bar.end - bar.start)) * bar.pulses));
+    return `Bar ${bar.number}, beat ${beat}`;
+  }
+
+  #name(hit) {
+    return this.drums.find((drum) => drum.label === hit.drum)?.name ?? hit.drum;
+  }
+
+  #buttons() {
+    const { deck } = this;
+    const play = this.$('[data-do="play"]');
+    play.innerHTML = deck.paused ? ICONS.play : ICONS.pause;
+    play.setAttribute("aria-label", deck.paused ? "Play" : "Pause");
+    play.title = `${deck.paused ? "Play" : "Pause"} (space)`;
+    this.$('[data-do="loop"]').setAttribute("aria-pressed", String(Boolean(deck.loop)));
+    this.$('[data-do="count"]').setAttribute("aria-pressed", String(deck.countIn));
+    const percent = Math.round(deck.playbackRate * 100);
+    this.$('[data-do="speed"]').value = String(percent);
+    this.$(".speed output").textContent = `${percent} %`;
+    this.$(".bars").hidden = !deck.loop;
+    if (deck.loop) {
+      const from = this.bars.find((bar) => bar.end > deck.loop.start + 0.01);
+      const to = this.bars.findLast((bar) => bar.start < deck.loop.end - 0.01);
+      this.$('[data-loop="from"]').value = from?.number ?? "";
+      this.$('[data-loop="to"]').value = to?.number ?? "";
+    }
+    if (!deck.pitchKept && percent !== 100) this.message("The pitch follows the speed here: open the page over https, or on this computer itself, to keep it.");
+  }
+
+  #mixer(data) {
+    this.deck.faders = data.faders;
+    const stored = kept.get(this.song)?.levels ?? {};
+    const box = this.$(".faders");
+    box.replaceChildren(
+      ...data.faders.map(({ id, label, level }) => {
+        const now = stored[id] ?? level;
+        this.deck.levels[id] = now;
+        const row = document.createElement("label");
+        row.className = "fader";
+        row.innerHTML = `<span></span><input type="range" min="0" max="150" step="1"><output></output>`;
+        row.querySelector("span").textContent = label;
+        const [input, output] = [row.querySelector("input"), row.querySelector("output")];
+        input.value = String(now * 100);
+        input.dataset.fader = id;
+        input.setAttribute("aria-label", `${label}, level in percent`);
+        const show = () => (output.textContent = `${input.value} %`);
+        show();
+        input.addEventListener("input", () => {
+          show();
+          this.deck.setLevel(id, input.value / 100);
+          this.#remember();
+        });
+        return row;
+      }),
+    );
+    this.deck.setLevel(data.faders[0]?.id, this.deck.levels[data.faders[0]?.id] ?? 1);
+  }
+
+  #mutes(data) {
+    const present = new Set(this.hits.map((hit) => hit.drum));
+    this.$(".mutes").replaceChildren(
+      ...data.drums
+        .filter((drum) => present.has(drum.label))
+        .map((drum) => {
+          const button = document.createElement("button");
+          button.type = "button";
+          button.className = "mute";
+          button.style.setProperty("--drum", drum.colour);
+          button.innerHTML = `<span class="dot"></span><span></span>`;
+          button.lastElementChild.textContent = drum.name;
+          const show = () => {
+            const off = this.deck.muted_drums.has(drum.label);
+            button.setAttribute("aria-pressed", String(!off));
+            button.title = off ? `${drum.name} is muted: click to hear it` : `Mute ${drum.name}`;
+          };
+          button.addEventListener("click", () => {
+            this.deck.muteDrum(drum.label, !this.deck.muted_drums.has(drum.label));
+            show();
+            this.#remember();
+          });
+          show();
+          return button;
+        }),
+    );
+  }
+
+  message(text) {
+    const box = this.$(".message");
+    box.textContent = text;
+    box.hidden = !text;
+  }
+
+  #say(text) {
+    this.$(".sr").textContent = text;
+  }
+
+  // --- the same song on another page -------------------------------------------------------------------------------
+
+  #remember() {
+    const { deck } = this;
+    kept.set(this.song, { at: deck.currentTime, speed: deck.speed, loop: deck.loop, countIn: deck.countIn, levels: { ...kept.get(this.song)?.levels, ...deck.levels }, muted: [...deck.muted_drums] });
+  }
+
+  #restore(data) {
+    const before = kept.get(data.song);
+    const { deck } = this;
+    deck.pause();
+    deck.at = Math.min(before?.at ?? 0, data.duration);
+    deck.speed = before?.speed ?? 1;
+    deck.loop = before?.loop ?? null;
+    deck.countIn = before?.countIn ?? false;
+    deck.muted_drums = new Set(before?.muted ?? []);
+    queueMicrotask(() => this.#buttons());
+  }
+
+  destroy() {
+    this.#remember();
+    document.removeEventListener("keydown", this.onkey);
+    clearTimeout(this.preparing);
+    cancelAnimationFrame(this.ticking);
+    this.resize.disconnect();
+    this.timeline.destroy();
+    this.deck.destroy();
+  }
+}
+
+export default function mount(component) {
+  const { parentElement } = component;
+  let player = players.get(parentElement);
+  if (!player) {
+    player = new Player(component);
+    players.set(parentElement, player);
+  }
+  player.update(component);
+  return () => {
+    player.destroy();
+    players.delete(parentElement);
+  };
+}
