@@ -379,6 +379,7 @@ def _engine(settings: Settings) -> Engine:
 
 @contextmanager
 def reaching() -> Iterator[None]:
+    """Turn the errors of a database that cannot be reached or written into StorageError."""
     try:
         yield
     except OperationalError as error:
