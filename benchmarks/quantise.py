@@ -12,7 +12,7 @@ else stands in it.
 from __future__ import annotations
 
 import argparse
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.scores import SCORES
 from drumscribe.options import QuantiseOptions
 from drumscribe.rhythm import quantise
+from drumscribe.rhythm.statistics import load
 from drumscribe.types import BeatGrid, Hit, Hits, Rhythm
 from tests.grooves import grid_of, parse
 
@@ -33,28 +34,35 @@ Bars = list[Counter[Note]]
 
 @dataclass(frozen=True)
 class Player:
-    """Somebody's timing: for each drum the lateness of strokes in seconds, drawn with replacement."""
+    """Somebody's timing against a click.
 
+    Attributes:
+        drift: ``(n,)`` what all drums share, in seconds, each quarter of a quarter note; repeats.
+        late: for each drum what its strokes have beside that, drawn with replacement.
+    """
+
+    drift: NDArray[np.float64]
     late: dict[str, NDArray[np.float64]]
 
-    def draw(self, drum: str, random: np.random.Generator) -> float:
+    def draw(self, drum: str, quarter: float, random: np.random.Generator) -> float:
         pool = self.late.get(drum)
-        return float(random.choice(self.late["any"] if pool is None else pool))
+        shared = self.drift[int(quarter * 4) % len(self.drift)]
+        return float(shared + random.choice(self.late["any"] if pool is None else pool))
 
 
 def players(data: Path | None) -> list[Player]:
     """Timing of the people in GMD whom the statistics were not learnt from, or of statistical ones."""
     if data is None:
-        from drumscribe.rhythm.statistics import load
-
         random = np.random.default_rng(1)
         table = load().timing
         return [
-            Player({drum: random.normal(random.normal(0, row.habit_s), row.spread_s, 400) for drum, row in table.items()}
-                   | {"any": random.normal(0, 0.015, 400)})
-            for _ in range(12)
-        ]  # fmt: skip
-    from training.rhythm_stats import grooves, lateness
+            Player(
+                np.convolve(random.normal(0, 0.02, 256), np.ones(8) / 8, mode="same"),
+                {drum: random.normal(random.normal(0, row.habit_s), row.spread_s, 400) for drum, row in table.items()},
+            )
+            for _ in range(24)
+        ]
+    from training.rhythm_stats import drift, grooves, lateness
 
     found = []
     for split in ("validation", "test"):
@@ -64,12 +72,13 @@ def players(data: Path | None) -> list[Player]:
                 continue
             late = late - np.median(late)
             clean = np.abs(late) < 0.4 * 15.0 / performance.bpm  # beyond: flams, and notes that are not sixteenths
-            pools = defaultdict(list)
-            for drum, off, ok in zip(performance.drum, late, clean, strict=True):
-                if ok:
-                    pools[drum].append(off)
-            pools["any"] = list(late[clean])
-            found.append(Player({drum: np.array(offs) for drum, offs in pools.items() if len(offs) >= 8}))
+            quarter, late = performance.quarter[clean], late[clean]
+            drums = np.array(performance.drum)[clean]
+            shared = drift(quarter, late)
+            lattice = np.arange(int(quarter[-1] * 4)) / 4
+            pools = {drum: (late - shared)[drums == drum] for drum in set(drums)}
+            pools = {drum: pool for drum, pool in pools.items() if len(pool) >= 8} | {"any": late - shared}
+            found.append(Player(np.interp(lattice, quarter, shared), pools))
     return found
 
 
@@ -88,9 +97,10 @@ def perform(score: Rhythm, player: Player, random: np.random.Generator) -> tuple
         bar = score.bars[place.bar]
         pulses = float(place.onset / bar.meter.pulse)
         whole, part = divmod(pulses, 1.0)
+        quarter = float(score.bars[0].meter.pulse) * (starts[place.bar] + pulses)
         if bar.swing and (part * 4) % 1 == 0:
             part = part * 2 * swing if part <= 0.5 else swing + (part - 0.5) * 2 * (1 - swing)
-        time = float(grid.time_at(starts[place.bar] + whole + part)) + player.draw(place.drum, random)
+        time = float(grid.time_at(starts[place.bar] + whole + part)) + player.draw(place.drum, quarter, random)
         velocity = int(np.clip(place.velocity + random.normal(0, 8), 5, 127))
         hits.append(Hit(place.hit_id, max(0.0, time), place.drum, 1.0, velocity))
         for i, grace in enumerate(place.grace_ids):

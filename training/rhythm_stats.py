@@ -117,11 +117,13 @@ def timing(data: Path) -> dict[str, dict[str, float]]:
                 habits[drum].append(float(np.median(mine)))
                 spreads[drum].append((1.4826 * float(np.median(np.abs(mine - np.median(mine)))), len(mine)))
     table = {}
-    for drum in sorted(spreads):
-        values, counts = np.array(spreads[drum]).T
+    for drum in [*sorted(spreads), "any"]:
+        own = [drum] if drum != "any" else list(spreads)
+        values, counts = np.array([pair for name in own for pair in spreads[name]]).T
         table[drum] = {
-            "spread_ms": round(1000 * float(np.sqrt(np.average(values**2, weights=counts))), 1),
-            "habit_ms": round(1000 * float(np.std(habits[drum])), 1),
+            # the middle between a typical player and the loosest: long tails are modelled by the outlier term
+            "spread_ms": round(1000 * float(np.sqrt(np.average(np.minimum(values, 0.025) ** 2, weights=counts))), 1),
+            "habit_ms": round(1000 * float(np.std([habit for name in own for habit in habits[name]])), 1),
             "performances": len(values),
         }
     return table
@@ -131,7 +133,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with grooves/gmd and songs")
     data = parser.parse_args().data
-    print(json.dumps(timing(data), indent=1))
+    made = {"by": "python -m training.rhythm_stats", "from": "Groove MIDI Dataset 1.0.0, training split (CC BY 4.0)"}
+    TARGET.write_text(json.dumps({"made": made, "timing": timing(data)}, indent=1) + "\n")
+    print(TARGET.read_text())
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def _state(parts: int, feel: bool = False) -> State:
     weights = []
     for k in range(parts + 1):
         level = Fraction(k, parts).denominator
-        weights.append({1: 0.0, 2: 0.4, 3: 0.7, 4: 0.9, 5: 1.4, 6: 1.6, 8: 2.0}[level])
+        weights.append({1: 0.0, 2: 0.4, 3: 0.7, 4: 0.9, 5: 1.4, 6: 2.6, 8: 3.0}[level])
     return State(parts, feel and parts == 2, feel, tuple(840 * k // parts for k in range(parts + 1)), tuple(weights))
 
 
@@ -56,10 +56,6 @@ _READING = {
 """By the length of the pulse: cost in nats of reading it in so many parts."""
 _BINARY, _TERNARY, _QUINTUPLE = 0, 1, 2
 _FAMILY = {1: None, 2: _BINARY, 4: _BINARY, 8: _BINARY, 3: _TERNARY, 6: _TERNARY, 5: _QUINTUPLE}
-
-_SPREAD_S = {"kick": 0.013, "snare": 0.013, "closed_hihat": 0.014, "ride": 0.014, "crash": 0.014}
-_SPREAD_DEFAULT_S = 0.016
-
 
 @dataclass(frozen=True, slots=True)
 class Divisions:
@@ -87,11 +83,6 @@ class Divisions:
         within, across = _moves()
         finest = max(state.parts for s, state in enumerate(STATES) if np.isfinite(reading[:, s]).any())
         return cls(reading, within, across, 6.0, finest)
-
-    @staticmethod
-    def sigma_s(drum: str) -> float:
-        """Usual spread of a drum's timing, in seconds."""
-        return _SPREAD_S.get(drum, _SPREAD_DEFAULT_S)
 
 
 def _row(pulse: Fraction, options: QuantiseOptions) -> Floats:

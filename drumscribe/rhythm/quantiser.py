@@ -21,6 +21,7 @@ from drumscribe.options import QuantiseOptions
 from drumscribe.rhythm.divisions import STATES, Divisions
 from drumscribe.rhythm.layout import Layout
 from drumscribe.rhythm.ornaments import Stroke, gather, plain
+from drumscribe.rhythm.statistics import load
 from drumscribe.types import Bar, BeatGrid, Hits, Placement, Rhythm
 
 Floats = NDArray[np.float64]
@@ -80,7 +81,7 @@ class _Search:
         names = sorted({stroke.hit.drum for stroke in strokes})
         self.names = names
         self.drum = np.array([names.index(stroke.hit.drum) for stroke in strokes], dtype=np.int64)
-        self.sigma = np.array([divisions.sigma_s(name) for name in names])[self.drum] if names else np.zeros(0)
+        self.sigma = np.array([load().of(name).spread_s for name in names])[self.drum] if names else np.zeros(0)
         self.pulses = len(grid.times) - 1
         self.place = grid.pulse_at(self.times)
         self.pulse = np.clip(np.floor(self.place).astype(np.int64), 0, self.pulses - 1)

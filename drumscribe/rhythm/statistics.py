@@ -1,0 +1,43 @@
+"""Numbers learnt from played and written drums, made by ``training/rhythm_stats.py`` (see the file's ``made`` entry)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How tightly a drum is played, in seconds, once what all drums share is taken out.
+
+    Attributes:
+        spread_s: standard deviation of a player's strokes around the player's habit.
+        habit_s: standard deviation of the habits (ahead, behind) of players.
+    """
+
+    spread_s: float
+    habit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """All that was learnt: ``timing`` by drum label, with ``"any"`` for drums seldom seen."""
+
+    timing: dict[str, Timing]
+
+    def of(self, drum: str) -> Timing:
+        """Timing of a drum."""
+        return self.timing.get(drum, self.timing["any"])
+
+
+@lru_cache(maxsize=1)
+def load() -> Statistics:
+    """Read the packaged numbers once."""
+    data = json.loads(files("drumscribe.rhythm").joinpath("statistics.json").read_text())
+    timing = {
+        drum: Timing(row["spread_ms"] / 1000, row["habit_ms"] / 1000)
+        for drum, row in data["timing"].items()
+    }  # fmt: skip
+    return Statistics(timing)
