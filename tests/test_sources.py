@@ -10,12 +10,13 @@ import re
 import socket
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 
 import media
 import numpy as np
 import pytest
+from local_http import Server, serving
 from yt_dlp.extractor.common import InfoExtractor
 from yt_dlp.utils import ExtractorError
 
@@ -115,47 +116,10 @@ def test_audio_passes_through_and_a_path_is_decoded(tmp_path: Path) -> None:
     assert decoded.title == "song"
 
 
-class _Server(ThreadingHTTPServer):
-    files: dict[str, bytes]
-    redirects: dict[str, str]
-    requested: list[str]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_GET(self) -> None:
-        self.server.requested.append(self.path)
-        if self.path in self.server.redirects:
-            self.send_response(302)
-            self.send_header("Location", self.server.redirects[self.path])
-            self.end_headers()
-            return
-        if self.path not in self.server.files:
-            self.send_error(403)
-            return
-        body = self.server.files[self.path]
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None: ...
-
-
 @pytest.fixture
-def server():
-    server = _Server(("127.0.0.1", 0), _Handler)
-    server.files, server.redirects, server.requested = {}, {}, []
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def server() -> Iterator[Server]:
+    with serving() as running:
+        yield running
 
 
 @pytest.fixture
@@ -164,7 +128,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def serve(server: _Server, monkeypatch: pytest.MonkeyPatch):
+def serve(server: Server, monkeypatch: pytest.MonkeyPatch):
     """Make a link lead to the local server; returns what to change about the video."""
     about: dict = {"title": "A song", "uploader": "A band - Topic", "duration": 3, "error": None, "page": "/sound.m4a"}
 
@@ -195,7 +159,7 @@ def sound(tmp_path: Path) -> bytes:
     return media.encode(tmp_path / "sound.m4a", media.clicks(), title="Not this one").read_bytes()
 
 
-def test_a_video_becomes_audio(serve: dict, server: _Server, settings: Settings, sound: bytes) -> None:
+def test_a_video_becomes_audio(serve: dict, server: Server, settings: Settings, sound: bytes) -> None:
     server.files["/sound.m4a"] = sound
     seen: list[float] = []
     loaded = sources.load(VIDEO + "?t=30", settings=settings, on_progress=lambda fraction, _: seen.append(fraction))
@@ -208,7 +172,7 @@ def test_a_video_becomes_audio(serve: dict, server: _Server, settings: Settings,
 
 
 def test_fetch_names_the_file_after_the_id(
-    serve: dict, server: _Server, settings: Settings, sound: bytes, tmp_path: Path
+    serve: dict, server: Server, settings: Settings, sound: bytes, tmp_path: Path
 ) -> None:
     serve["title"] = "../../../evil $(rm -rf) %(id)s"
     server.files["/sound.m4a"] = sound
@@ -229,13 +193,13 @@ def test_fetch_names_the_file_after_the_id(
         ({"page": "/forbidden"}, errors.VideoUnavailableError),
     ],
 )
-def test_refused_videos(serve: dict, server: _Server, settings: Settings, change: dict, error: type) -> None:
+def test_refused_videos(serve: dict, server: Server, settings: Settings, change: dict, error: type) -> None:
     serve.update(change)
     with pytest.raises(error) as caught:
         sources.load(VIDEO, settings=settings)
     assert caught.value.what.endswith(".")
     assert caught.value.todo.endswith(".")
-    assert "/sound.m4a" not in server.requested
+    assert "/sound.m4a" not in server.paths
 
 
 @pytest.mark.parametrize(
@@ -249,44 +213,37 @@ def test_reasons_are_told_apart(serve: dict, settings: Settings, reason: str, sa
         sources.load(VIDEO, settings=settings)
 
 
-def test_too_large_is_noticed_at_the_first_block(serve: dict, server: _Server, settings: Settings) -> None:
+def test_too_large_is_noticed_at_the_first_block(serve: dict, server: Server, settings: Settings) -> None:
     server.files["/sound.m4a"] = bytes(3 * 2**20)
     with pytest.raises(errors.TooLargeError):
         sources.load(VIDEO, settings=settings)
     assert not list((settings.data_dir / "tmp").iterdir())
 
 
-def test_redirect_to_another_host_is_not_followed(serve: dict, server: _Server, settings: Settings) -> None:
-    other = _Server(("127.0.0.1", 0), _Handler)
-    other.files, other.redirects, other.requested = {"/secret": b"secret"}, {}, []
-    threading.Thread(target=other.serve_forever, daemon=True).start()
-    server.redirects["/sound.m4a"] = other.url + "/secret"
-    try:
+def test_redirect_to_another_host_is_not_followed(serve: dict, server: Server, settings: Settings) -> None:
+    with serving() as other:
+        other.files["/secret"] = b"secret"
+        server.redirects["/sound.m4a"] = other.url + "/secret"
         with pytest.raises(errors.UnsupportedLinkError, match="not its own"):
             sources.load(VIDEO, settings=settings)
-        assert server.requested == ["/sound.m4a"]
+        assert server.paths == ["/sound.m4a"]
         assert other.requested == []
-    finally:
-        other.shutdown()
-        other.server_close()
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://localhost/x"])
-def test_redirect_to_another_scheme_or_name(serve: dict, server: _Server, settings: Settings, target: str) -> None:
+def test_redirect_to_another_scheme_or_name(serve: dict, server: Server, settings: Settings, target: str) -> None:
     server.redirects["/sound.m4a"] = target
     with pytest.raises(errors.SourceError):
         sources.load(VIDEO, settings=settings)
 
 
-def test_redirect_within_the_allowed_is_followed(
-    serve: dict, server: _Server, settings: Settings, sound: bytes
-) -> None:
+def test_redirect_within_the_allowed_is_followed(serve: dict, server: Server, settings: Settings, sound: bytes) -> None:
     server.redirects["/sound.m4a"] = server.url + "/elsewhere"
     server.files["/elsewhere"] = sound
     assert sources.load(VIDEO, settings=settings).title == "A song"
 
 
-def test_cancel_reaches_the_download(serve: dict, server: _Server, settings: Settings, sound: bytes) -> None:
+def test_cancel_reaches_the_download(serve: dict, server: Server, settings: Settings, sound: bytes) -> None:
     server.files["/sound.m4a"] = sound
     cancel = threading.Event()
     with pytest.raises(errors.Cancelled):
@@ -294,7 +251,7 @@ def test_cancel_reaches_the_download(serve: dict, server: _Server, settings: Set
 
 
 def test_network_down_is_told_within_seconds(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """YouTube's own extractor, its requests led to a proxy that accepts and never answers: the slowest way to be down."""
+    """YouTube's own extractor behind a proxy that accepts and never answers: the slowest way to be down."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(8)
@@ -307,7 +264,7 @@ def test_network_down_is_told_within_seconds(settings: Settings, monkeypatch: py
         assert time.monotonic() - start < 10
 
 
-def test_offline_never_tries(serve: dict, server: _Server, tmp_path: Path) -> None:
+def test_offline_never_tries(serve: dict, server: Server, tmp_path: Path) -> None:
     with pytest.raises(errors.NetworkError, match="offline"):
         sources.load(VIDEO, settings=Settings(data_dir=tmp_path, offline=True))
     assert server.requested == []
