@@ -174,7 +174,7 @@ class _HttpDownload:
             write_atomic(self.note, json.dumps({"url": self.url, "tag": _tag(response.headers)}))
             with self.part.open("r+b" if start else "wb") as file:
                 file.seek(start)
-                _copy(response.iter_raw(_BLOCK), file, start, total, self.report, self.cancel)
+                _copy(response.iter_raw(), file, start, total, self.report, self.cancel)
         return None
 
 

@@ -49,8 +49,8 @@ class DemucsModel:
         return self.file.partition("-")[2].removesuffix(".th")
 
 
-VERSION = "demucs-v4"
-"""Noted in each manifest; files of another version are fetched anew."""
+VERSION = "1"
+"""Noted in each manifest; files that were fetched under another version are checked or fetched anew."""
 DEMUCS = {
     row.name: row
     for row in (
@@ -225,6 +225,9 @@ def _demucs(row: DemucsModel, settings: Settings, on_progress: OnFraction | None
     if not _noted(folder, row.file, row.sha256):
         url = settings.demucs_url.rstrip("/") + "/" + row.file
         _obtain(url, folder / row.file, row.sha256, settings, on_progress, cancel)
+        for old in folder.glob("*.th"):  # Demucs refuses a folder with two files of one signature
+            if old.name != row.file:
+                old.unlink(missing_ok=True)
     bag = folder / f"{row.name}.yaml"
     if not bag.is_file():
         write_atomic(bag, f"models: ['{row.signature}']\n")
@@ -317,6 +320,7 @@ def _obtain(
                 cancel=cancel,
             )
         tag = "" if expected else downloads.validator(url, settings.network_timeout_s)
+        _seen.add(url)
         entry = {"sha256": digest, "size": _bytes(target), "version": VERSION, "url": url.split("?")[0], "tag": tag}
         files = {**_manifest(target.parent), target.name: entry}
         write_atomic(target.parent / "manifest.json", json.dumps(files, indent=1))
