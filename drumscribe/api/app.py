@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,20 +9,19 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drumscribe._version import __version__
 from drumscribe.api import jobs, problems, service
 from drumscribe.api.auth import Gate
+from drumscribe.api.middleware import LimitBody, Observe
 from drumscribe.api.outbound import SafePoster
 from drumscribe.api.schemas import JobRequest, Problem
 from drumscribe.api.watch import Watch
 from drumscribe.api.webhooks import Webhooks
+from drumscribe.jobs.db import Database
 from drumscribe.jobs.runner import JobRunner, connect
-from drumscribe.observability import logs, metrics
 from drumscribe.settings import Settings, get_settings
 
 _MULTIPART_SLACK = 2**20
@@ -44,15 +42,18 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.runner = runner or connect(settings)
+        database = Database(settings)
         poster = SafePoster([part.strip() for part in settings.webhook_private_hosts.split(",") if part.strip()])
-        app.state.webhooks = Webhooks(settings, poster)
-        watch = Watch(settings, app.state.runner, app.state.webhooks)
+        app.state.database = database
+        app.state.webhooks = Webhooks(settings, database, poster)
+        watch = Watch(database, app.state.webhooks, count=not settings.redis_url)
         watch.start()
         try:
             yield
         finally:
             await watch.stop()
             await poster.close()
+            database.close()
             if runner is None:
                 app.state.runner.close()
 
@@ -65,7 +66,6 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
         openapi_url="/api/v1/openapi.json",
         docs_url="/api/v1/docs",
         redoc_url=None,
-        max_body_size=int(settings.max_file_size_mb * 2**20) + _MULTIPART_SLACK,
         generate_unique_id_function=lambda route: route.name,
         responses={"default": {"model": Problem, "content": {problems.MEDIA_TYPE: {}}, "description": "Problem"}},
         telemetry={"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
@@ -75,7 +75,8 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
     problems.install(app)
     app.include_router(jobs.router)
     app.include_router(service.router)
-    app.add_middleware(_Observe)
+    app.add_middleware(LimitBody, limit=int(settings.max_file_size_mb * 2**20) + _MULTIPART_SLACK)
+    app.add_middleware(Observe)
     origins = [origin.strip() for origin in settings.api_cors_origins.split(",") if origin.strip()]
     if origins:
         app.add_middleware(
@@ -90,32 +91,6 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", "testserver"])
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
-
-
-class _Observe:
-    """ASGI middleware: times every request, and puts method and path on its log lines."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        begun = time.perf_counter()
-
-        async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "no-store")
-                route = getattr(scope.get("route"), "path", "other")
-                taken = time.perf_counter() - begun
-                metrics.HTTP_SECONDS.labels(scope["method"], route, str(message["status"])).observe(taken)
-            await send(message)
-
-        with logs.bind(method=scope["method"], path=scope["path"]):
-            await self.app(scope, receive, answer)
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

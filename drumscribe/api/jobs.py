@@ -15,17 +15,16 @@ from fastapi.responses import FileResponse, RedirectResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
 
 from drumscribe.api import files, results
-from drumscribe.api.auth import Caller, Gate
+from drumscribe.api.auth import Caller, Client, Gate
 from drumscribe.api.problems import ProblemError
 from drumscribe.api.schemas import HitsPatch, JobList, JobRequest, JobView, ResultView
 from drumscribe.errors import JobConflictError, OptionsError, QuotaError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import JobRunner
 from drumscribe.options import Options
-from drumscribe.sources import is_link
+from drumscribe.sources import video_id
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
@@ -83,25 +82,21 @@ async def submit(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         wanted = await _link_request(request)
-        if not is_link(wanted.url):
-            raise OptionsError("The URL is not a web address.", "Give a link that starts with https://.")
+        video_id(wanted.url)  # refuses anything else at once, instead of in the worker
         job = await run_in_threadpool(
             _submit, request, runner, caller.name, wanted.url, "", wanted.options, wanted.webhook_url, idempotency_key
         )
     elif kind == "multipart/form-data":
-        try:
-            async with request.form(max_files=1, max_fields=4, max_part_size=_JSON_LIMIT) as form:
-                upload, webhook_url = form.get("file"), form.get("webhook_url") or None
-                if not isinstance(upload, UploadFile):
-                    raise ProblemError(422, "invalid_request", "The form has no file.", 'Send one named "file".')
-                if isinstance(webhook_url, UploadFile):
-                    raise ProblemError(422, "invalid_request", "webhook_url must be text.")
-                job = await run_in_threadpool(
-                    _submit, request, runner, caller.name, upload.file, upload.filename or "",
-                    _form_options(form.get("options")), webhook_url, idempotency_key,
-                )  # fmt: skip
-        except MultiPartException as error:
-            raise ProblemError(400, "invalid_request", "The form cannot be read.", "Send multipart/form-data.") from error
+        async with request.form(max_files=1, max_fields=4, max_part_size=_JSON_LIMIT) as form:
+            upload, webhook_url = form.get("file"), form.get("webhook_url") or None
+            if not isinstance(upload, UploadFile):
+                raise ProblemError(422, "invalid_request", "The form has no file.", 'Send one named "file".')
+            if isinstance(webhook_url, UploadFile):
+                raise ProblemError(422, "invalid_request", "webhook_url must be text.")
+            job = await run_in_threadpool(
+                _submit, request, runner, caller.name, upload.file, upload.filename or "",
+                _form_options(form.get("options")), webhook_url, idempotency_key,
+            )  # fmt: skip
     else:
         raise ProblemError(
             415, "media_type", "A job is submitted as multipart/form-data or application/json.", "Set Content-Type."
@@ -201,9 +196,11 @@ async def download(
 
 
 @router.post("/{job_id}/retry", status_code=202)
-def retry(job_id: JobId, caller: Caller, runner: Runner) -> JobView:
+def retry(request: Request, job_id: JobId, caller: Caller, runner: Runner) -> JobView:
     """Queue a failed or cancelled job again; finished stages are not repeated."""
-    return JobView.of(runner.retry(job_id, owner=caller.name))
+    job = runner.retry(job_id, owner=caller.name)
+    request.app.state.webhooks.rearm(job_id)
+    return JobView.of(job)
 
 
 @router.delete("/{job_id}", status_code=200)
@@ -263,7 +260,7 @@ def _submit(
     limit = state.settings.api_active_jobs
     if limit and not gate.open and _unfinished(runner, owner, limit) >= limit:
         raise QuotaError(f"You have {limit} unfinished jobs already.", "Wait until one has ended.")
-    gate.count_job(owner)
+    gate.count_job(Client(owner))
     job = runner.submit(source, options, owner=owner, name=name, idempotency_key=key)
     if webhook_url:
         state.webhooks.register(job.id, webhook_url)

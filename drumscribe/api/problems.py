@@ -87,6 +87,7 @@ def from_error(error: errors.DrumScribeError) -> JSONResponse:
 
 
 _HTTP_TODO = {
+    400: "Correct the request; /api/v1/docs shows its form.",
     404: "Check the path against /api/v1/docs.",
     405: "Use a method that the Allow header names.",
     413: "Send less; MAX_FILE_SIZE_MB sets the limit.",
@@ -108,8 +109,9 @@ def install(app: FastAPI) -> None:
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
         phrase = HTTPStatus(error.status_code).phrase
         code = "too_large" if error.status_code == 413 else phrase.lower().replace(" ", "_")
+        what = str(error.detail).rstrip(".") if error.detail else phrase
         todo = _HTTP_TODO.get(error.status_code, "")
-        return problem(error.status_code, code, f"{phrase}.", todo, headers=dict(error.headers or {}))
+        return problem(error.status_code, code, f"{what}.", todo, headers=dict(error.headers or {}))
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

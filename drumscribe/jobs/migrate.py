@@ -1,0 +1,69 @@
+"""Bring the job database to the present schema: ``python -m drumscribe.jobs.migrate``.
+
+A deployment with PostgreSQL runs it once before new API and worker processes start; it waits for a second one that
+runs at the same time, and does nothing where nothing is to be done.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, inspect, text
+
+from drumscribe.errors import DrumScribeError
+from drumscribe.jobs.db import Database, reaching
+from drumscribe.settings import get_settings
+
+_LOCK = 0x6472756D  # any fixed number; PostgreSQL's advisory locks are told apart by it
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, with the migrations that the package carries."""
+    found = Config()
+    found.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    found.attributes["connection"] = connection
+    return found
+
+
+def head() -> str:
+    """The newest revision that this version of DrumScribe knows."""
+    return str(ScriptDirectory.from_config(config()).get_current_head())
+
+
+def current(engine: Engine) -> str | None:
+    """The revision of a database; ``None`` for an empty one. Raises StorageError."""
+    with reaching(), engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(engine: Engine) -> None:
+    """Create or change the tables. Raises StorageError where the database cannot be reached."""
+    with reaching(), engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        tables = inspect(connection).get_table_names()
+        if "jobs" in tables and "alembic_version" not in tables:
+            command.stamp(config(connection), "0001")  # made by an embedded installation before there were migrations
+        command.upgrade(config(connection), "head")
+
+
+def main() -> int:
+    """Upgrade the database of the settings. Returns the exit status."""
+    try:
+        database = Database(get_settings())
+        upgrade(database.engine)
+        print(f"database is at revision {current(database.engine)}")
+        database.close()
+    except DrumScribeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

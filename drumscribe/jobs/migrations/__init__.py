@@ -1,0 +1,1 @@
+"""Alembic migrations of the job database; :mod:`drumscribe.jobs.migrate` runs them."""
