@@ -52,6 +52,7 @@ class StageCache:
                 disk=_ArrayDisk,
                 size_limit=int(settings.cache_size_gb * 2**30),
                 eviction_policy="least-recently-used",
+                cull_limit=2,  # entries are large: ten at a time, as is the default, would empty a small cache
             )
         self._folder = folder
 
@@ -132,21 +133,42 @@ class _ArrayDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no type
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
         if filename is None:
             return super().fetch(mode, filename, value, read)
-        with (Path(self._directory) / filename).open("rb") as file:
-            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
-        if mapped[: len(_MAGIC)] != _MAGIC:
-            raise OSError("not a stage result")  # diskcache takes an OSError for a miss
-        (count,) = struct.unpack_from("<Q", mapped, len(_MAGIC))
-        sizes = struct.unpack_from(f"<{count}Q", mapped, len(_MAGIC) + 8)
-        position = len(_MAGIC) + 8 * (count + 1)
-        parts = []
-        for size in sizes:
-            position += -position % _ALIGN
-            parts.append(mapped[position : position + size])
-            position += size
-        if position != len(mapped):
-            raise OSError("stage result of the wrong length")
-        return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301 - our own folder, as trusted as our code
+        path = Path(self._directory) / filename
+        try:
+            return _read(path)
+        except _UNREADABLE as error:
+            raise OSError(f"{path} is damaged or from another version") from error  # diskcache takes it for a miss
+
+
+_UNREADABLE = (
+    ValueError,
+    struct.error,
+    pickle.UnpicklingError,
+    EOFError,
+    AttributeError,
+    ImportError,
+    TypeError,
+    IndexError,
+)
+"""What reading a damaged file, or one of a class that has changed, may raise."""
+
+
+def _read(path: Path) -> Any:
+    with path.open("rb") as file:
+        mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    if mapped[: len(_MAGIC)] != _MAGIC:
+        raise ValueError("not a stage result")
+    (count,) = struct.unpack_from("<Q", mapped, len(_MAGIC))
+    sizes = struct.unpack_from(f"<{count}Q", mapped, len(_MAGIC) + 8)
+    position = len(_MAGIC) + 8 * (count + 1)
+    parts = []
+    for size in sizes:
+        position += -position % _ALIGN
+        parts.append(mapped[position : position + size])
+        position += size
+    if position != len(mapped):
+        raise ValueError("stage result of the wrong length")
+    return pickle.loads(parts[0], buffers=parts[1:])  # noqa: S301 - our own folder, as trusted as our code
 
 
 @contextmanager

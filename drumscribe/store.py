@@ -282,9 +282,9 @@ class Store:
             base = f"{root}/{kind}"
             if filesystem.exists(base):
                 for path, info in filesystem.find(base, detail=True).items():
-                    modified = info.get("LastModified") or info.get("mtime") or 0.0
+                    modified = info.get("LastModified") or info.get("created") or 0.0
                     stamp = modified.timestamp() if hasattr(modified, "timestamp") else float(modified)
-                    yield path[len(base.lstrip("/")) :].lstrip("/"), int(info["size"] or 0), stamp
+                    yield path.removeprefix(base).lstrip("/"), int(info["size"] or 0), stamp
             return
         top = self.settings.data_dir / kind
         for path in top.rglob("*"):
