@@ -194,7 +194,9 @@ def _starts(model: Any, mix: FloatArray, overlap: float) -> list[int]:
 
 def _triangle(length: int) -> FloatArray:
     rise = np.arange(1, length + 1, dtype=np.float32)
-    return np.minimum(rise, rise[::-1]) / np.float32((length + 1) / 2)
+    window: FloatArray = np.minimum(rise, rise[::-1])
+    window /= (length + 1) / 2
+    return window
 
 
 @contextmanager
