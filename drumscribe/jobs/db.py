@@ -261,6 +261,36 @@ class Database:
             row = session.scalars(change).one_or_none()
             return None if row is None else row.job()
 
+    def take(self, job_id: str, worker: str, attempt: int) -> Job | None:
+        """Take a certain job for one step of a chain, or ``None`` if this is not the time for it.
+
+        A queued job is taken for its next attempt only; a running one in the same attempt, and when nobody holds it.
+        """
+        begins = (JobRow.status == JobStatus.QUEUED) & (JobRow.attempts == attempt - 1)
+        goes_on = (JobRow.status == JobStatus.RUNNING) & (JobRow.attempts == attempt) & (JobRow.worker == "")
+        change = (
+            update(JobRow)
+            .where(JobRow.id == job_id, begins | goes_on)
+            .values(
+                status=str(JobStatus.RUNNING),
+                worker=worker,
+                beat=JobRow.beat + 1,
+                attempts=attempt,
+                started_at=func.coalesce(JobRow.started_at, time.time()),
+                error=None,
+            )
+            .returning(JobRow)
+        )
+        with self._session() as session:
+            row = session.scalars(change).one_or_none()
+            return None if row is None else row.job()
+
+    def release(self, job_id: str, worker: str, **values: Any) -> bool:
+        """Let go of a running job between two steps. False if ``worker`` no longer holds it, or it is to stop."""
+        change = update(JobRow).where(JobRow.id == job_id, JobRow.worker == worker, JobRow.status == JobStatus.RUNNING)
+        with self._session() as session:
+            return session.scalar(change.values(worker="", **values).returning(JobRow.id)) is not None
+
     def beat(self, job_id: str, worker: str, **progress: Any) -> JobStatus | None:
         """Write progress as a sign of life. Return the job's state, or ``None`` if the worker no longer holds it."""
         change = (

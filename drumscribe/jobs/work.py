@@ -46,19 +46,31 @@ def perform(
     store: Store,
     stop: threading.Event,
     give_up: Callable[[], None] = lambda: None,
+    until: str | None = None,
+    again: Callable[[DrumScribeError], bool] = lambda error: False,
 ) -> JobStatus | None:
     """Do a job that ``worker`` has claimed, to its end, whatever that is.
 
     Args:
         stop: set from outside when the worker must end: the job goes back into the queue.
         give_up: called when a stage exceeded ``stage_timeout_s`` and did not stop when asked to; must end the process.
+        until: the stage after which to let go of the job for another worker; the cache keeps what was computed.
+        again: whether an error may pass by itself: then the job is let go of instead of failed.
 
     Returns:
-        The job's last state, or ``None`` if it was deleted or taken over meanwhile.
+        The job's last state (running: it was let go of), or ``None`` if it was deleted or taken over meanwhile.
     """
-    tracker = _Tracker(job.options.separate.separator or settings.separator, database.rates())
+    tracker = _Tracker(
+        job.options.separate.separator or settings.separator, database.rates(), seconds=dict(job.timings)
+    )
     with _reporting(job.id, worker, database, tracker, settings, stop, give_up) as cancel:
-        ending, values = _attempt(job, settings, database, store, tracker, stop, cancel)
+        ending, values = _attempt(job, settings, database, store, tracker, stop, cancel, until, again)
+    if ending is JobStatus.RUNNING:
+        if database.release(job.id, worker, **{**tracker.columns(), "timings": tracker.spent(), **values}):
+            return ending
+        if not database.cancelling(job.id):
+            return None
+        ending, values = JobStatus.CANCELLED, {"message": "Cancelled"}
     folder = store.folder(job.id)
     if ending is not JobStatus.DONE:
         folder.remove()
@@ -83,10 +95,14 @@ def _attempt(
     tracker: _Tracker,
     stop: threading.Event,
     cancel: threading.Event,
+    until: str | None,
+    again: Callable[[DrumScribeError], bool],
 ) -> tuple[JobStatus, dict[str, Any]]:
     """Run the pipeline. Return the state that it ends in and the columns that go with it."""
     try:
-        values = _transcribed(job, settings, database, store, tracker, cancel)
+        values = _transcribed(job, settings, database, store, tracker, cancel, until)
+        if values is None:
+            return JobStatus.RUNNING, {"message": "Waiting for the next step", "fraction": 1.0}
         return JobStatus.DONE, {**values, "message": "Done", "progress": 1.0}
     except Cancelled:
         if tracker.late:
@@ -95,6 +111,8 @@ def _attempt(
             return JobStatus.QUEUED, {"message": "Waiting: the worker was restarted"}
         return JobStatus.CANCELLED, {"message": "Cancelled"}
     except DrumScribeError as error:
+        if again(error):
+            return JobStatus.RUNNING, {"message": f"Trying again soon: {error.what}"[:500]}
         return JobStatus.FAILED, error_values(error)
     except MemoryError:
         return JobStatus.FAILED, error_values(_no_memory(tracker.stage))
@@ -112,15 +130,30 @@ def too_slow(stage: str, settings: Settings) -> StageError:
 
 
 def _transcribed(
-    job: Job, settings: Settings, database: Database, store: Store, tracker: _Tracker, cancel: threading.Event
-) -> dict[str, Any]:
+    job: Job,
+    settings: Settings,
+    database: Database,
+    store: Store,
+    tracker: _Tracker,
+    cancel: threading.Event,
+    until: str | None,
+) -> dict[str, Any] | None:
+    """Columns of the finished job, or ``None`` once the stage ``until`` is done."""
     run = Run(settings, tracker.update, cancel)
     with store.fetched(job.source) if job.source.startswith("uploads/") else nullcontext(job.source) as source:
         audio = run.ingest(source, database.name_of(job.id))
     tracker.duration_s, tracker.title = audio.duration_s, job.options.notate.title or audio.title or job.title
+    if until == "ingest":
+        return None
     stem = run.separate(audio, job.options)
+    if until == "separate":
+        return None
     activations = run.detect(audio, stem, job.options)
+    if until == "detect":
+        return None
     evidence = run.beats(audio, job.options)
+    if until == "beats":
+        return None
     result = run.finish(audio, stem, activations, evidence, job.options)
     folder = store.folder(job.id)
     report = partial(run.report, "export")
@@ -152,7 +185,7 @@ class _Tracker:
         """Take a report from the pipeline."""
         if progress.stage != self.stage:
             self._clock_out()
-            if progress.fraction == 1.0:
+            if progress.fraction == 1.0 and progress.stage not in self.seconds:
                 self.known.add(progress.stage)  # its first word is that it is done: it came from the cache
             self.stage, self.began = progress.stage, time.monotonic()
         self.fraction, self.message = progress.fraction, progress.message or self.message
