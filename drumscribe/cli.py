@@ -251,7 +251,7 @@ def doctor(as_json: bool) -> int:
 @_guarded
 def example(output: Path | None) -> None:
     """Print the path of the example song that comes with DrumScribe."""
-    songs = sorted((Path(__file__).parent / "assets").glob("example.*"))
+    songs = sorted((Path(__file__).parent / "assets").glob("example.ogg"))
     if not songs:
         raise SourceError("The example song is missing from this installation.", "Install DrumScribe again.")
     path = songs[0]
