@@ -1,10 +1,35 @@
-"""Edit: correct the hits."""
+"""Edit: correct the hits in a table, one by one, or from the candidates."""
 
 import streamlit as st
 
-from drumscribe.ui import state
+from drumscribe.ui import excerpt, facts, hit_table, hitcard, likes, review, review_queue, state
 
 state.ensure()
 
 st.title("Edit")
 transcription = state.require()
+mode = st.segmented_control(
+    "How to correct", ["Table", "Review queue", "Candidates"], default="Table", required=True, key="ds_edit_mode",
+    label_visibility="collapsed", persist_state="session",
+)  # fmt: skip
+
+if mode == "Review queue":
+    review_queue.show(transcription)
+elif mode == "Candidates":
+    review_queue.candidates(transcription)
+else:
+    chosen = hit_table.filters(transcription)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        ids = hit_table.show(transcription, chosen)
+        hit_table.bulk(transcription, ids)
+        with st.expander("Add a hit", icon=":material/add:"):
+            hit_table.add(transcription)
+    with right:
+        hit = facts.selected(transcription)
+        at_s = hit.time_s if hit else (transcription.hits.by_id()[ids[0]].time_s if ids else 0.0)
+        bars = review.bars_around(transcription.rhythm, at_s)
+        excerpt.score(transcription, *bars)
+        excerpt.loop(transcription, *bars)
+        hitcard.selection(transcription, key="ds_edit")
+        likes.show(transcription)

@@ -2,9 +2,12 @@
 
 import streamlit as st
 
-from drumscribe.ui import state
+from drumscribe.ui import explore, state
 
 state.ensure()
 
 st.title("Inspect")
 transcription = state.require()
+explore.timeline(transcription)
+explore.thresholds(transcription)
+explore.statistics(transcription)

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from drumscribe.types import FloatArray
+from drumscribe.ui.envelope import Samples
 
 FADE_S = 0.005
 
 
-def cut(samples: FloatArray, sample_rate: int, start_s: float, end_s: float) -> FloatArray:
+def cut(samples: Samples, sample_rate: int, start_s: float, end_s: float) -> FloatArray:
     """The mono mean of ``samples`` ``(channels, n)`` within a window clipped to the recording, faded at both ends."""
     first = max(0, round(start_s * sample_rate))
     last = min(samples.shape[1], max(first, round(end_s * sample_rate)))
@@ -28,7 +29,7 @@ def cut(samples: FloatArray, sample_rate: int, start_s: float, end_s: float) -> 
 
 
 def montage(
-    samples: FloatArray, sample_rate: int, times_s: Iterable[float], *, length_s: float = 0.3, gap_s: float = 0.12
+    samples: Samples, sample_rate: int, times_s: Iterable[float], *, length_s: float = 0.3, gap_s: float = 0.12
 ) -> FloatArray:
     """One after the other, what is heard at each of ``times_s``."""
     pause = np.zeros(round(gap_s * sample_rate), np.float32)

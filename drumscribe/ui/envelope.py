@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,16 @@ FACTOR = 4
 _CHUNK = BASE * 4096
 
 
+class Samples(Protocol):
+    """What waveforms are made from: an array ``(channels, n)``, or anything that gives slices like one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(channels, n)``."""
+
+    def __getitem__(self, key: tuple[slice, slice], /) -> FloatArray: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """Minimum and maximum of a recording over blocks of ``BASE * FACTOR**k`` samples.
@@ -34,13 +45,13 @@ class Envelope:
         levels: per level ``(2, blocks)`` float32: row 0 minima, row 1 maxima of the mean of the channels.
     """
 
-    samples: FloatArray
+    samples: Samples
     sample_rate: int
     levels: tuple[FloatArray, ...]
 
     @classmethod
-    def of(cls, samples: FloatArray, sample_rate: int) -> Envelope:
-        """Measure ``samples`` of shape ``(channels, n)``; reads them once, in chunks."""
+    def of(cls, samples: Samples, sample_rate: int) -> Envelope:
+        """Measure ``samples``; reads them once, in chunks."""
         parts = [_extremes(_mono(samples, at, at + _CHUNK), BASE) for at in range(0, samples.shape[1], _CHUNK)]
         levels = [np.concatenate(parts, axis=1) if parts else np.zeros((2, 0), np.float32)]
         while levels[-1].shape[1] > 2048:
@@ -72,7 +83,7 @@ class Envelope:
         return times, extremes[0], extremes[1]
 
 
-def _mono(samples: FloatArray, first: int, last: int) -> FloatArray:
+def _mono(samples: Samples, first: int, last: int) -> FloatArray:
     mixed: FloatArray = np.asarray(samples[:, first:last]).mean(axis=0, dtype=np.float32)
     return mixed
 
@@ -87,12 +98,12 @@ def _extremes(values: FloatArray, size: int) -> FloatArray:
 
 
 def spectrogram(
-    samples: FloatArray, sample_rate: int, start_s: float, end_s: float, *, columns: int = 600, bands: int = 96
+    samples: Samples, sample_rate: int, start_s: float, end_s: float, *, columns: int = 600, bands: int = 96
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]]:
-    """Log-frequency power of a window, for looking at.
+    """Log-frequency power of a window, for looking at; the whole window is read at once.
 
     Args:
-        samples: ``(channels, n)``.
+        samples: the recording.
         columns: at most this many moments are analysed (Hann window of 2048 samples each).
         bands: from 40 Hz to 16 kHz, evenly spaced in log frequency.
 
@@ -106,12 +117,11 @@ def spectrogram(
         return np.zeros(0), np.zeros(0), np.zeros((bands, 0), np.uint8)
     centres = np.unique(np.linspace(first, last - 1, columns).astype(int))
     window = np.hanning(size).astype(np.float32)
-    power = np.empty((size // 2 + 1, len(centres)), np.float32)
-    for number, centre in enumerate(centres):
-        low, high = centre - size // 2, centre + size // 2
-        piece = _mono(samples, max(0, low), min(samples.shape[1], high))
-        piece = np.pad(piece, (max(0, -low), max(0, high - samples.shape[1])))
-        power[:, number] = np.abs(np.fft.rfft(piece * window)) ** 2
+    before, after = max(0, first - size // 2), min(samples.shape[1], last + size // 2)
+    around = _mono(samples, before, after)
+    around = np.pad(around, (before - first + size // 2, last + size // 2 - after))
+    pieces = np.lib.stride_tricks.sliding_window_view(around, size)[centres - first]
+    power = (np.abs(np.fft.rfft(pieces * window, axis=1)) ** 2).T.astype(np.float32)
     weights, frequencies = _bands(sample_rate, size, bands)
     levels = 10 * np.log10(weights @ power + 1e-10)
     scaled = np.clip((levels - levels.max() + 80) / 80, 0, 1) * 255

@@ -4,38 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.audio import SAMPLE_RATE
 from drumscribe.types import Hit
-from drumscribe.ui import clips, review, state, tables
-from drumscribe.ui.envelope import Envelope
+from drumscribe.ui import clips, envelope, sound, state, tables
+from drumscribe.ui.envelope import Envelope, Samples
 
 if TYPE_CHECKING:
-    from drumscribe.pipeline import Transcription
-
-CONTEXT_S = {"Just the hit": (0.1, 0.35), "A little around": (0.7, 0.9), "A bar or so": (1.6, 1.8)}
-"""How much is heard before and after a hit."""
+    from drumscribe.transcription import Transcription
 
 
 def where(found: Transcription) -> dict[int, tables.Place]:
     """Places of all hits and rejected candidates."""
-    return state.projected("places", lambda: tables.places([*found.hits, *candidates(found)], found.rhythm, found.grid))
-
-
-def candidates(found: Transcription) -> tuple[Hit, ...]:
-    """Everything that the network thought possible."""
-    from drumscribe import hits
-
-    return state.derived("candidates", lambda: hits.candidates(found.activations))
+    return state.projected("places", lambda: tables.places([*found.hits, *rejected(found)], found.rhythm, found.grid))
 
 
 def rejected(found: Transcription) -> list[Hit]:
-    """Candidates that are no hits, likeliest first."""
-
-    def find() -> list[Hit]:
-        kept = {hit.id for hit in found.hits}
-        gone = [hit for change in found.history.edits for hit in change.removed if hit.id not in kept]
-        return review.rejected(candidates(found), found.hits, gone)
-
-    return state.projected("rejected", find)
+    """Candidates that are neither hits nor deleted by the user, likeliest first."""
+    return state.projected("rejected", lambda: sorted(found.rejected, key=lambda hit: -hit.confidence))
 
 
 def selected(found: Transcription) -> Hit | None:
@@ -43,8 +31,7 @@ def selected(found: Transcription) -> Hit | None:
     wanted = state.session().selected
     if wanted is None:
         return None
-    hit = found.hits.by_id().get(wanted)
-    return hit or next((one for one in candidates(found) if one.id == wanted), None)
+    return found.hits.by_id().get(wanted) or next((hit for hit in rejected(found) if hit.id == wanted), None)
 
 
 def is_rejected(found: Transcription, hit: Hit) -> bool:
@@ -52,26 +39,42 @@ def is_rejected(found: Transcription, hit: Hit) -> bool:
     return hit.id not in found.hits.by_id()
 
 
+def samples(found: Transcription, *, drums_only: bool = False) -> Samples:
+    """The recording, or its drum stem. Raises ProjectError, StorageError where it cannot be had."""
+    separated = drums_only and found.heard.method != "none"
+    return state.derived(("samples", separated), lambda: sound.samples_of(found, drums_only=separated))
+
+
 def mix(found: Transcription) -> Envelope:
     """Waveform of the recording."""
-    return state.derived("mix", lambda: Envelope.of(found.audio.samples, found.audio.sample_rate))
+    return state.derived("mix", lambda: Envelope.of(samples(found), SAMPLE_RATE))
 
 
 def stem(found: Transcription) -> Envelope | None:
     """Waveform of the separated drums, or ``None`` where the mix itself was heard."""
-    if found.stem.method == "none":
+    if found.heard.method == "none":
         return None
-    return state.derived("stem", lambda: Envelope.of(found.stem.samples, found.stem.sample_rate))
+    return state.derived("stem", lambda: Envelope.of(samples(found, drums_only=True), SAMPLE_RATE))
 
 
-def sound(found: Transcription, start_s: float, end_s: float, *, drums_only: bool = False) -> bytes:
+def spectrogram(
+    found: Transcription, start_s: float, end_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]]:
+    """Spectrogram of what the network heard; the last window is kept."""
+    kept = state.derived("spectrogram", dict[tuple[float, float], tuple[NDArray[np.float64], NDArray[np.float64],
+                                                                       NDArray[np.uint8]]])  # fmt: skip
+    if (start_s, end_s) not in kept:
+        kept.clear()
+        kept[start_s, end_s] = envelope.spectrogram(samples(found, drums_only=True), SAMPLE_RATE, start_s, end_s)
+    return kept[start_s, end_s]
+
+
+def excerpt(found: Transcription, start_s: float, end_s: float, *, drums_only: bool = False) -> bytes:
     """A WAV of part of the song."""
-    heard = found.stem if drums_only else found.audio
-    return clips.wav(clips.cut(heard.samples, heard.sample_rate, start_s, end_s), heard.sample_rate)
+    return clips.wav(clips.cut(samples(found, drums_only=drums_only), SAMPLE_RATE, start_s, end_s), SAMPLE_RATE)
 
 
 def sounds_alike(found: Transcription, hits: list[Hit]) -> bytes:
     """A WAV of several hits one after the other, from what the network listened to."""
-    heard = found.stem
-    piece = clips.montage(heard.samples, heard.sample_rate, [hit.time_s for hit in hits])
-    return clips.wav(piece, heard.sample_rate)
+    heard = samples(found, drums_only=True)
+    return clips.wav(clips.montage(heard, SAMPLE_RATE, [hit.time_s for hit in hits]), SAMPLE_RATE)

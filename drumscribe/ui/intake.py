@@ -15,7 +15,7 @@ from drumscribe.ui import labels, progress, shell, state, theme
 from drumscribe.ui.owner import owner
 
 if TYPE_CHECKING:
-    from drumscribe.pipeline import Transcription
+    from drumscribe.transcription import Transcription
 
 TYPES = ["wav", "flac", "mp3", "m4a", "aac", "ogg", "opus", "oga", "webm", "mp4", "aif", "aiff", "mka"]
 METERS = ["Find it", "4/4", "3/4", "2/4", "6/8", "12/8", "9/8", "5/4", "7/8"]
@@ -156,7 +156,7 @@ def opened() -> Transcription | None:
 def result(found: Transcription) -> None:
     """What came out, and where to go next."""
     shell.song_bar(found)
-    for warning in dict.fromkeys((*found.warnings, *found.audio.warnings)):
+    for warning in found.warnings:
         st.warning(warning)
     counts: dict[str, int] = {}
     for hit in found.hits:
@@ -167,8 +167,6 @@ def result(found: Transcription) -> None:
         st.metric("Worth a look", f"{unsure:,}", border=True, help="Hits with a confidence under 60 %")
         st.metric("Tempo", f"{found.grid.bpm:.1f} BPM", border=True)
         st.metric("Bars", len(found.rhythm.bars), border=True)
-    if not counts:
-        st.info("No drum hit was found. Try a higher sensitivity, or check that the recording has drums in it.")
     theme.chips(
         [
             theme.chip(f"{labels.NAMES[drum]} {number}", theme.DRUMS[drum].colour)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from drumscribe.kit import DRUMS, LABELS
 from drumscribe.types import Activations, BeatGrid, Hit, Hits
@@ -28,6 +28,8 @@ CONFIG = {
 }
 """For ``st.plotly_chart(config=...)``: wheel zooms, drag pans."""
 
+_DAY_MS = 864_000_000.0
+"""Times are drawn from the tenth day of the epoch on: plotly takes numbers of four digits on a date axis for years."""
 _TICKS = [
     {"dtickrange": [None, 1000], "value": "%-M:%S.%L"},
     {"dtickrange": [1000, None], "value": "%-M:%S"},
@@ -62,6 +64,21 @@ class View:
         return line_colour(drum, dark=self.dark)
 
 
+def _ms(times_s: ArrayLike) -> NDArray[np.float64]:
+    """Seconds of the song as places on the date axis."""
+    return _DAY_MS + 1000 * np.asarray(times_s, dtype=np.float64)
+
+
+def _time_axis(view: View) -> dict[str, object]:
+    return {
+        "type": "date",
+        "range": _ms([view.start_s, view.end_s]).tolist(),
+        "tickformatstops": _TICKS,
+        "hoverformat": "%-M:%S.%L",
+        "showgrid": False,
+    }
+
+
 def drums_of(hits: Iterable[Hit]) -> tuple[str, ...]:
     """The drums that occur, in the order of the drum table."""
     there = {hit.drum for hit in hits}
@@ -75,8 +92,7 @@ def timeline(
     hits: Hits,
     rejected: Sequence[Hit],
     grid: BeatGrid,
-    mix: Envelope,
-    stem: Envelope | None,
+    waves: tuple[Envelope, Envelope | None] | None,
     activations: Activations,
     thresholds: Mapping[str, float],
     spectrum: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]] | None = None,
@@ -89,7 +105,7 @@ def timeline(
         hits: all hits; those in the window are drawn.
         rejected: candidates under the threshold.
         grid: beats and bar lines.
-        mix, stem: waveforms; the stem only where it is not the mix itself.
+        waves: mix, and the drum stem where there is one; ``None`` where that panel is not shown.
         activations: onset curves.
         thresholds: per drum, on the scale of ``activations.onset``.
         spectrum: as :func:`drumscribe.ui.envelope.spectrogram` gives it, for the panel of that name.
@@ -108,7 +124,7 @@ def timeline(
         if row == "Hits":
             span = _hit_lanes(figure, axis, view, inside, passed)
         elif row == "Waveform":
-            span = _waveform(figure, axis, view, mix, stem, inside)
+            span = _waveform(figure, axis, view, waves, inside)
         elif row == "Onset curves":
             span = _curves(figure, axis, view, activations, thresholds, inside, passed)
         else:
@@ -117,10 +133,7 @@ def timeline(
         figure.layout[f"yaxis{number if number > 1 else ''}"].update(
             domain=domain, range=span, anchor="x", fixedrange=True, zeroline=False, gridcolor=view.palette.grid
         )
-    figure.update_xaxes(
-        type="date", range=[view.start_s * 1000, view.end_s * 1000], tickformatstops=_TICKS, showgrid=False,
-        anchor="free", position=0, hoverformat="%-M:%S.%L", color=view.palette.muted,
-    )  # fmt: skip
+    figure.update_xaxes(_time_axis(view), anchor="free", position=0, color=view.palette.muted)
     return _dressed(figure, view, height=round(60 + 330 * total), dragmode="pan")
 
 
@@ -151,7 +164,7 @@ def _markers(
     edge = view.line(drum) if thin else view.palette.text
     figure.add_trace(
         go.Scatter(
-            x=[hit.time_s * 1000 for hit in hits],
+            x=_ms([hit.time_s for hit in hits]),
             y=list(heights),
             yaxis=axis,
             mode="markers",
@@ -187,20 +200,25 @@ def _ring(figure: go.Figure, axis: str, view: View, height: float) -> None:
         return
     figure.add_trace(
         go.Scatter(
-            x=[view.highlight.time_s * 1000], y=[height], yaxis=axis, mode="markers", hoverinfo="skip", name="Selected",
+            x=_ms([view.highlight.time_s]), y=[height], yaxis=axis, mode="markers", hoverinfo="skip", name="Selected",
             marker={"symbol": "circle-open", "size": 24, "color": view.palette.accent, "line": {"width": 3}},
         )
     )  # fmt: skip
 
 
 def _waveform(
-    figure: go.Figure, axis: str, view: View, mix: Envelope, stem: Envelope | None, hits: Sequence[Hit]
+    figure: go.Figure,
+    axis: str,
+    view: View,
+    waves: tuple[Envelope, Envelope | None] | None,
+    hits: Sequence[Hit],
 ) -> list[float]:
-    for envelope, colour, name in ((mix, view.palette.wave, "Mix"), (stem, view.palette.stem, "Drum stem")):
+    looks = ((view.palette.wave, "Mix"), (view.palette.stem, "Drum stem"))
+    for envelope, (colour, name) in zip(waves or (), looks, strict=False):
         if envelope is None:
             continue
         times, low, high = envelope.window(view.start_s, view.end_s)
-        outline_x = np.concatenate([times, times[::-1]]) * 1000
+        outline_x = _ms(np.concatenate([times, times[::-1]]))
         outline_y = np.concatenate([high, low[::-1]])
         figure.add_trace(
             go.Scatter(
@@ -209,7 +227,7 @@ def _waveform(
             )
         )  # fmt: skip
     for drum in view.drums:
-        own = [hit.time_s * 1000 for hit in hits if hit.drum == drum]
+        own = [hit.time_s for hit in hits if hit.drum == drum]
         if own:
             figure.add_trace(_sticks(own, -1.0, 1.0, axis, view.line(drum), NAMES[drum], width=1.2, opacity=0.75))
     figure.layout[f"yaxis{axis[1:]}"] = {"tickvals": [0], "ticktext": ["Waveform"], "tickfont": {"size": 11}}
@@ -224,7 +242,7 @@ def _curves(
     last = min(len(activations.onset), int(view.end_s * activations.fps) + 1)
     group = max(1, (last - first) // 2000)
     starts = np.arange(first, last, group)
-    times = starts / activations.fps * 1000
+    times = _ms(starts / activations.fps)
     lanes: dict[str, int] = {drum: len(view.drums) - 1 - number for number, drum in enumerate(view.drums)}
     for drum, base in lanes.items():
         if drum not in activations.labels or not len(starts):
@@ -244,7 +262,7 @@ def _curves(
             level = base + 0.85 * thresholds[drum]
             figure.add_trace(
                 go.Scatter(
-                    x=[view.start_s * 1000, view.end_s * 1000], y=[level, level], yaxis=axis, mode="lines",
+                    x=_ms([view.start_s, view.end_s]), y=[level, level], yaxis=axis, mode="lines",
                     line={"width": 1.2, "dash": "dash", "color": view.palette.text}, name="Threshold",
                     hovertemplate=f"{NAMES[drum]}: threshold {thresholds[drum]:.2f}<extra></extra>",
                 )
@@ -281,7 +299,7 @@ def _spectrogram(
         times, frequencies, levels = spectrum
         figure.add_trace(
             go.Heatmap(
-                x0=times[0] * 1000, dx=(times[-1] - times[0]) * 1000 / (len(times) - 1), z=levels, yaxis=axis,
+                x=_ms(times), z=levels, yaxis=axis,
                 y=np.arange(len(frequencies)), colorscale="Magma", zmin=0, zmax=255, showscale=False, hoverinfo="skip",
                 zsmooth="best",
             )
@@ -299,11 +317,11 @@ def _spectrogram(
 
 
 def _sticks(
-    times_ms: Iterable[float], low: float, high: float, axis: str, colour: str, name: str, *, width: float = 1,
+    times_s: Iterable[float], low: float, high: float, axis: str, colour: str, name: str, *, width: float = 1,
     opacity: float = 1,
 ) -> go.Scatter:  # fmt: skip
     """Vertical lines as one trace: a thousand shapes would be slow."""
-    times = np.asarray(list(times_ms), dtype=float)
+    times = _ms(list(times_s))
     x = np.repeat(times, 3)
     y = np.tile([low, high, np.nan], len(times))
     return go.Scatter(x=x, y=y, yaxis=axis, mode="lines", name=name, hoverinfo="skip", opacity=opacity,
@@ -312,7 +330,7 @@ def _sticks(
 
 def _beats(figure: go.Figure, axis: str, view: View, grid: BeatGrid, span: Sequence[float]) -> None:
     inside = (grid.times >= view.start_s) & (grid.times <= view.end_s)
-    times, numbers = grid.times[inside] * 1000, grid.numbers[inside]
+    times, numbers = grid.times[inside], grid.numbers[inside]
     if len(times) <= 400:
         others = times[numbers != 1]
         figure.add_trace(_sticks(others, span[0], span[1], axis, view.palette.beat, "Beats"))
@@ -322,13 +340,15 @@ def _beats(figure: go.Figure, axis: str, view: View, grid: BeatGrid, span: Seque
 def tempo(view: View, times: NDArray[np.float64], bpm: NDArray[np.float64], overall: float) -> go.Figure:
     """Tempo along the song, with the overall one as a dashed line."""
     figure = go.Figure(
-        go.Scatter(x=times * 1000, y=bpm, mode="lines", line={"width": 2, "color": view.palette.accent}, name="Tempo",
+        go.Scatter(x=_ms(times), y=bpm, mode="lines", line={"width": 2, "color": view.palette.accent}, name="Tempo",
                    hovertemplate="%{x|%-M:%S}: %{y:.1f} BPM<extra></extra>")
     )  # fmt: skip
     figure.add_hline(overall, line={"dash": "dash", "width": 1.2, "color": view.palette.muted})
     spread = max(2.0, float(np.abs(bpm - overall).max(initial=0)) * 1.15)
     figure.update_yaxes(range=[overall - spread, overall + spread], title="BPM", gridcolor=view.palette.grid)
-    figure.update_xaxes(type="date", tickformatstops=_TICKS, showgrid=False)
+    figure.update_xaxes(
+        type="date", tickformatstops=_TICKS, showgrid=False, range=_ms([view.start_s, view.end_s]).tolist()
+    )
     return _dressed(figure, view, height=300, dragmode="pan")
 
 
@@ -342,7 +362,9 @@ def timing(view: View, hits: Hits) -> go.Figure:
     if view.highlight is not None and _late(view, view.highlight) is not None:
         _ring(figure, "y", view, 1000 * (_late(view, view.highlight) or 0.0))
     figure.update_yaxes(title="ms early (−) / late (+)", gridcolor=view.palette.grid, zeroline=False)
-    figure.update_xaxes(type="date", tickformatstops=_TICKS, showgrid=False)
+    figure.update_xaxes(
+        type="date", tickformatstops=_TICKS, showgrid=False, range=_ms([view.start_s, view.end_s]).tolist()
+    )
     return _dressed(figure, view, height=380, dragmode="pan")
 
 

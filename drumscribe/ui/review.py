@@ -9,9 +9,6 @@ import numpy as np
 from drumscribe.kit import LABELS
 from drumscribe.types import Activations, Hit, Hits, Rhythm
 
-SAME_S = 0.03
-"""A candidate this near to a hit of its drum is that hit."""
-
 
 def queue(hits: Hits, *, below: float = 0.75, skipped: Iterable[int] = ()) -> list[Hit]:
     """Hits that nobody vouched for with a confidence under ``below``, least certain first."""
@@ -30,20 +27,6 @@ def alternatives(activations: Activations, hit: Hit, count: int = 6) -> list[str
     ranked = sorted(zip(strength, activations.labels, strict=True), key=lambda pair: -float(pair[0]))
     found = [label for _, label in ranked if label != hit.drum]
     return (found + [label for label in LABELS if label not in found and label != hit.drum])[:count]
-
-
-def rejected(candidates: Iterable[Hit], hits: Hits, deleted: Iterable[Hit] = ()) -> list[Hit]:
-    """Candidates that are not among the hits (by drum and time) nor were deleted by the user, likeliest first."""
-    gone = tuple(deleted)
-    result = []
-    for candidate in candidates:
-        near = hits.between(candidate.time_s - SAME_S, candidate.time_s + SAME_S)
-        if any(hit.drum == candidate.drum or hit.id == candidate.id for hit in near):
-            continue
-        if any(hit.drum == candidate.drum and abs(hit.time_s - candidate.time_s) < SAME_S for hit in gone):
-            continue
-        result.append(candidate)
-    return sorted(result, key=lambda hit: -hit.confidence)
 
 
 def alike_pool(hits: Hits, was: Hit) -> list[Hit]:

@@ -12,9 +12,15 @@ from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.ui import labels, owner, state, theme
 
 if TYPE_CHECKING:
-    from drumscribe.pipeline import Transcription
+    from drumscribe.transcription import Transcription
 
-ICON = ":material/music_note:"
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#4B3FBF"/>'
+    '<ellipse cx="16" cy="21" rx="9" ry="4.5" fill="#FCFBF8"/><path d="M7 15v6m18-6v6" stroke="#FCFBF8" stroke-width="2"/>'
+    '<ellipse cx="16" cy="15" rx="9" ry="4.5" fill="#DDAA33" stroke="#FCFBF8" stroke-width="1.6"/>'
+    '<path d="M9 5l6 9M24 5l-7 9" stroke="#FCFBF8" stroke-width="2" stroke-linecap="round"/></svg>'
+)
+"""The page's icon, drawn here: Streamlit would fetch its own from another server."""
 MENU = {
     "About": "**DrumScribe**: recorded music in, drum sheet music out.",
     "Get help": None,
@@ -24,9 +30,14 @@ MENU = {
 
 def frame(page: str) -> None:
     """Draw what all pages share, before the page called ``page``."""
+    held = state.session()
+    held.framed = True
+    if held.wanted:
+        wanted, held.wanted = held.wanted, ""
+        st.switch_page(wanted)
     st.html(theme.CSS)
     owner.remember()
-    state.ensure()
+    state.adopt_address()
     state.enter(page)
     notice = state.take_notice()
     if notice is not None:
@@ -37,7 +48,7 @@ def frame(page: str) -> None:
 def song_bar(found: Transcription) -> None:
     """One line on the open song, with undo and redo, at the top of every page that works on it."""
     history = found.history
-    title = " – ".join(part for part in (found.audio.artist, title_of(found)) if part)
+    title = " – ".join(part for part in (artist_of(found), title_of(found)) if part)
     with st.container(horizontal=True, vertical_alignment="center", key="ds_song_bar"):
         st.html(
             '<div class="ds-chips" role="group" aria-label="Open song">'
@@ -45,7 +56,7 @@ def song_bar(found: Transcription) -> None:
             + "".join(
                 theme.chip(text)
                 for text in (
-                    labels.span(found.audio.duration_s),
+                    labels.span(found.song.duration_s),
                     labels.plural(len(found.hits), "hit"),
                     f"{found.grid.bpm:.0f} BPM",
                     str(found.grid.meters[0]) if found.grid.meters else "",
@@ -68,7 +79,12 @@ def song_bar(found: Transcription) -> None:
 
 def title_of(found: Transcription) -> str:
     """The song's title as the user or the recording gives it."""
-    return found.options.notate.title or found.audio.title or found.audio.origin or "Untitled"
+    return found.options.notate.title or found.song.title or found.song.origin or "Untitled"
+
+
+def artist_of(found: Transcription) -> str:
+    """The artist as the user or the recording gives it; may be empty."""
+    return found.options.notate.artist or found.song.artist
 
 
 def nothing_open() -> None:

@@ -12,6 +12,7 @@ job, the selection, and the reopened result. Every change of hits or options is 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +27,7 @@ from drumscribe.ui.owner import owner
 
 if TYPE_CHECKING:
     from drumscribe.edit import Edit
-    from drumscribe.pipeline import Transcription
+    from drumscribe.transcription import Transcription
 
 T = TypeVar("T")
 _KEY = "ds_session"
@@ -46,6 +47,8 @@ class Session:
         notice: one message to show on the next run.
         sound: id of the hit to be heard as soon as it is drawn, because the user has just selected it.
         page: the page that was drawn last.
+        framed: ``app.py`` has drawn the frame of this run.
+        wanted: the page file that was asked for before ``app.py`` had ever run.
         derived: small things computed from the open song (envelopes), emptied with it.
         projected: the same for things that every change of hits or options spoils.
     """
@@ -57,6 +60,8 @@ class Session:
     notice: tuple[str, str] | None = None
     sound: int | None = None
     page: str = ""
+    framed: bool = False
+    wanted: str = ""
     derived: dict[Any, Any] = field(default_factory=dict)
     projected: dict[Any, Any] = field(default_factory=dict)
 
@@ -83,7 +88,21 @@ def session() -> Session:
 
 
 def ensure() -> None:
-    """Bring the session and the address into line; may be called any number of times."""
+    """Bring the session and the address into line; may be called any number of times.
+
+    The first deep link after the server's start runs the page's file without ``app.py``, because Streamlit knows of
+    the page table only once ``app.py`` has run: then go there first and come back.
+    """
+    held = session()
+    adopt_address()
+    if not held.framed:
+        held.wanted = inspect.stack()[1].filename
+        st.switch_page("app.py")
+    held.framed = False
+
+
+def adopt_address() -> None:
+    """Open the song that the address names, and name the open one in it."""
     held = session()
     asked = st.query_params.get(SONG)
     if asked and (held.job is None or held.job.id != asked):
@@ -184,17 +203,17 @@ def select(hit_id: int | None, *, sound: bool = True) -> None:
 
 def apply(edit: Edit) -> bool:
     """Apply and save an edit; the score follows. On failure nothing changes, the user is told, ``False`` comes back."""
-    return _replace(lambda found: found.edited(edit))
+    return _replace(lambda found: found.edit(edit))
 
 
 def undo() -> bool:
     """Take back the last edit."""
-    return _replace(lambda found: found.undone())
+    return _replace(lambda found: found.undo())
 
 
 def redo() -> bool:
     """Do again what was taken back."""
-    return _replace(lambda found: found.redone())
+    return _replace(lambda found: found.redo())
 
 
 def change(**groups: dict[str, Any]) -> bool:

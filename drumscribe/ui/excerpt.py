@@ -1,0 +1,85 @@
+"""A few bars of the score, engraved, for beside the table and the review queue."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from drumscribe.errors import DrumScribeError
+from drumscribe.types import Rhythm
+from drumscribe.ui import facts, state
+
+if TYPE_CHECKING:
+    from drumscribe.transcription import Transcription
+
+
+def cut(rhythm: Rhythm, first: int, last: int) -> Rhythm:
+    """Bars ``first`` to ``last`` (indices, inclusive) as a piece of their own; numbers stay as printed."""
+    bars = tuple(replace(bar, index=number) for number, bar in enumerate(rhythm.bars[first : last + 1]))
+    placed = tuple(replace(place, bar=place.bar - first) for place in rhythm.placements if first <= place.bar <= last)
+    return replace(rhythm, bars=bars, placements=placed)
+
+
+def score(found: Transcription, first: int, last: int) -> None:
+    """Draw the engraved bars on white paper, or say why that cannot be."""
+    if last < first:
+        st.caption("There is no bar to show yet.")
+        return
+    numbers = [bar.number for bar in found.rhythm.bars[first : last + 1]]
+    try:
+        page = state.projected(("excerpt", first, last), lambda: _engraved(found, first, last))
+    except DrumScribeError as failure:
+        st.caption(f"These bars cannot be drawn. {failure}")
+        return
+    with st.container(key="ds_paper"):
+        st.image(page, width="stretch", caption=f"Bars {numbers[0]}–{numbers[-1]}")
+
+
+def _engraved(found: Transcription, first: int, last: int) -> str:
+    from drumscribe import notation
+
+    style = found.options.notate.model_copy(
+        update={
+            "title": "", "artist": "", "simile": False, "repeats": False, "sections": False, "summary": False,
+            "legend": False, "count_in": False,
+        }
+    )  # fmt: skip
+    return cropped(notation.to_svg(notation.notate(cut(found.rhythm, first, last), style), [0])[0])
+
+
+def cropped(page: str) -> str:
+    """An engraved page cut down to its staves and what stands above and below them.
+
+    verovio draws on a canvas of ten units to one of the page, moved by the page's margins; staff lines are paths
+    ``M x y L x y``, a bar each.
+    """
+    margin = re.search(r'class="page-margin" transform="translate\((\d+), (\d+)\)"', page)
+    lines = [(int(x), int(y)) for y, x in re.findall(r'<path d="M\d+ (\d+) L(\d+) \1"', page)]
+    canvas = re.search(r'viewBox="0 0 (\d+) (\d+)" version', page)
+    if margin is None or canvas is None or not lines:
+        return page
+    left, top = int(margin[1]) / 10, int(margin[2]) / 10
+    width = max(x for x, _ in lines) / 10
+    low, high = min(y for _, y in lines) / 10, max(y for _, y in lines) / 10
+    box = f"{left - 15:g} {top + low - 110:g} {width + 30:g} {high - low + 200:g}"
+    size = f'width="{canvas[1]}" height="{canvas[2]}"'
+    page = page.replace(canvas[0], f'viewBox="{box}" version', 1)
+    return page.replace('class="definition-scale"', f'class="definition-scale" {size}', 1)
+
+
+def loop(found: Transcription, first: int, last: int) -> None:
+    """A player that loops the same bars."""
+    if last < first:
+        return
+    start_s = max(0.0, found.rhythm.bars[first].start_s)
+    end_s = min(found.song.duration_s, found.rhythm.bars[last].end_s)
+    alone = found.heard.method != "none" and st.toggle("Drums only", True, key="ds_loop_alone", persist_state="session")
+    try:
+        data = facts.excerpt(found, start_s, end_s, drums_only=alone)
+    except DrumScribeError as failure:
+        st.caption(str(failure))
+        return
+    st.audio(data, format="audio/wav", loop=True, alt=f"Loop of bars {first + 1} to {last + 1}")

@@ -1,0 +1,230 @@
+"""The Score page: chart with cursor, its controls, its files."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from drumscribe.errors import DrumScribeError
+from drumscribe.options import Options
+from drumscribe.steps import file_name
+from drumscribe.transcription import FORMATS
+from drumscribe.ui import shell, state
+from drumscribe.ui.player import song_player
+
+if TYPE_CHECKING:
+    from drumscribe.transcription import Transcription
+
+METERS = ("2/4", "3/4", "4/4", "5/4", "6/4", "3/8", "6/8", "7/8", "9/8", "12/8")
+GRIDS = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
+DETAIL = {0: "Everything", 1: "No ghosts or ornaments", 2: "Core groove"}
+SLOWEST, FASTEST = 30, 300
+FILES = {
+    "musicxml": ("MusicXML", "MuseScore, Sibelius, Dorico, Finale"),
+    "midi": ("MIDI as played", "Timing of the recording, for a DAW"),
+    "midi_quantised": ("MIDI quantised", "On the grid of the score"),
+    "csv": ("Hits (CSV)", "One line a hit: time, drum, confidence, velocity"),
+    "tab": ("Tab (text)", "Plain text for forums and chats"),
+    "lilypond": ("LilyPond", "Source of the engraved score"),
+    "json": ("Project", "Everything but the audio; opens again on the Transcribe page"),
+}
+"""Files that are made at once when asked for: format → (name, for whom)."""
+
+
+def show(found: Transcription) -> None:
+    """Draw the page."""
+    chart, side = st.columns([5, 2], gap="medium")
+    with side:
+        controls(found)
+        downloads(found)
+    with chart:
+        sheet(found)
+
+
+def sheet(found: Transcription) -> None:
+    """The chart under the player."""
+    try:
+        pages = engraved(found)
+    except DrumScribeError as error:
+        shell.error(error)
+        pages = []
+    tint = st.session_state.get("score_tint", False)
+    song_player(found, key="player_score", pages=pages, timeline=False, tint=tint, score_height=820)
+    if not len(found.hits):
+        st.info("No hits were found, so the chart is empty. Raise the sensitivity on the Inspect page.")
+
+
+def engraved(found: Transcription) -> list[str]:
+    """SVG pages of the score as it is now. Raises NotationError."""
+
+    def make() -> list[str]:
+        from drumscribe import notation
+
+        return notation.to_svg(found.score)
+
+    return state.projected("score_pages", make)
+
+
+def controls(found: Transcription) -> None:
+    """Everything that changes the chart without listening to the song again."""
+    options = found.options
+    with st.container(border=True, key="score_controls"):
+        tempo(found)
+        with st.expander("Rhythm", icon=":material/timer:"):
+            _choose("Finest note", "quantise", "finest", options, GRIDS, "The shortest notes that may be written.")
+            _switch("Triplets", "quantise", "triplets", options)
+            _switch("Quintuplets", "quantise", "quintuplets", options)
+            _switch("Flams, drags, rolls", "quantise", "ornaments", options)
+            swing = {"auto": "Find out", "on": "Swung", "off": "Straight"}
+            _choose(
+                "Swing", "quantise", "swing", options, swing, "Swung eighths are written straight, with a note on top."
+            )
+        with st.expander("Look", icon=":material/format_paint:"):
+            _choose("Detail", "notate", "simplify", options, DETAIL)
+            voices = {2: "Two: hands up, feet down", 1: "One"}
+            _choose("Voices", "notate", "voices", options, voices)
+            _choose("Noteheads", "notate", "noteheads", options, {"pas": "Percussive Arts Society", "simple": "Simple"})
+            for label, name in (
+                ("Ghost notes", "ghosts"), ("Accents", "accents"), ("Repeat signs for equal bars (𝄎)", "simile"),
+                ("Repeated sections", "repeats"), ("Rehearsal marks", "sections"), ("Drum legend", "legend"),
+                ("Summary of the groove", "summary"), ("Count-in bar", "count_in"),
+            ):  # fmt: skip
+                _switch(label, "notate", name, options)
+            _choose("Paper", "notate", "paper", options, {"a4": "A4", "letter": "Letter"})
+            st.toggle("Heads in the drums' colours", key="score_tint", help="On screen only.", persist_state="session")
+        with st.expander("Title", icon=":material/title:"):
+            _text("Title", "title", found.song.title, options)
+            _text("Artist", "artist", found.song.artist, options)
+
+
+def tempo(found: Transcription) -> None:
+    """Tempo, meter, and where the bars begin."""
+    options, grid = found.options.beats, found.grid
+    bpm = int(min(FASTEST, max(SLOWEST, round(options.bpm or grid.bpm))))
+    _keep("score_bpm", bpm)
+    st.slider(
+        "BPM", SLOWEST, FASTEST, key="score_bpm", help="The beat follows the recording; this says near which tempo.",
+        on_change=lambda: _change("beats", "bpm", float(st.session_state.score_bpm)),
+    )  # fmt: skip
+    told = "as you set it" if options.bpm else f"found by {grid.tracker}"
+    st.caption(f"Now {grid.bpm:.1f} beats a minute, {told}.")
+    with st.container(horizontal=True):
+        for label, factor in (("Half", 0.5), ("Double", 2.0)):
+            wanted = grid.bpm * factor
+            st.button(
+                label, key=f"score_tempo_{label}", disabled=not SLOWEST <= wanted <= FASTEST,
+                on_click=_change, args=("beats", "bpm", round(wanted, 2)),
+            )  # fmt: skip
+        st.button(
+            "As found", key="score_tempo_found", disabled=options.bpm is None, on_click=_change,
+            args=("beats", "bpm", None),
+        )  # fmt: skip
+    first, second = st.columns(2)
+    with first:
+        here = str(grid.meters[len(grid.meters) // 2]) if grid.meters else "4/4"
+        meters = {None: f"Find out ({here})"} | {text: text for text in METERS}
+        if options.meter is not None:
+            meters.setdefault(options.meter, options.meter)
+        _choose("Meter", "beats", "meter", found.options, meters)
+    with second:
+        _keep("score_shift", options.bar_shift)
+        st.number_input(
+            "Bar shift", -16, 16, key="score_shift", help="Moves every bar line by so many beats.",
+            on_change=lambda: _change("beats", "bar_shift", int(st.session_state.score_shift)),
+        )  # fmt: skip
+
+
+def _change(group: str, name: str, value: object) -> None:
+    state.change(**{group: {name: value}})
+
+
+def _keep(key: str, value: Any) -> None:
+    # The option is the truth, whoever changed it; a widget only shows it.
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+
+def _choose(
+    label: str, group: str, name: str, options: Options, names: dict[Any, str], hint: str | None = None
+) -> None:
+    key = f"score_{name}"
+    _keep(key, getattr(getattr(options, group), name))
+    st.selectbox(
+        label, list(names), key=key, format_func=lambda value: names[value], help=hint,
+        on_change=lambda: _change(group, name, st.session_state[key]),
+    )  # fmt: skip
+
+
+def _switch(label: str, group: str, name: str, options: Options) -> None:
+    key = f"score_{name}"
+    _keep(key, getattr(getattr(options, group), name))
+    st.toggle(label, key=key, on_change=lambda: _change(group, name, st.session_state[key]))
+
+
+def _text(label: str, name: str, recorded: str, options: Options) -> None:
+    key = f"score_{name}"
+    _keep(key, getattr(options.notate, name))
+    st.text_input(
+        label, key=key, max_chars=300, placeholder=recorded or "none",
+        on_change=lambda: _change("notate", name, st.session_state[key].strip()),
+    )  # fmt: skip
+
+
+def downloads(found: Transcription) -> None:
+    """Files of the score. What takes longer is made when asked for, with a sign of life."""
+    name = file_name(found.options.notate.title or found.song.title or "score")
+    with st.container(border=True, key="score_files"):
+        st.subheader("Download")
+        _prepared("PDF", "pdf", f"{name}.pdf", "application/pdf", lambda: found.render("pdf")[0])
+        for kind, (label, hint) in FILES.items():
+            ending, mime = FORMATS[kind]
+            st.download_button(
+                label, _maker(found, kind), f"{name}{ending}", mime, key=f"score_file_{kind}", help=hint,
+                icon=":material/download:", on_click="ignore", width="stretch",
+            )  # fmt: skip
+        _prepared("Everything (zip)", "zip", f"{name}.zip", "application/zip", lambda: everything(found, name))
+
+
+def _maker(found: Transcription, kind: str) -> Callable[[], bytes]:
+    return lambda: found.render(kind)[0]
+
+
+def _prepared(label: str, kind: str, name: str, mime: str, make: Callable[[], bytes]) -> None:
+    made: bytes | None = state.session().projected.get(("score_file", kind))
+    if made is None:
+        if not st.button(f"Make {label}", key=f"score_make_{kind}", icon=":material/print:", width="stretch"):
+            return
+        try:
+            with st.spinner(f"Engraving: {label}", show_time=True):
+                made = state.projected(("score_file", kind), make)
+        except DrumScribeError as error:
+            shell.error(error)
+            return
+    st.download_button(
+        f"Download {label}", made, name, mime, key=f"score_file_{kind}", icon=":material/download:",
+        on_click="ignore", width="stretch", type="primary",
+    )  # fmt: skip
+
+
+def everything(found: Transcription, name: str) -> bytes:
+    """All formats in one zip archive; where no PDF can be made, a note says why instead.
+
+    Raises:
+        NotationError: another format could not be made.
+    """
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, tempfile.TemporaryDirectory() as folder:
+        paths = found.export(folder, [kind for kind in FORMATS if kind != "pdf"], name=name)
+        for path in sorted({*paths.values(), *Path(folder).iterdir()}):
+            archive.write(path, path.name)
+        try:
+            archive.writestr(f"{name}.pdf", found.render("pdf")[0])
+        except DrumScribeError as error:
+            archive.writestr("no PDF.txt", str(error))
+    return out.getvalue()
