@@ -17,8 +17,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
-from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -26,17 +24,15 @@ from drumscribe.errors import (
     DrumScribeError,
     JobConflictError,
     JobNotFoundError,
-    QuotaError,
     WorkerDiedError,
 )
-from drumscribe.jobs.db import Database, Lease, error_values, new_job
+from drumscribe.jobs.db import Database, Lease, error_values
 from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.stored import StoredRunner
 from drumscribe.jobs.work import too_slow
 from drumscribe.jobs.worker import TOO_LATE
-from drumscribe.options import Options
 from drumscribe.settings import Settings
-from drumscribe.store import Store, storing
-from drumscribe.transcription import Transcription
+from drumscribe.store import storing
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +40,11 @@ WATCH_S = 0.25
 """How often the worker is looked after."""
 CLEAN_S = 600.0
 """How often expired jobs are removed."""
-BYTES_PER_PRIORITY = 5 * 2**20
-"""A larger file waits behind smaller ones, one step for so many bytes."""
 PATIENCE = 3
 """After so many workers that died before they did anything, waiting jobs are failed."""
 
 
-class LocalRunner:
+class LocalRunner(StoredRunner):
     """A :class:`~drumscribe.jobs.runner.JobRunner` on this machine.
 
     Args:
@@ -58,11 +52,7 @@ class LocalRunner:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.store = Store(settings)
-        with storing("The data folder"):
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
-        self.database = Database(settings)
+        super().__init__(settings)
         self.database.create()
         self._keeper = _Keeper(settings, self.database, self.clean)
         self._keeper.start()
@@ -72,124 +62,13 @@ class LocalRunner:
         """Process id of the worker, where this runner keeps it and it is running."""
         return self._keeper.pid
 
-    def submit(
-        self,
-        source: str | Path | BinaryIO,
-        options: Options | None = None,
-        *,
-        owner: str,
-        name: str = "",
-        priority: int | None = None,
-        idempotency_key: str | None = None,
-    ) -> Job:
-        """See :meth:`JobRunner.submit`."""
-        known = self.database.known(owner, idempotency_key)
-        if known is not None:
-            return known
-        self._check_quota(owner)
-        if isinstance(source, str):
-            from drumscribe.sources import video_id
-
-            video_id(source)
-            key, title, step = source.strip(), source.strip(), 1
-        else:
-            from drumscribe.audio import clean_name
-
-            name = clean_name(name or (source.name if isinstance(source, Path) else ""))
-            upload = self.store.put_upload(source, name)
-            key, title, step = upload.key, Path(name).stem, upload.size // BYTES_PER_PRIORITY
-        job = new_job(
-            owner,
-            key,
-            title=title,
-            options=options or Options(),
-            priority=step if priority is None else priority,
-        )
-        job = self.database.insert(job, name=name, idempotency_key=idempotency_key)
+    def _queued(self, job: Job) -> None:
         self._keeper.wake()
-        return job
-
-    def get(self, job_id: str, *, owner: str | None) -> Job:
-        """See :meth:`JobRunner.get`."""
-        return self.database.get(job_id, owner=owner)
-
-    def list(
-        self, *, owner: str | None, status: JobStatus | None = None, limit: int = 50, offset: int = 0
-    ) -> list[Job]:
-        """See :meth:`JobRunner.list`."""
-        return self.database.find(owner=owner, status=status, limit=limit, offset=offset)
-
-    def cancel(self, job_id: str, *, owner: str | None) -> Job:
-        """See :meth:`JobRunner.cancel`."""
-        for target in (JobStatus.CANCELLED, JobStatus.CANCELLING):  # a queued one at once, a running one when it can
-            job = self.database.get(job_id, owner=owner)
-            if job.status.finished or job.status is JobStatus.CANCELLING:
-                return job
-            if (target is JobStatus.CANCELLED) != (job.status is JobStatus.QUEUED):
-                continue
-            try:
-                return self.database.move(
-                    job_id, target, owner=owner, message="Cancelled" if target.finished else "Stopping"
-                )
-            except JobConflictError:
-                continue  # it moved on between the two steps
-        return self.database.get(job_id, owner=owner)
-
-    def retry(self, job_id: str, *, owner: str | None) -> Job:
-        """See :meth:`JobRunner.retry`."""
-        job = self.database.get(job_id, owner=owner)
-        if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
-            raise JobConflictError(f"The job is {job.status}.", "Only failed or cancelled jobs can be tried again.")
-        job = self.database.move(job_id, JobStatus.QUEUED, owner=owner, message="Waiting", attempts=0, progress=0.0)
-        self._keeper.wake()
-        return job
-
-    def delete(self, job_id: str, *, owner: str | None) -> None:
-        """See :meth:`JobRunner.delete`."""
-        job = self.database.get(job_id, owner=owner)
-        self.database.delete(job_id)  # the worker sees at its next heartbeat that the job is gone
-        self.store.folder(job_id).remove()
-        if job.source.startswith("uploads/") and job.source not in self.database.sources().values():
-            self.store.remove(job.source)
-
-    def result(self, job_id: str, *, owner: str | None) -> Transcription:
-        """See :meth:`JobRunner.result`."""
-        job = self.database.get(job_id, owner=owner)
-        if job.status is JobStatus.DONE:
-            return Transcription.reopen(self.store.folder(job_id))
-        if job.status is JobStatus.FAILED:
-            raise job.exception() or JobConflictError("The job failed.", "Try it again.")
-        raise JobConflictError(f"The job is {job.status}, so there is no result.", "Wait until it is done.")
-
-    def save(self, job_id: str, transcription: Transcription, *, owner: str | None, revision: int | None = None) -> Job:
-        """See :meth:`JobRunner.save`."""
-        job = self.database.save(job_id, owner=owner, revision=revision)
-        transcription.keep(self.store.folder(job_id))
-        return job
-
-    def clean(self) -> int:
-        """Remove jobs that ended ``artifact_ttl_hours`` ago, and files nobody refers to. Return how many jobs."""
-        expired = self.database.finished_before(time.time() - 3600 * self.settings.artifact_ttl_hours)
-        for job_id in expired:
-            try:
-                self.delete(job_id, owner=None)
-            except JobNotFoundError:
-                continue  # somebody else was faster
-        sources = self.database.sources()
-        self.store.sweep(jobs=sources.keys(), uploads=set(sources.values()))
-        return len(expired)
 
     def close(self) -> None:
         """End the worker (its job goes back into the queue) and let go of the database."""
         self._keeper.stop()
         self.database.close()
-
-    def _check_quota(self, owner: str) -> None:
-        limit = self.settings.api_active_jobs
-        counts = self.database.counts(owner=owner)
-        active = sum(count for status, count in counts.items() if not status.finished)
-        if limit and active >= limit:
-            raise QuotaError(f"{active} songs are waiting already.", "Wait until some are done, or cancel some.")
 
 
 class _Keeper(threading.Thread):

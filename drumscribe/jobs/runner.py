@@ -94,7 +94,7 @@ def connect(settings: Settings | None = None) -> JobRunner:
 
     settings = settings or get_settings()
     if settings.redis_url:
-        from drumscribe.jobs.celery import CeleryRunner
+        from drumscribe.jobs.celery_runner import CeleryRunner
 
         return CeleryRunner(settings)
     from drumscribe.jobs.local import LocalRunner
