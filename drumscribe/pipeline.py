@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from drumscribe import project
 from drumscribe._version import __version__
-from drumscribe.cache import StageCache, make_key, version_of
+from drumscribe.cache import make_key, version_of
 from drumscribe.edit import History
 from drumscribe.errors import Cancelled, UnreadableFileError
 from drumscribe.media import InMemory
 from drumscribe.options import Options
 from drumscribe.project import Heard, Song
 from drumscribe.settings import Settings, get_settings
+from drumscribe.shared_cache import connect
 from drumscribe.steps import laid, notated, picked, written
 from drumscribe.transcription import Transcription
 from drumscribe.types import Activations, Audio, CancelToken, Hits, OnFraction, OnProgress, Progress, Stem
@@ -97,7 +98,7 @@ class Run:
         self.timings: dict[str, float] = {}
         self._on_progress = on_progress
         self._cancel = cancel
-        self._cache = StageCache(settings)
+        self._cache = connect(settings)
 
     def report(self, stage: str, fraction: float, message: str) -> None:
         """Pass progress on. Raises Cancelled if the user asked to stop."""

@@ -2,6 +2,7 @@
 
     uploads/<sha256>.<ext>      what users gave, once per content
     jobs/<job id>/<name>        project.json, audio.flac, stem.flac, previews, exports
+    stages/<digest>             results of stages, where several machines share them (drumscribe.shared_cache)
 
 The root is ``DATA_DIR``, or ``STORAGE_URL`` (any fsspec address, e.g. ``s3://bucket/prefix``). Nothing that a user
 typed becomes part of a path: keys are hashes, job ids, and names from the program. Writes are atomic: a reader sees
@@ -374,6 +375,6 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
 def _safe(key: str) -> str:
     """``key`` itself if it is one this module makes. Raises StorageError."""
     parts = key.split("/")
-    if parts[0] not in ("jobs", "uploads") or not 2 <= len(parts) <= 3 or not all(map(_NAME.fullmatch, parts)):
+    if parts[0] not in ("jobs", "uploads", "stages") or not 2 <= len(parts) <= 3 or not all(map(_NAME.fullmatch, parts)):
         raise StorageError("That is not a key of the store.", "Use the key that storing the file returned.")
     return key
