@@ -8,38 +8,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from drumscribe.edit import History
-from drumscribe.kit import LABELS
 from drumscribe.options import DetectOptions, Options
 from drumscribe.project import Song
-from drumscribe.types import Activations, BeatGrid, Hit, Hits, Rhythm
+from drumscribe.types import Activations, BeatGrid, Hits, Rhythm
 
 if TYPE_CHECKING:
     from drumscribe.notation.model import Score
     from drumscribe.rhythm import BeatEvidence
-
-_IDS_PER_SECOND = 1000
-_COLUMN = {label: index for index, label in enumerate(LABELS)}
 
 
 def picked(activations: Activations, options: DetectOptions) -> Hits:
     """Pick the hits. A hit has the same id at every sensitivity, so that edits find it again."""
     from drumscribe import hits
 
-    return Hits.of(numbered(hits.pick(activations, options)))
-
-
-def numbered(found: Iterable[Hit]) -> tuple[Hit, ...]:
-    """Give hits ids by time and drum; of two that agree in both to the millisecond, the surer one stays."""
-    best: dict[int, Hit] = {}
-    for hit in found:
-        key = round(hit.time_s * _IDS_PER_SECOND) * len(LABELS) + _COLUMN[hit.drum]
-        if key not in best or hit.confidence > best[key].confidence:
-            best[key] = Hit(key, hit.time_s, hit.drum, hit.confidence, hit.velocity, hit.origin)
-    return tuple(best.values())
+    return hits.pick(activations, options)
 
 
 def laid(evidence: BeatEvidence, history: History, options: Options, duration_s: float) -> BeatGrid:

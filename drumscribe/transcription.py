@@ -16,7 +16,7 @@ from drumscribe.media import Absent, Media, Part, Stored
 from drumscribe.options import Options
 from drumscribe.project import Heard, Project, Song
 from drumscribe.settings import Settings, get_settings
-from drumscribe.steps import file_name, laid, notated, numbered, picked, written
+from drumscribe.steps import file_name, laid, notated, picked, written
 from drumscribe.store import Folder, write_atomic
 from drumscribe.types import Activations, Audio, BeatGrid, Hit, Hits, Rhythm, Stem
 
@@ -96,10 +96,10 @@ class Transcription:
 
     @cached_property
     def candidates(self) -> tuple[Hit, ...]:
-        """Everything the network took for a possible hit, with the ids that picking gives them."""
+        """Everything the network took for a possible hit, with the ids that the picked ones have."""
         from drumscribe import hits
 
-        return numbered(hits.candidates(self.activations))
+        return hits.candidates(self.activations)
 
     @property
     def rejected(self) -> tuple[Hit, ...]:
