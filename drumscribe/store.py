@@ -375,6 +375,7 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
 def _safe(key: str) -> str:
     """``key`` itself if it is one this module makes. Raises StorageError."""
     parts = key.split("/")
-    if parts[0] not in ("jobs", "uploads", "stages") or not 2 <= len(parts) <= 3 or not all(map(_NAME.fullmatch, parts)):
+    known = parts[0] in ("jobs", "uploads", "stages") and 2 <= len(parts) <= 3
+    if not (known and all(map(_NAME.fullmatch, parts))):
         raise StorageError("That is not a key of the store.", "Use the key that storing the file returned.")
     return key
