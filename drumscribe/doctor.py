@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,10 +27,10 @@ _NEEDED = {
 _OPTIONAL = {
     "separation": (("demucs", "torch"), "Without Demucs, songs are transcribed from the whole mix."),
     "beat tracking": (("madmom",), "Without madmom, librosa finds the beats, less well: see README."),
-    "links": (("yt-dlp",), "Without yt-dlp, only files can be transcribed."),
     "service": (("fastapi", "celery", "redis"), "Only the REST API and workers need these."),
 }
 _FREE_GB = 2.0
+_YT_DLP_DAYS = 180
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def examine(settings: Settings) -> list[Check]:
         Check("machine", "ok", f"{platform.system()} {platform.machine()}, {cores()} cores"),
         *(_libraries(name, packages, "bad", "Run 'make run', or pip install.") for name, packages in _NEEDED.items()),
         *(_libraries(name, packages, "note", todo) for name, (packages, todo) in _OPTIONAL.items()),
+        _links(),
         _gpu(),
         *_models(settings),
         _pdf(settings),
@@ -74,6 +76,20 @@ def _libraries(name: str, packages: tuple[str, ...], missing: Literal["note", "b
     return Check(name, "ok", ", ".join(found))
 
 
+def _links(today: date | None = None) -> Check:
+    """What a YouTube link needs: a recent yt-dlp (its version is a date), a JavaScript runtime, ffmpeg."""
+    parts = _libraries("links", ("yt-dlp", "yt-dlp-ejs", "deno", "imageio-ffmpeg"), "note", "")
+    if parts.state != "ok":
+        if "deno" in parts.found and shutil.which("deno"):
+            return replace(parts, todo="Deno on the PATH is used; pip install what else is missing.")
+        return replace(parts, todo="Files work; for YouTube links, pip install what is missing.")
+    year, month, day = (int(part) for part in metadata.version("yt-dlp").split(".")[:3])
+    age = ((today or datetime.now(UTC).date()) - date(year, month, day)).days
+    if age > _YT_DLP_DAYS:
+        return replace(parts, state="note", todo=f"yt-dlp is {age} days old; YouTube may refuse it: pip install -U it.")
+    return parts
+
+
 def _gpu() -> Check:
     if shutil.which("nvidia-smi") and Path("/dev/nvidiactl").exists():
         return Check("gpu", "ok", "NVIDIA")
@@ -91,6 +107,8 @@ def _models(settings: Settings) -> list[Check]:
             state: Literal["ok", "note", "bad"] = "ok" if ready else "bad" if row.purpose == "hits" else "note"
             if not ready and row.purpose == "separation" and settings.separator == "auto":
                 todo += " Until then songs are transcribed from the whole mix."
+            if ready and "NC" in row.licence:
+                todo = "Its licence allows non-commercial use only; BEAT_TRACKER=librosa does without it."
             checks.append(Check(f"model {row.name}", state, row.state, todo))
     return checks
 

@@ -284,3 +284,12 @@ def test_the_real_extractor_is_the_only_one(tmp_path: Path) -> None:
 def test_samples_of_a_microphone() -> None:
     loaded = sources.load(audio.from_samples(np.asarray(media.clicks())[0], 44100, title="Take 1"))
     assert loaded.title == "Take 1"
+
+
+def test_youtube_scripts_can_be_run(tmp_path: Path) -> None:
+    """Without a JavaScript runtime and its solver, YouTube gives few formats or none."""
+    import yt_dlp_ejs
+
+    ydl = youtube.downloader(tmp_path, Settings(), sources.ALLOWED_URL, lambda _: None)
+    assert ydl._js_runtimes["deno"].info.supported
+    assert yt_dlp_ejs.version
