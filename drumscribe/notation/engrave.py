@@ -10,13 +10,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from drumscribe.errors import NotationError
-from drumscribe.notation.model import Measure, Score
+from drumscribe.notation.model import Event, Measure, Score
 from drumscribe.notation.musicxml import PAPER_MM, to_musicxml
+from drumscribe.notation.spelling import VALUES
 from drumscribe.notation.svg import polish
 
 FONT = "Leland"
@@ -65,12 +67,23 @@ def page_cuts(score: Score) -> list[tuple[int, int]]:
 def _page(score: Score, cut: tuple[int, int], page: int) -> str:
     start, end = cut
     measures: tuple[Measure, ...] = score.measures[start:end]
-    if start:
-        measures = (replace(measures[0], new_system=False), *measures[1:])
+    if measures:  # a break at its start, too: without any, verovio makes its own
+        measures = (replace(measures[0], new_system=True), *measures[1:])
+    signs = tuple((f"bar-{start + i}", measure.simile) for i, measure in enumerate(measures) if measure.simile)
+    measures = tuple(_blank(measure) if measure.simile else measure for measure in measures)
     document = to_musicxml(replace(score, measures=measures, title="", artist=""), first_index=start)
     if page:
-        return _engrave(document, score.style.paper, page_number=page + 1)
-    return _engrave(document, score.style.paper, title=score.title, artist=score.artist)
+        return _engrave(document, score.style.paper, signs, page_number=page + 1)
+    return _engrave(document, score.style.paper, signs, title=score.title, artist=score.artist)
+
+
+def _blank(measure: Measure) -> Measure:
+    """An empty bar of the width of a few notes: verovio makes simile bars too narrow, and cannot draw two-bar signs."""
+    quarters, rest = divmod(measure.length, 1)
+    events = [Event(Fraction(i), Fraction(1), "quarter") for i in range(int(quarters))]
+    if rest:
+        events.append(Event(quarters, rest, *VALUES[rest]))
+    return replace(measure, simile=0, voices=(tuple(events),))
 
 
 def _toolkit() -> Any:
@@ -85,7 +98,8 @@ def _toolkit() -> Any:
 
 
 @lru_cache(maxsize=256)
-def _engrave(document: bytes, paper: str, *, title: str = "", artist: str = "", page_number: int = 0) -> str:
+def _engrave(document: bytes, paper: str, signs: tuple[tuple[str, int], ...], *, title: str = "", artist: str = "",
+             page_number: int = 0) -> str:  # fmt: skip
     toolkit = _toolkit()
     width, height = PAPER_MM[paper]
     toolkit.setOptions({
@@ -93,8 +107,9 @@ def _engrave(document: bytes, paper: str, *, title: str = "", artist: str = "", 
         "pageMarginLeft": 130, "pageMarginRight": 130, "pageMarginTop": 100 if page_number else 260,
         "pageMarginBottom": 100, "unit": 9, "scale": 100, "font": FONT, "breaks": "encoded",
         "header": "none", "footer": "none", "spacingSystem": 8, "svgViewBox": True, "justifyVertically": False,
-        "xmlIdSeed": 1, "smuflTextFont": "none",
+        "minLastJustification": 0.55, "measureMinWidth": 30, "spacingLinear": 0.3, "multiRestStyle": "block",
+         "xmlIdSeed": 1, "smuflTextFont": "none",
     })  # fmt: skip
     if not toolkit.loadData(document.decode()):
         raise NotationError("The page could not be engraved.", "Report this as a bug, with the MusicXML file.")
-    return polish(toolkit.renderToSVG(1), title=title, artist=artist, page_number=page_number)
+    return polish(toolkit.renderToSVG(1), signs, title=title, artist=artist, page_number=page_number)

@@ -6,7 +6,8 @@ which LilyPond runs no code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from drumscribe.kit import DRUMS
@@ -28,6 +29,7 @@ _STYLES = {"normal": "default", "x": "cross", "circle-x": "xcircle", "diamond": 
 _VALUES: dict[NoteType, str] = {
     "whole": "1", "half": "2", "quarter": "4", "eighth": "8", "16th": "16", "32nd": "32", "64th": "64", "128th": "128",
 }  # fmt: skip
+_CENTRED = "\\once \\override MultiMeasureRest.staff-position = #0 "
 _MIDDLE_LINE = 5 * 7 - 1  # B4, in staff steps from C0
 
 
@@ -93,83 +95,90 @@ def _length(quarters: Fraction, times: int = 1) -> str:
     return f"1*{whole.numerator}/{whole.denominator}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Bars that are written in one go: ``bars`` as such, then the same again ``passes - 1`` times as simile."""
+
+    first: int
+    bars: int
+    passes: int = 1
+
+    @property
+    def end(self) -> int:
+        return self.first + self.bars * self.passes
+
+
+def _groups(measures: Sequence[Measure], plain: bool) -> Iterator[_Group]:
+    first = 0
+    while first < len(measures):
+        group = _Group(first, 1)
+        if not plain:
+            if measures[first].rest_run:
+                group = _Group(first, measures[first].rest_run)
+            else:
+                group = _similes(measures, first, 1) or _similes(measures, first, 2) or group
+        yield group
+        first = group.end
+
+
+def _similes(measures: Sequence[Measure], first: int, bars: int) -> _Group | None:
+    """The group of one or two bars at ``first`` with the similes after it, if there are any."""
+    end = first + bars
+    while (end + bars <= len(measures) and all(found.simile == bars for found in measures[end : end + bars])
+           and not measures[end - 1].repeat_end):  # fmt: skip
+        end += bars
+    found = _Group(first, bars, (end - first) // bars)
+    return found if found.passes > 1 and not any(m.simile for m in measures[first : first + bars]) else None
+
+
 def _variables(measures: Sequence[Measure], suffix: str, *, plain: bool = False) -> str:
-    """The music of ``measures`` as variables ``marks``, ``hands``, and (where there are two voices) ``feet``."""
+    """The music of ``measures`` as variables ``marks``, ``hands``, and ``feet``."""
     voices = max((len(measure.voices) for measure in measures), default=1)
     lines: list[list[str]] = [[] for _ in range(voices + 1)]
-    index = 0
-    while index < len(measures):
-        measure = measures[index]
-        span = 1 if plain else max(1, measure.rest_run)
-        passes = 1 if plain else _percent(measures, index)
-        if passes > 1:
-            span = passes * max(1, measures[index + 1].simile if measures[index + 1].simile else 1)
-        group = measures[index : index + span]
-        unit = group[: span // passes]
-        final = ' \\bar "|."' if not plain and index + span >= len(measures) and not group[-1].repeat_end else ""
-        opening = "" if plain else f"\\repeat volta {_times(measures, index)} {{ " if measure.repeat_start else ""
-        closing = " }" if not plain and group[-1].repeat_end else ""
-        if closing and not _opened(measures, index):
-            closing = ""
-        body = "".join(_marks(found, measures[index + k - 1] if index + k else None, plain) for k, found in
-                       enumerate(group))  # fmt: skip
-        end = f' \\textEndMark \\markup \\italic "{group[-1].repeat_end}×"' if closing and group[-1].repeat_end > 2 else ""
-        lines[0].append(f"{opening}{body}{end}{closing}{final}  % {measure.number}")
+    for group in _groups(measures, plain):
+        first, last = measures[group.first], measures[group.end - 1]
+        opening, closing = "", ""
+        if first.repeat_start and not plain:
+            opening = f"\\repeat volta {_times(measures, group.first)} {{ "
+        if last.repeat_end and not plain:
+            closing = " }"
+        rests = group.bars if first.rest_run and not plain else 0  # one skip, or LilyPond does not join the bars
+        above = [_marks(measures[i], measures[i - 1] if i else None, plain, max(1, rests))
+                 for i in range(group.first, group.first + 1 if rests else group.end)]  # fmt: skip
+        end = ""
+        if closing and last.repeat_end > 2:
+            end = f' \\textEndMark \\markup \\italic "{last.repeat_end}×"'
+        elif group.end == len(measures) and not plain and not closing:
+            end = ' \\bar "|."'
+        start = '\\bar ".|:" ' if opening and group.first == 0 else ""
+        comment = f"  % {first.number}"
+        lines[0].append(f"{start}{opening}{' '.join(above)}{end}{closing}{comment}")
         for voice in range(voices):
-            if measure.rest_run and not plain:
-                music = f"R{_length(measure.length, span)}" if voice == 0 else f"s{_length(measure.length, span)}"
+            if rests:
+                music = f"{_CENTRED}R" if voice == 0 else "s"
+                music += _length(first.length, rests)
             else:
-                music = " | ".join(_bar(found, voice) for found in unit)
-                if passes > 1:
-                    music = f"\\repeat percent {passes} {{ {music} }}"
-            lines[voice + 1].append(f"{opening}{music} |{closing}  % {measure.number}")
-        index += span
-    names = [f"marks{suffix}", f"hands{suffix}", f"feet{suffix}"]
+                music = " | ".join(_bar(found, voice) for found in measures[group.first : group.first + group.bars])
+                if group.passes > 1:
+                    music = f"\\repeat percent {group.passes} {{ {music} }}"
+            lines[voice + 1].append(f"{opening}{music} |{closing}{comment}")
     modes = [
-        "\\numericTimeSignature",
+        "\\numericTimeSignature \\compressEmptyMeasures",
         "\\voiceOne \\autoBeamOff" if voices > 1 else "\\oneVoice \\stemUp \\autoBeamOff",
         "\\voiceTwo \\autoBeamOff \\omit PercentRepeat \\omit DoublePercentRepeat",
     ]
     out = []
-    for name, mode, body_lines in zip(names, modes, lines, strict=False):
-        joined = "\n  ".join(body_lines)
-        out.append(f"{name} = \\drummode {{\n  {mode}\n  {joined}\n}}")
-    if voices == 1:
-        out.append(f"feet{suffix} = {{ }}")
+    for name, mode, body in zip(("marks", "hands", "feet"), modes, [*lines, []][:3], strict=True):
+        joined = "\n  ".join(body)
+        out.append(f"{name}{suffix} = \\drummode {{\n  {mode}\n  {joined}\n}}")
     return "\n".join(out)
-
-
-def _percent(measures: Sequence[Measure], index: int) -> int:
-    """How often the bar (or the two bars) at ``index`` is heard in a row, counting the similes after it."""
-    following = index + 1
-    if following < len(measures) and measures[following].simile == 1 and not measures[index].repeat_end:
-        end = following
-        while end < len(measures) and measures[end].simile == 1:
-            end += 1
-            if measures[end - 1].repeat_end:
-                break
-        return end - index
-    two = index + 2
-    if two + 1 < len(measures) and measures[two].simile == 2 and measures[following].simile == 0:
-        end = two
-        while end + 1 < len(measures) and measures[end].simile == 2:
-            end += 2
-        return (end - index) // 2
-    return 1
 
 
 def _times(measures: Sequence[Measure], start: int) -> int:
     return next((measure.repeat_end for measure in measures[start:] if measure.repeat_end), 2)
 
 
-def _opened(measures: Sequence[Measure], index: int) -> bool:
-    for measure in reversed(measures[: index + 1]):
-        if measure.repeat_start:
-            return True
-    return False
-
-
-def _marks(measure: Measure, previous: Measure | None, plain: bool) -> str:
+def _marks(measure: Measure, previous: Measure | None, plain: bool, bars: int) -> str:
     found = []
     if measure.new_system and not plain:
         found.append("\\break")
@@ -189,22 +198,15 @@ def _marks(measure: Measure, previous: Measure | None, plain: bool) -> str:
             found.append("<>^\\markup \\italic Straight")
         if measure.text:
             found.append(f"<>^\\markup \\italic {lilypond_string(measure.text)}")
-    found.append(f"s{_length(measure.length)} |")
-    return " ".join(found) + " "
+    found.append(f"s{_length(measure.length, bars)} |")
+    return " ".join(found)
 
 
 def _bar(measure: Measure, voice: int) -> str:
     events = measure.voices[voice] if voice < len(measure.voices) else ()
     if not events:
-        return _with_spacers(measure, voice, f"s{_length(measure.length)}")
-    tokens = []
-    for event in events:
-        tokens.append(_event(measure, event, voice))
-    return " ".join(tokens)
-
-
-def _with_spacers(measure: Measure, voice: int, music: str) -> str:
-    return f"{_grace_spacer(measure, voice, Fraction(0))}{music}"
+        return f"{_grace_spacer(measure, voice, Fraction(0))}s{_length(measure.length)}"
+    return " ".join(_event(measure, event, voice) for event in events)
 
 
 def _grace_spacer(measure: Measure, voice: int, onset: Fraction) -> str:
@@ -226,8 +228,8 @@ def _event(measure: Measure, event: Event, voice: int) -> str:
     before = _graces(event) or _grace_spacer(measure, voice, event.onset)
     if not event.heads:
         if event.whole_bar:
-            rest = f"s{_length(measure.length)}" if measure.pickup else f"R{_length(measure.length)}"
-            return f"{before}{rest}"
+            rest = "s" if measure.pickup else f"{_CENTRED}R" if measure.silent else "R"
+            return f"{before}{rest}{_length(measure.length)}"
         return f"{before}{opening}r{value}{closing}"
     chord = "<" + " ".join(_head(head) for head in event.heads) + ">"
     after = f":{2 ** (2 + FLAGS.get(event.type, 0) + event.slashes)}" if event.slashes else ""
@@ -257,6 +259,8 @@ def _staff(suffix: str) -> str:
     drumStyleTable = #(alist->hash-table drumscribe-style)
     \\override RehearsalMark.self-alignment-X = #LEFT
     \\override TupletBracket.bracket-visibility = #'if-no-beam
+    \\consists Merge_rests_engraver
+    \\override MultiMeasureRest.expand-limit = #1
     \\override Parentheses.font-size = #-1
     \\override Parentheses.padding = #0.1
   }} << \\new DrumVoice \\marks{suffix} \\new DrumVoice \\hands{suffix} \\new DrumVoice \\feet{suffix} >>"""

@@ -30,8 +30,10 @@ PAPER_MM = {"a4": (210.0, 297.0), "letter": (215.9, 279.4)}
 _MARGIN_MM = 15.0
 _STAFF_MM = 7.0
 """Height of the staff, which is 40 tenths."""
-_REST_PLACE = (("E", "5"), ("F", "4"))
+_REST_PLACE = (("E", "5"), ("D", "4"))
 _SWING_WORDS = {"swing": "Swing", "straight": "Straight"}
+
+_Rests = frozenset[tuple[Fraction, Fraction]]
 
 _sub = etree.SubElement
 
@@ -45,7 +47,9 @@ def _text(parent: Any, tag: str, text: object, **attributes: str) -> Any:
 def to_musicxml(score: Score, *, first_index: int = 0) -> bytes:
     """Return the score as an uncompressed MusicXML 4.0 document (UTF-8). Equal scores give equal bytes.
 
-    ``first_index`` is the index of the first measure where ``score`` is one page of a longer one: measure ids go on.
+    Args:
+        score: the chart.
+        first_index: index of its first measure, where it is one page of a longer chart: measure ids go on from there.
     """
     root = etree.Element("score-partwise", version="4.0")
     _header(root, score)
@@ -59,8 +63,8 @@ def to_musicxml(score: Score, *, first_index: int = 0) -> bytes:
     writer = _MeasureWriter(score.style, divisions)
     previous: Measure | None = None
     for index, measure in enumerate(score.measures):
-        last = index == len(score.measures) - 1
-        writer.write(_sub(part, "measure", number=str(measure.number), id=f"bar-{first_index + index}"), measure, previous, last)
+        element = _sub(part, "measure", number=str(measure.number), id=f"bar-{first_index + index}")
+        writer.write(element, measure, previous, last=index == len(score.measures) - 1)
         previous = measure
     if previous is None:
         writer.empty(_sub(part, "measure", number="1"))
@@ -133,6 +137,14 @@ def _part_list(root: Any) -> None:
         _text(midi, "midi-unpitched", row.midi + 1)
 
 
+def _shared_rests(voices: list[Voice]) -> _Rests:
+    """Rests that both voices have: one, in the middle, says it."""
+    if len(voices) < 2:
+        return frozenset()
+    first, second = ({(event.onset, event.duration) for event in voice if not event.heads} for voice in voices)
+    return frozenset(first & second)
+
+
 class _MeasureWriter:
     """Writes measures one after the other into their elements."""
 
@@ -147,7 +159,7 @@ class _MeasureWriter:
         _sub(note, "rest", measure="yes")
         _text(note, "duration", 4 * self._divisions)
 
-    def write(self, parent: Any, measure: Measure, previous: Measure | None, last: bool) -> None:
+    def write(self, parent: Any, measure: Measure, previous: Measure | None, *, last: bool) -> None:
         if measure.pickup or measure.count_in:
             parent.set("implicit", "yes")
         if measure.new_system:
@@ -157,12 +169,13 @@ class _MeasureWriter:
         self._attributes(parent, measure, previous)
         self._directions(parent, measure)
         sounding = [voice for voice in measure.voices if voice]
+        alone, shared = len(sounding) == 1, _shared_rests(sounding)
         for number, voice in enumerate(measure.voices, start=1):
             if not voice:
                 continue
             if number > 1:
                 _text(_sub(parent, "backup"), "duration", self._ticks(measure.length))
-            self._voice(parent, voice, number, alone=len(sounding) == 1)
+            self._voice(parent, voice, number, alone, shared)
         if measure.repeat_end:
             self._barline(parent, "right", "light-heavy", "backward", measure.repeat_end)
         elif last:
@@ -241,22 +254,23 @@ class _MeasureWriter:
             if times:
                 element.set("times", str(times))
 
-    def _voice(self, parent: Any, voice: Voice, number: int, *, alone: bool) -> None:
+    def _voice(self, parent: Any, voice: Voice, number: int, alone: bool, shared: _Rests) -> None:
         for event in voice:
             if not event.heads:
-                self._rest(parent, event, number, alone)
+                both = (event.onset, event.duration) in shared
+                self._rest(parent, event, number, centred=alone or both, hidden=both and number > 1)
                 continue
             for k, head in enumerate(event.graces):
                 self._grace(parent, event, head, k, number)
             for k, head in enumerate(event.heads):
                 self._note(parent, event, head, k, number)
 
-    def _rest(self, parent: Any, event: Event, number: int, alone: bool) -> None:
-        note = _sub(parent, "note")
+    def _rest(self, parent: Any, event: Event, number: int, *, centred: bool, hidden: bool) -> None:
+        note = _sub(parent, "note", {"print-object": "no"} if hidden else {})
         rest = _sub(note, "rest")
         if event.whole_bar:
             rest.set("measure", "yes")
-        elif not alone:
+        elif not centred:
             step, octave = _REST_PLACE[number - 1]
             _text(rest, "display-step", step)
             _text(rest, "display-octave", octave)

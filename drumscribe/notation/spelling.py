@@ -108,17 +108,18 @@ def spell(meter: Meter, length: Fraction, onsets: tuple[Fraction, ...], grouping
 def _roll(start: Fraction, wish: Fraction, onsets: Sequence[Fraction], bar: Fraction) -> Slot:
     limit = min([bar, *(onset for onset in onsets if onset > start)]) - start
     room = max(min(wish, limit), _SMALLEST)
-    best = max(value for value in _VALUES if value <= room)
-    kind, dots = _VALUES[best]
+    best = max(value for value in VALUES if value <= room)
+    kind, dots = VALUES[best]
     return Slot(start, best, kind, dots, sounding=True)
 
 
-_VALUES: dict[Fraction, tuple[NoteType, int]] = {
+VALUES: dict[Fraction, tuple[NoteType, int]] = {
     length * (2 - Fraction(1, 2**dots)): (kind, dots)
     for kind, length in TYPE_LENGTH.items()
     for dots in (0, 1)
     if not (dots and kind == "128th")
 }
+"""Note value and dots of every length that one note can have."""
 
 
 def _is_binary(number: Fraction) -> bool:
@@ -170,9 +171,9 @@ def _tuplet(start: Fraction, end: Fraction, onsets: tuple[Fraction, ...]) -> lis
     def add(low: int, count: int, sounding: bool) -> None:
         while count:
             take = count if sounding else _aligned(low, count)
-            while take * unit not in _VALUES:
+            while take * unit not in VALUES:
                 take -= 1
-            kind, dots = _VALUES[take * unit]
+            kind, dots = VALUES[take * unit]
             slots.append(Slot(start + size * low / actual, size * take / actual, kind, dots, sounding, ratio))
             low, count, sounding = low + take, count - take, False
 
@@ -199,7 +200,7 @@ def _straight(start: Fraction, end: Fraction, onsets: Sequence[Fraction], origin
     slots = _rests(start, onsets[0], origin)
     for low, high in zip(onsets, [*onsets[1:], end], strict=True):
         length = _longest(low - origin, high - low)
-        kind, dots = _VALUES[length]
+        kind, dots = VALUES[length]
         slots.append(Slot(low, length, kind, dots, sounding=True))
         slots += _rests(low + length, high, origin)
     return slots
@@ -207,15 +208,15 @@ def _straight(start: Fraction, end: Fraction, onsets: Sequence[Fraction], origin
 
 def _longest(offset: Fraction, room: Fraction) -> Fraction:
     """Longest note value within ``room`` that shows where it stands in its beat."""
-    for value in sorted(_VALUES, reverse=True):
+    for value in sorted(VALUES, reverse=True):
         if value > room:
             continue
-        base = TYPE_LENGTH[_VALUES[value][0]]
+        base = TYPE_LENGTH[VALUES[value][0]]
         if value == base and (2 * offset) % base == 0:
             return value
         if value != base and (offset % (2 * base) == 0 or (offset + value) % (2 * base) == 0):
             return value
-    return min(_VALUES)
+    return min(VALUES)
 
 
 def _rests(start: Fraction, end: Fraction, origin: Fraction) -> list[Slot]:
@@ -223,12 +224,12 @@ def _rests(start: Fraction, end: Fraction, origin: Fraction) -> list[Slot]:
     while start < end:
         room = end - start
         fitting = [
-            value for value, (kind, dots) in _VALUES.items()
+            value for value, (kind, dots) in VALUES.items()
             if value <= room and (start - origin) % (TYPE_LENGTH[kind] * (2 if dots else 1)) == 0
             and (not dots or value >= Fraction(3, 4))
         ]  # fmt: skip
-        length = max(fitting, default=min(_VALUES))
-        kind, dots = _VALUES[length]
+        length = max(fitting, default=min(VALUES))
+        kind, dots = VALUES[length]
         slots.append(Slot(start, length, kind, dots, sounding=False))
         start += length
     return slots
@@ -244,7 +245,7 @@ def _merge_rests(meter: Meter, length: Fraction, slots: list[Slot]) -> list[Slot
         before = merged[-1] if merged else None
         if (before and not slot.sounding and not before.sounding and slot.duration == before.duration == beat
                 and before.onset % half == 0):  # fmt: skip
-            kind, dots = _VALUES[half]
+            kind, dots = VALUES[half]
             merged[-1] = Slot(before.onset, half, kind, dots, sounding=False)
         else:
             merged.append(slot)

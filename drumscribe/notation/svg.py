@@ -2,11 +2,13 @@
 
 - Music glyphs inside text (the note of a metronome mark) become paths: no music font has to be installed or sent.
 - Text is flattened to one element a run, which every SVG reader places alike.
-- A simile bar shows one sign, without a number, whatever the number of voices.
+- Simile signs are drawn here, in the empty bars of the page.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,15 +20,23 @@ _S = f"{{{NAMESPACE}}}"
 _BOLD = {"ending", "fing", "reh", "tempo"}
 _ITALIC = {"dir", "dynam", "mNum"}
 _EM = 1000.0
+_ONE_BAR, _TWO_BARS = 0xE500, 0xE501
+_SIGN_FONT = "Leland"
+_STAFF = 0.72
+"""Size of music glyphs on the staff, in page units for each unit of the font."""
+_SPACE = 60.0
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TITLE_SIZE = 620.0
 _ARTIST_SIZE = 380.0
 
 
-def polish(svg: str, *, title: str = "", artist: str = "", page_number: int = 0) -> str:
+def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", artist: str = "",
+           page_number: int = 0) -> str:  # fmt: skip
     """Return the page ready for the screen and for :mod:`~drumscribe.notation.svg_pdf`.
 
     Args:
         svg: one page of verovio's, made with ``svgViewBox``.
+        signs: ids of the simile bars, in order, with the number of bars that each sign repeats.
         title: heading of the first page.
         artist: to the right under the heading.
         page_number: printed at the foot, if not 0.
@@ -35,7 +45,7 @@ def polish(svg: str, *, title: str = "", artist: str = "", page_number: int = 0)
     inner = next(element for element in root.iter(f"{_S}svg") if element.get("class") == "definition-scale")
     for element in list(root.iter(f"{_S}desc")):
         element.getparent().remove(element)
-    _one_sign(root)
+    _draw_similes(root, signs)
     for text in list(inner.iter(f"{_S}text")):
         _flatten(text)
     width, height = (float(number) for number in inner.get("viewBox").split()[2:])
@@ -48,18 +58,36 @@ def polish(svg: str, *, title: str = "", artist: str = "", page_number: int = 0)
     return str(etree.tostring(root, encoding="unicode"))
 
 
-def _one_sign(root: Any) -> None:
-    """Drop the numbers of repeat signs, and the second voice's sign."""
-    for measure in root.iter(f"{_S}g"):
-        if measure.get("class") != "measure":
-            continue
-        signs = [g for g in measure.iter(f"{_S}g") if (g.get("class") or "").split(" ")[0] in ("mRpt", "mRpt2")]
-        for number, sign in enumerate(signs):
-            if number:
-                sign.getparent().remove(sign)
-                continue
-            for part in [g for g in sign if g.get("class") == "mRptNum"]:
-                sign.remove(part)
+def _draw_similes(root: Any, signs: Sequence[tuple[str, int]]) -> None:
+    """Empty the bars and put signs in their middle; a two-bar sign stands on the bar line after its first bar."""
+    measures = {g.get("id"): g for g in root.iter(f"{_S}g") if g.get("class") == "measure"} if signs else {}
+    second = False
+    for name, bars in signs:
+        measure = measures[name]
+        for rest in [g for g in measure.iter(f"{_S}g") if g.get("class") == "rest"]:
+            rest.getparent().remove(rest)
+        left, right, middle = _staff_box(measure)
+        if bars == 1:
+            _sign(measure, _ONE_BAR, (left + right) / 2, middle)
+        elif second:
+            _sign(measure, _TWO_BARS, left, middle)
+        second = bars == 2 and not second
+
+
+def _staff_box(measure: Any) -> tuple[float, float, float]:
+    """Left, right, and height of the middle line of a bar's staff."""
+    staff = next(g for g in measure if g.get("class") == "staff")
+    lines = [path.get("d") for path in staff if path.tag == f"{_S}path"]
+    numbers = [float(number) for number in _NUMBER.findall(lines[len(lines) // 2])]
+    return numbers[0], numbers[2], numbers[1]
+
+
+def _sign(measure: Any, code: int, x: float, y: float) -> None:
+    outline, advance = _glyph(_SIGN_FONT, code)
+    group = etree.SubElement(measure, f"{_S}g")
+    group.set("class", "mRpt")
+    path = etree.SubElement(group, f"{_S}path", d=outline)
+    path.set("transform", f"translate({x - advance * _STAFF / 2:.1f}, {y:.1f}) scale({_STAFF}, {-_STAFF})")
 
 
 def _add_text(parent: Any, words: str, x: float, y: float, size: float, anchor: str, *, bold: bool = False,
@@ -96,9 +124,12 @@ def _flatten(text: Any) -> None:
         if font and any(ord(letter) >= 0xE000 for letter in words):
             x = _glyphs(group, words, font, x, y, size)
             continue
+        last = group[-1] if len(group) and group[-1].tag == f"{_S}text" else None
+        if last is not None and span.get("x") is None and last.get("font-size") == f"{size:.0f}px":
+            last.text = f"{last.text}{words}".rstrip()
+            continue
         shift = len(words) - len(words.lstrip())
-        _add_text(group, words.strip(), x + 0.25 * size * shift, y, size, anchor, bold=bold, italic=italic)
-        x += 0.5 * size * len(words)
+        _add_text(group, words.lstrip(), x + 0.25 * size * shift, y, size, anchor, bold=bold, italic=italic)
     text.getparent().replace(text, group)
 
 
@@ -119,6 +150,8 @@ def _glyph(font: str, code: int) -> tuple[str, float]:
     import verovio
 
     data = Path(verovio.__file__).parent / "data"
+    if code == ord(" "):
+        return "", _SPACE
     source = data / font / f"{code:04X}.xml"
     if not source.exists():
         return "", 300.0
