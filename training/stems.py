@@ -34,7 +34,8 @@ class StemMaker:
         self.irs: list[NDArray[np.float32]] = load_irs(data)
         self.infos: dict[str, BackingInfo] = {}
 
-    def _songs(self) -> list[str]:
+    def songs(self) -> list[str]:
+        """Renderings of this side that have a drum part."""
         for path in self.backings.glob("*.npy"):
             if not path.name.startswith(".") and path.stem not in self.infos:
                 self.infos[path.stem] = BackingInfo.read(path.with_suffix(".json"))
@@ -42,7 +43,7 @@ class StemMaker:
 
     def make(self, rng: np.random.Generator) -> drums.Stem:
         """One stem of :data:`SECONDS`."""
-        songs = self._songs()
+        songs = self.songs()
         if songs and rng.random() < 0.45:
             name = songs[int(rng.integers(len(songs)))]
             notes = self.infos[name].notes

@@ -39,6 +39,7 @@ AVERAGE = 0.998
 
 def _feed(out: Any, work: Path, seed: int) -> None:
     """Loader process: mixes examples from the pools and looks for new material every 100 batches."""
+    os.setsid()  # a scheduling group of its own, where the kernel groups processes by session
     mixer, rng, count = Mixer(work, "train"), np.random.default_rng(seed), 0
     while True:
         if count % 100 == 0:
@@ -89,7 +90,7 @@ def _renderers(args: argparse.Namespace) -> list[subprocess.Popen[bytes]]:
         commands = [["training.stems", *common, "--pause", str(args.pause)]]
         if args.backings:
             commands.append(["training.backings", *common, "--count", str(args.backings)])
-        return [subprocess.Popen([*base, *command], stdout=log, stderr=log) for command in commands]
+        return [subprocess.Popen([*base, *command], stdout=log, stderr=log, start_new_session=True) for command in commands]
 
 
 def main() -> None:
@@ -110,6 +111,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the helpers end too
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # of the processes started below
     folder = args.work / args.run
     folder.mkdir(parents=True, exist_ok=True)
     net = HitNetwork()

@@ -1,0 +1,67 @@
+"""What is known of a hit model besides its weights: names, thresholds, timing. Written by training, read when decoding."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from drumscribe.kit import LABELS
+
+FOLDER = Path(__file__).parent / "weights"
+DEFAULT = "hits"
+"""File name of the packaged model: ``hits.keras`` and ``hits.json``."""
+PLAIN_THRESHOLD = 0.4
+"""Threshold where none was learnt: with calibrated confidences F is greatest near F / 2 (Z. Lipton et al., 2014)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """Data beside the weights.
+
+    Attributes:
+        name: of the model; :attr:`drumscribe.types.Activations.model` is ``"name version"``.
+        version: changes with every training.
+        sha256: of the weights file.
+        thresholds: confidence by drum from which a hit is shown at sensitivity 0.5.
+        offsets_ms: by drum, how late the peaks are; subtracted.
+        made: how the weights were made: commit, data, seed, steps, scores.
+    """
+
+    name: str
+    version: str
+    sha256: str = ""
+    thresholds: dict[str, float] = field(default_factory=dict)
+    offsets_ms: dict[str, float] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} {self.version}"
+
+    def threshold(self, label: str) -> float:
+        """Learnt threshold of a drum."""
+        return self.thresholds.get(label, PLAIN_THRESHOLD)
+
+    @classmethod
+    def read(cls, path: Path) -> Card:
+        """Read a card. Raises OSError, ValueError, KeyError or TypeError for a file that is none."""
+        data = json.loads(path.read_text(encoding="utf-8"))
+        unknown = (set(data["thresholds"]) | set(data["offsets_ms"])) - set(LABELS)
+        if unknown:
+            raise ValueError(f"unknown drums: {sorted(unknown)}")
+        return cls(**{name: data[name] for name in cls.__slots__ if name in data})
+
+
+@lru_cache(maxsize=1)
+def default_card() -> Card:
+    """The card of the packaged model."""
+    return Card.read(FOLDER / f"{DEFAULT}.json")
+
+
+def card_of(title: str) -> Card:
+    """The card for :attr:`drumscribe.types.Activations.model`; a plain one for models that are not packaged."""
+    packaged = default_card()
+    return packaged if title in ("", packaged.title) else Card(title, "")

@@ -1,0 +1,114 @@
+"""From activations to hits: peaks, thresholds, rivals. Numpy only, and fast enough to follow a slider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.hits.card import Card, card_of
+from drumscribe.hits.peaks import find_peaks
+from drumscribe.kit import LABELS
+from drumscribe.options import DetectOptions
+from drumscribe.types import Activations, Hit, Hits
+
+FLOOR = 0.05
+"""Peaks below this confidence are not even candidates."""
+SUREST = 0.97
+"""Threshold at sensitivity 0."""
+RIVALS = (("closed_hihat", "open_hihat", "pedal_hihat"), ("snare", "cross_stick"), ("ride", "ride_bell"),
+          ("crash", "splash", "china"), ("high_tom", "mid_tom", "floor_tom"))  # fmt: skip
+"""Readings of one and the same sound: of those that peak together only the surest is shown."""
+TOGETHER_S = 0.025
+
+
+def _logit(p: float) -> float:
+    return float(np.log(p / (1 - p)))
+
+
+def display_thresholds(options: DetectOptions, *, model: str = "") -> dict[str, float]:
+    """Confidence from which each drum is shown.
+
+    At ``sensitivity`` 0.5 these are the thresholds that were learnt with the model; towards 0 they rise to
+    :data:`SUREST`, towards 1 they fall to :data:`FLOOR`, evenly on the logit scale. A drum's own threshold in
+    ``options.thresholds`` goes first.
+    """
+    return _thresholds(card_of(model), options)
+
+
+def _thresholds(card: Card, options: DetectOptions) -> dict[str, float]:
+    out = {}
+    for label in LABELS:
+        learnt = _logit(float(np.clip(card.threshold(label), FLOOR, SUREST)))
+        ends = [_logit(SUREST), learnt, _logit(FLOOR)]
+        place = float(np.interp(options.sensitivity, [0.0, 0.5, 1.0], ends))
+        out[label] = float(1 / (1 + np.exp(-place)))
+    return out | options.thresholds
+
+
+def candidates(activations: Activations) -> tuple[Hit, ...]:
+    """Every peak of at least :data:`FLOOR`, in order of time; ids count from 0.
+
+    :func:`pick` returns a subset with the same ids: what it leaves out are the rejected candidates.
+    """
+    card = card_of(activations.model)
+    peaks = find_peaks(activations.onset, FLOOR)
+    shift = np.array([card.offsets_ms.get(label, 0.0) / 1000 for label in activations.labels])
+    times = np.maximum(0.0, peaks.position / activations.fps - shift[peaks.column])
+    loud = np.clip(np.rint(activations.velocity[peaks.frame, peaks.column] * 127), 1, 127).astype(int)
+    order = np.lexsort((peaks.column, times))
+    return tuple(
+        Hit(index, float(times[i]), activations.labels[peaks.column[i]], float(peaks.height[i]), int(loud[i]))
+        for index, i in enumerate(order)
+    )
+
+
+def _without_rivals(hits: list[Hit]) -> list[Hit]:
+    """Of readings of one sound that fall together keep the surest."""
+    dropped: set[int] = set()
+    for group in RIVALS:
+        members = [hit for hit in hits if hit.drum in group]
+        for i, hit in enumerate(members):
+            for other in members[i + 1 :]:
+                if other.time_s - hit.time_s > TOGETHER_S:
+                    break
+                if other.drum != hit.drum:
+                    dropped.add(hit.id if hit.confidence < other.confidence else other.id)
+    return [hit for hit in hits if hit.id not in dropped]
+
+
+def pick(activations: Activations, options: DetectOptions) -> Hits:
+    """Choose the hits to show.
+
+    Args:
+        activations: from :func:`drumscribe.hits.activations`.
+        options: sensitivity, and own thresholds per drum.
+
+    Returns:
+        Hits whose confidence reaches their drum's threshold, without rival readings of the same sound.
+    """
+    limits = _thresholds(card_of(activations.model), options)
+    return Hits.of(_without_rivals([hit for hit in candidates(activations) if hit.confidence >= limits[hit.drum]]))
+
+
+def similar(activations: Activations, hit: Hit, pool: Iterable[Hit], limit: int = 20) -> list[tuple[Hit, float]]:
+    """Hits of ``pool`` that sound like ``hit``, the most alike first.
+
+    Returns:
+        Up to ``limit`` hits with their cosine similarity, -1 to 1; ``hit`` itself is left out. Empty where the
+        activations hold no embedding.
+    """
+    if not activations.embedding.size:
+        return []
+    mean = activations.embedding.astype(np.float32).mean(axis=0)
+    others = [other for other in pool if other.id != hit.id]
+
+    def sound(one: Hit) -> NDArray[np.float32]:
+        frame = min(round(one.time_s * activations.fps), len(activations.embedding) - 1)
+        around = activations.embedding[max(0, frame - 1) : frame + 2].astype(np.float32).mean(axis=0) - mean
+        return np.asarray(around / max(1e-6, float(np.linalg.norm(around))), dtype=np.float32)
+
+    asked = sound(hit)
+    scored = [(other, float(np.clip(asked @ sound(other), -1, 1))) for other in others]
+    return sorted(scored, key=lambda pair: -pair[1])[:limit]

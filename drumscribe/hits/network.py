@@ -1,0 +1,156 @@
+"""Running the hit network: fixed-size blocks of frames that overlap by its reach, so that memory does not grow with length."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
+from drumscribe.hits.card import DEFAULT, FOLDER, default_card
+from drumscribe.hits.features import BANDS, FPS, HOP, SAMPLE_RATE, WINDOWS, frame_count, level, log_mel
+from drumscribe.kit import LABELS
+from drumscribe.settings import Settings
+from drumscribe.types import Activations, CancelToken, FloatArray, OnFraction, Stem
+
+BLOCK = 2048
+"""Frames of output per run of the network."""
+CONTEXT = 268
+"""Frames of input before and after them: at least the network's reach, and a multiple of its pooling."""
+
+Run = Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]]
+"""From features ``(frames, BANDS, windows)`` to onset, velocity, and embedding, ``(frames, …)`` each."""
+
+
+@lru_cache(maxsize=2)
+def load(path: Path, threads: int = 0) -> Run:
+    """Load a ``.keras`` file and compile it for one block.
+
+    Args:
+        path: file with outputs ``onset``, ``velocity`` (0–1) and ``embedding``.
+        threads: of TensorFlow; 0 leaves it to TensorFlow. Heeded by the first model of a process only.
+
+    Raises:
+        BadWeightsError: if it is not a hit model.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    if threads:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        except RuntimeError:  # the process has used TensorFlow before; its threads are what they are
+            pass
+    import keras
+
+    todo = "Remove MODEL_URI to use the packaged model, or point it to a DrumScribe hit model."
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadWeightsError(f"{path.name} is not a Keras model that can be loaded: {error}", todo) from error
+    shape = (1, BLOCK + 2 * CONTEXT, BANDS, len(WINDOWS))
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], jit_compile=False)
+    def forward(features: Any) -> Any:
+        heads = model(features, training=False)
+        return heads["onset"][0], heads["velocity"][0], heads["embedding"][0]
+
+    try:
+        heads = forward.get_concrete_function().structured_outputs
+        if [head.shape[-1] for head in heads[:2]] != [len(LABELS)] * 2:
+            raise ValueError("it has other drums")
+    except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+        raise BadWeightsError(f"{path.name} is not a hit model of this version: {error}", todo) from error
+
+    def run(features: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        onset, velocity, embedding = forward(tf.constant(features[None]))
+        return onset.numpy(), velocity.numpy(), embedding.numpy()
+
+    return run
+
+
+def run_blocks(
+    run: Run,
+    samples: FloatArray,
+    *,
+    gain: float = 1.0,
+    on_progress: OnFraction | None = None,
+    cancel: CancelToken | None = None,
+) -> tuple[FloatArray, FloatArray, NDArray[np.float16]]:
+    """Run the network over a mono recording; see :class:`~drumscribe.types.Activations` for the results.
+
+    Raises:
+        Cancelled: when ``cancel`` is set.
+    """
+    frames = frame_count(len(samples))
+    onset = np.empty((frames, len(LABELS)), dtype=np.float32)
+    velocity = np.empty_like(onset)
+    embedding: NDArray[np.float16] | None = None
+    for start in range(0, frames, BLOCK):
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("Stopped while listening for hits.")
+        if on_progress is not None:
+            on_progress(start / frames, "Listening for hits")
+        low = max(0, (start - CONTEXT) * HOP - HOP * 4)
+        high = (start + BLOCK + CONTEXT) * HOP + HOP * 4
+        part = samples[low:high] * np.float32(gain)
+        features = log_mel(part, start - CONTEXT - low // HOP, BLOCK + 2 * CONTEXT)
+        count = min(BLOCK, frames - start)
+        inside = slice(CONTEXT, CONTEXT + count)
+        heads = run(features)
+        onset[start : start + count] = heads[0][inside]
+        velocity[start : start + count] = heads[1][inside]
+        if embedding is None:
+            embedding = np.empty((frames, heads[2].shape[-1]), dtype=np.float16)
+        embedding[start : start + count] = heads[2][inside]
+    if on_progress is not None:
+        on_progress(1.0, "Listening for hits")
+    assert embedding is not None  # there is always a frame
+    return onset, velocity, embedding
+
+
+def activations(
+    stem: Stem,
+    *,
+    settings: Settings,
+    on_progress: OnFraction | None = None,
+    cancel: CancelToken | None = None,
+) -> Activations:
+    """Listen to a stem.
+
+    Args:
+        stem: what :func:`drumscribe.separation.separate` gave, 44.1 kHz.
+        settings: ``model_uri`` chooses the model, ``threads`` how many cores.
+        on_progress: told the fraction done.
+        cancel: looked at before every block (20 s of music).
+
+    Returns:
+        Activations at 100 frames a second whose values are calibrated: of peaks of height 0.8, four in five are hits.
+
+    Raises:
+        BadWeightsError, WeightsUnavailableError, ChecksumError: the model cannot be had.
+        DetectionError: the stem is empty, of another rate, or holds values that are not numbers.
+        Cancelled: when ``cancel`` is set.
+    """
+    if stem.sample_rate != SAMPLE_RATE:
+        raise DetectionError(f"The hit model listens at {SAMPLE_RATE} Hz, not {stem.sample_rate} Hz.",
+                             "Load the recording with drumscribe.load, which resamples it.")  # fmt: skip
+    mono = np.ascontiguousarray(stem.samples.mean(axis=0, dtype=np.float32))
+    if not len(mono) or not np.isfinite(mono).all():
+        raise DetectionError("The stem is empty or holds values that are not numbers.",
+                             "Load the recording with drumscribe.load, which checks it.")  # fmt: skip
+    path, title = FOLDER / f"{DEFAULT}.keras", default_card().title
+    if settings.model_uri:
+        from drumscribe import weights
+
+        path = weights.resolve("hits", settings, on_progress=None, cancel=cancel)
+        title = path.stem
+    run = load(path, settings.threads)
+    onset, velocity, embedding = run_blocks(run, mono, gain=level(mono), on_progress=on_progress, cancel=cancel)
+    return Activations(onset, velocity, embedding, LABELS, float(FPS), title)

@@ -1,0 +1,275 @@
+"""The hit stage: features, peaks, decoding, and the packaged network."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drumscribe import hits
+from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
+from drumscribe.hits import decode, features, network
+from drumscribe.hits.card import DEFAULT, FOLDER, Card, card_of, default_card
+from drumscribe.hits.peaks import find_peaks
+from drumscribe.kit import LABELS
+from drumscribe.options import DetectOptions
+from drumscribe.settings import Settings
+from drumscribe.types import Activations, Hit, Stem
+
+RATE = features.SAMPLE_RATE
+FRAMES = 300
+
+
+def bumps(*hits_at: tuple[float, str, float], frames: int = FRAMES, velocity: float = 0.5) -> Activations:
+    """Activations with Gaussian bumps at (seconds, label, height)."""
+    onset = np.zeros((frames, len(LABELS)), dtype=np.float32)
+    for time, label, height in hits_at:
+        bump = height * np.exp(-0.5 * ((np.arange(frames) - 100 * time) / 0.75) ** 2)
+        onset[:, LABELS.index(label)] = np.maximum(onset[:, LABELS.index(label)], bump)
+    loud = np.full_like(onset, velocity)
+    return Activations(onset, loud, np.zeros((frames, 0), np.float16), LABELS, 100.0, "a test's own")
+
+
+# features
+
+
+def test_features_of_a_block_are_those_of_the_whole() -> None:
+    samples = np.random.default_rng(1).normal(0, 0.1, RATE).astype(np.float32)
+    whole = features.log_mel(samples, 0, 100)
+    assert whole.shape == (100, features.BANDS, 2)
+    assert np.array_equal(features.log_mel(samples, 40, 20), whole[40:60])
+
+
+def test_beyond_the_ends_there_is_silence() -> None:
+    samples = np.ones(RATE // 10, dtype=np.float32)
+    assert not features.log_mel(samples, -50, 40).any()
+    assert not features.log_mel(samples, 60, 40).any()
+
+
+def test_a_tone_lands_in_its_band() -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE).astype(np.float32)
+    loudest = features.log_mel(tone, 50, 1)[0, :, 0].argmax()
+    assert abs(features.band_centres()[loudest] - 1000) < 60
+
+
+@pytest.mark.parametrize("loudness", [1e-3, 0.1, 0.9])
+def test_level_brings_any_loudness_to_one(loudness: float) -> None:
+    samples = np.zeros(RATE, dtype=np.float32)
+    samples[RATE // 2 :] = loudness * np.random.default_rng(2).normal(0, 1, RATE // 2)
+    scaled = samples * features.level(samples)
+    assert np.sqrt((scaled[RATE // 2 :] ** 2).mean()) == pytest.approx(features.TARGET_RMS, rel=0.02)
+
+
+def test_silence_is_left_alone() -> None:
+    assert features.level(np.zeros(1000, np.float32)) == 1.0
+    assert features.level(np.zeros(10, np.float32)) == 1.0
+
+
+# peaks
+
+
+@given(st.floats(5, 90), st.floats(0.2, 0.95))
+def test_a_bump_is_found_where_and_as_high_as_it_is(centre: float, height: float) -> None:
+    curve = (height * np.exp(-0.5 * ((np.arange(100) - centre) / 0.75) ** 2)).astype(np.float32)[:, None]
+    peaks = find_peaks(curve, 0.1)
+    assert len(peaks) == 1
+    assert peaks.position[0] == pytest.approx(centre, abs=0.02)
+    assert peaks.height[0] == pytest.approx(height, abs=0.02)
+
+
+def test_a_plateau_is_one_peak() -> None:
+    curve = np.array([0, 0.2, 0.8, 0.8, 0.2, 0, 0], dtype=np.float32)[:, None]
+    assert len(find_peaks(curve, 0.1)) == 1
+
+
+def test_nothing_in_nothing_out() -> None:
+    assert len(find_peaks(np.zeros((0, 3), np.float32), 0.1)) == 0
+    assert len(find_peaks(np.zeros((50, 3), np.float32), 0.1)) == 0
+
+
+# decoding
+
+
+def test_hits_have_time_drum_confidence_velocity() -> None:
+    (hit,) = hits.pick(bumps((1.234, "kick", 0.9), velocity=0.63), DetectOptions())
+    assert (hit.drum, hit.velocity, hit.origin) == ("kick", 80, "model")
+    assert hit.time_s == pytest.approx(1.234, abs=0.001)
+    assert hit.confidence == pytest.approx(0.9, abs=0.01)
+
+
+def test_picked_hits_are_candidates_with_the_same_ids() -> None:
+    heard = bumps((0.5, "kick", 0.9), (1.0, "snare", 0.15), (1.5, "crash", 0.8))
+    candidates = {hit.id: hit for hit in hits.candidates(heard)}
+    picked = hits.pick(heard, DetectOptions())
+    assert [hit.drum for hit in picked] == ["kick", "crash"]
+    assert all(candidates[hit.id] == hit for hit in picked)
+    assert len(candidates) == 3
+
+
+@given(st.lists(st.tuples(st.floats(0.1, 2.8), st.sampled_from(LABELS), st.floats(0.05, 1)), max_size=12),
+       st.floats(0, 1), st.floats(0, 1))  # fmt: skip
+def test_more_sensitivity_never_raises_a_threshold(at: list[tuple[float, str, float]], a: float, b: float) -> None:
+    low, high = min(a, b), max(a, b)
+    few = hits.display_thresholds(DetectOptions(sensitivity=low))
+    many = hits.display_thresholds(DetectOptions(sensitivity=high))
+    assert all(many[label] <= few[label] + 1e-9 for label in LABELS)
+    heard = bumps(*at)
+    for hit in hits.pick(heard, DetectOptions(sensitivity=low)):
+        assert hit.confidence >= few[hit.drum] - 0.2  # the model of the activations has thresholds of its own
+
+
+def test_sensitivity_one_half_is_the_learnt_threshold() -> None:
+    card = default_card()
+    shown = hits.display_thresholds(DetectOptions())
+    assert shown == pytest.approx({label: card.threshold(label) for label in LABELS})
+    assert set(hits.display_thresholds(DetectOptions(sensitivity=1)).values()) == {pytest.approx(decode.FLOOR)}
+
+
+def test_own_thresholds_go_first() -> None:
+    heard = bumps((0.5, "kick", 0.9), (1.0, "snare", 0.3))
+    options = DetectOptions(thresholds={"kick": 0.95, "snare": 0.25})
+    assert [hit.drum for hit in hits.pick(heard, options)] == ["snare"]
+    assert hits.display_thresholds(options)["kick"] == 0.95
+
+
+def test_of_two_readings_of_one_sound_the_surer_stays() -> None:
+    heard = bumps((1.0, "closed_hihat", 0.6), (1.005, "open_hihat", 0.8), (1.0, "kick", 0.7))
+    assert sorted(hit.drum for hit in hits.pick(heard, DetectOptions())) == ["kick", "open_hihat"]
+
+
+def test_rivals_apart_in_time_both_stay() -> None:
+    heard = bumps((1.0, "closed_hihat", 0.6), (1.1, "open_hihat", 0.8))
+    assert len(hits.pick(heard, DetectOptions())) == 2
+
+
+def test_ghosts_and_accents_stay_within_midi() -> None:
+    assert {hit.velocity for hit in hits.pick(bumps((1, "snare", 0.9), velocity=0), DetectOptions())} == {1}
+    assert {hit.velocity for hit in hits.pick(bumps((1, "snare", 0.9), velocity=1), DetectOptions())} == {127}
+
+
+def test_similar_finds_what_sounds_alike() -> None:
+    embedding = np.zeros((FRAMES, 3), np.float16)
+    for frame, sound in ((50, 0), (100, 1), (150, 0), (200, 2)):
+        embedding[frame - 1 : frame + 2, sound] = 1
+    blank = np.zeros((FRAMES, len(LABELS)), np.float32)
+    heard = Activations(blank, blank, embedding, LABELS, 100.0, "a test's own")
+    pool = [Hit(i, t, "snare", 0.9, 80) for i, t in enumerate((0.5, 1.0, 1.5, 2.0))]
+    found = hits.similar(heard, pool[0], pool, 2)
+    assert found[0][0].id == 2
+    assert found[0][1] == pytest.approx(1, abs=0.01)
+    assert len(found) == 2
+    without = bumps((1, "snare", 0.9))
+    assert hits.similar(without, pool[0], pool, 5) == []
+
+
+# the card
+
+
+def test_an_unknown_model_gets_plain_thresholds() -> None:
+    assert card_of("somebody else's").threshold("kick") == pytest.approx(0.4)
+    assert card_of(default_card().title) is default_card()
+
+
+def test_the_card_is_of_the_weights_beside_it() -> None:
+    import hashlib
+
+    card = default_card()
+    assert hashlib.sha256((FOLDER / f"{DEFAULT}.keras").read_bytes()).hexdigest() == card.sha256
+    assert set(card.thresholds) == set(LABELS)
+    assert card.made["commit"]
+    assert pickle.loads(pickle.dumps(card)) == card
+
+
+def test_a_card_with_other_drums_is_refused(tmp_path) -> None:
+    path = tmp_path / "card.json"
+    path.write_text('{"name": "x", "version": "1", "thresholds": {"gong": 0.5}, "offsets_ms": {}}')
+    with pytest.raises(ValueError, match="gong"):
+        Card.read(path)
+
+
+# the network
+
+
+def test_decoding_needs_no_tensorflow() -> None:
+    code = "import sys, drumscribe.hits as h; from drumscribe.options import DetectOptions as D; h.display_thresholds(D()); " \
+           "assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)"  # fmt: skip
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def click_track(seconds: float = 6.0) -> np.ndarray:
+    """Something like a drum loop: decaying low tones on the beat, noise between."""
+    rng = np.random.default_rng(7)
+    samples = np.zeros(int(seconds * RATE), dtype=np.float32)
+    t = np.arange(RATE // 4) / RATE
+    kick = np.sin(2 * np.pi * (50 * t + 8 * (1 - np.exp(-t * 30)))) * np.exp(-t * 12)
+    snare = rng.normal(0, 0.35, len(t)) * np.exp(-t * 22) + 0.4 * np.sin(2 * np.pi * 190 * t) * np.exp(-t * 25)
+    for i, start in enumerate(np.arange(0.5, seconds - 0.5, 0.5)):
+        at = int(start * RATE)
+        samples[at : at + len(t)] += (kick if i % 2 == 0 else snare).astype(np.float32)
+    return samples
+
+
+@pytest.mark.slow
+class TestNetwork:
+    def test_finds_the_strokes_of_a_plain_beat(self) -> None:
+        samples = click_track()
+        heard = hits.activations(Stem(samples[None], RATE, "none"), settings=Settings(_env_file=None))
+        assert heard.onset.shape == heard.velocity.shape == (601, len(LABELS))
+        assert heard.embedding.shape[1] <= 32
+        assert 0 <= heard.onset.min() <= heard.onset.max() <= 1
+        picked = hits.pick(heard, DetectOptions())
+        kicks = [hit.time_s for hit in picked if hit.drum == "kick"]
+        for beat in np.arange(0.5, 5.5, 1.0):
+            assert min(abs(beat - time) for time in kicks) < 0.02
+
+    def test_block_seams_change_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = network.load(FOLDER / f"{DEFAULT}.keras")
+        samples = np.tile(click_track(), 6)  # 36 s: two blocks
+        cut = network.run_blocks(run, samples)
+        moved = network.run_blocks(run, np.concatenate([np.zeros(512 * 441, np.float32), samples]))
+        assert np.abs(cut[0] - moved[0][512:]).max() < 1e-4
+        assert np.abs(cut[1] - moved[1][512:]).max() < 1e-3
+
+    def test_progress_and_cancel(self) -> None:
+        seen: list[float] = []
+
+        class Stopped:
+            def is_set(self) -> bool:
+                return len(seen) > 1
+
+        stem = Stem(np.tile(click_track(), 12)[None], RATE, "none")
+        with pytest.raises(Cancelled):
+            hits.activations(stem, settings=Settings(_env_file=None), on_progress=lambda f, _: seen.append(f), cancel=Stopped())
+        assert seen == sorted(seen)
+        assert seen[0] == 0
+
+    def test_one_sample_is_enough(self) -> None:
+        heard = hits.activations(Stem(np.zeros((1, 1), np.float32), RATE, "none"), settings=Settings(_env_file=None))
+        assert heard.onset.shape == (1, len(LABELS))
+
+    def test_a_file_that_is_no_model(self, tmp_path) -> None:
+        path = tmp_path / "model.keras"
+        path.write_bytes(b"PK not really")
+        with pytest.raises(BadWeightsError, match="model.keras"):
+            network.load(path)
+
+    def test_a_model_of_another_kind(self, tmp_path) -> None:
+        import keras
+
+        path = tmp_path / "other.keras"
+        keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(2)]).save(path)
+        with pytest.raises(BadWeightsError, match="not a hit model"):
+            network.load(path)
+
+
+@pytest.mark.parametrize(("samples", "rate"), [
+    (np.zeros((1, 100), np.float32), 48000), (np.zeros((1, 0), np.float32), RATE), (np.full((1, 100), np.nan, np.float32), RATE),
+])  # fmt: skip
+def test_a_stem_that_cannot_be_listened_to(samples: np.ndarray, rate: int) -> None:
+    with pytest.raises(DetectionError):
+        hits.activations(Stem(samples, rate, "none"), settings=Settings(_env_file=None))

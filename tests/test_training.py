@@ -1,0 +1,200 @@
+"""Training: synthesis, targets, a few real steps on a made-up data folder, export."""
+
+from __future__ import annotations
+
+import csv
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+import soundfile
+
+from drumscribe.hits.features import BANDS, FPS, HOP, compress, log_mel
+from drumscribe.hits.peaks import find_peaks
+from drumscribe.kit import LABELS
+from training import batches, drums, material, performance
+from training.calibrate import best_threshold, calibration_error, platt
+from training.scores import Tally, tally
+from training.voices import sing
+
+RATE = material.RATE
+PIECES = {"kick": 60, "snare": 190, "hihat_closed": 7000, "hihat_open": 7000, "crash": 4000, "ride": 5000, "tom_low": 90,
+          "tambourine": 9000}  # fmt: skip
+
+
+def one_shot(hertz: float, seconds: float = 0.2) -> np.ndarray:
+    t = np.arange(int(seconds * RATE)) / RATE
+    return (0.7 * np.sin(2 * np.pi * hertz * t) * np.exp(-t * 20)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of the shape that training reads: two kits, one groove, one impulse response."""
+    root = tmp_path_factory.mktemp("data")
+    rows, kits = [], []
+    for kit, family in (("one", "one"), ("held", "colombo")):
+        kits.append({"kit": kit, "family": family, "kind": "acoustic"})
+        for piece, hertz in PIECES.items():
+            for rank in (1, 2):
+                path = Path("kits") / kit / piece / f"v{rank:03d}_rr1.flac"
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                soundfile.write(root / path, np.pad(one_shot(hertz), (441, 0)), RATE)
+                rows.append({"path": str(path), "kit": kit, "instrument": piece, "velocity_rank": rank, "onset_ms": 10.0})
+    for name, table in (("kits.csv", kits), ("manifest.csv", rows)):
+        with (root / name).open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(table[0]))
+            writer.writeheader()
+            writer.writerows(table)
+    midi = pretty_midi.PrettyMIDI()
+    player = pretty_midi.Instrument(0, is_drum=True)
+    for i in range(64):
+        for pitch in (42, 36 if i % 4 == 0 else 38 if i % 4 == 2 else 42):
+            player.notes.append(pretty_midi.Note(40 + i % 80, pitch, i * 0.25, i * 0.25 + 0.1))
+    midi.instruments.append(player)
+    (root / "grooves/gmd").mkdir(parents=True)
+    for name in ("a.mid", "b.mid"):
+        midi.write(str(root / "grooves/gmd" / name))
+    (root / "grooves/gmd/info.csv").write_text("midi_filename,split\na.mid,train\nb.mid,validation\n")
+    (root / "ir").mkdir()
+    soundfile.write(root / "ir/room.flac", 0.5 * np.exp(-np.arange(4000) / 500), RATE)
+    (root / "songs").mkdir()
+    return root
+
+
+def test_kits_are_grouped_under_drum_labels(data: Path) -> None:
+    kits = {kit.name: kit for kit in material.read_kits(data)}
+    assert set(kits["one"].drums) == {"kick", "snare", "closed_hihat", "open_hihat", "crash", "ride", "floor_tom", "percussion"}
+    assert [len(layer) for layer in kits["one"].drums["kick"][0].layers] == [1, 1]
+    assert (material.kit_split(kits["one"]), material.kit_split(kits["held"])) == ("train", "valid")
+
+
+def test_every_hit_sounds_when_its_label_says(data: Path) -> None:
+    kits = material.read_kits(data)[:1]
+    notes = [(t, "kick", 0.9) for t in (0.5, 1.0, 1.5)]
+    stem = drums.render(notes, 2.0, kits, [], np.random.default_rng(3))
+    assert [LABELS[c] for _, c, _ in stem.notes] == ["kick"] * 3
+    loud = np.abs(stem.samples.astype(np.float32)) > 0.02 * 32000
+    for time, _, _ in stem.notes:
+        at = int(time * RATE)
+        assert not loud[at - 1000 : at - 60].any()
+        assert loud[at : at + 900].any()
+
+
+def test_rendering_follows_the_seed(data: Path) -> None:
+    kits = material.read_kits(data)
+    notes = [(0.1 * i, "snare", 0.5) for i in range(10)]
+    a, b = (drums.render(notes, 1.5, kits, [], np.random.default_rng(4)) for _ in range(2))
+    assert np.array_equal(a.samples, b.samples)
+
+
+def test_percussion_is_heard_but_not_written(data: Path) -> None:
+    stem = drums.render([(0.2, "percussion", 1.0)], 1.0, material.read_kits(data), [], np.random.default_rng(1))
+    assert np.abs(stem.samples).max() > 1000
+    assert stem.notes == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_performances_stay_inside_their_clip(seed: int) -> None:
+    notes = [(i * 0.2, "closed_hihat" if i % 2 else "snare", 0.6) for i in range(60)]
+    played = performance.perform(notes, 10.0, np.random.default_rng(seed))
+    assert played == sorted(played)
+    assert all(0 <= t < 10 and 0 < v <= 1 for t, _, v in played)
+    assert {label for _, label, _ in played} <= {*LABELS, material.PERCUSSION}
+    for label in LABELS:
+        times = [t for t, name, _ in played if name == label]
+        assert all(b - a > 0.02 for a, b in zip(times, times[1:], strict=False))
+
+
+def test_targets_are_read_back_by_the_peak_picker() -> None:
+    notes = [(1.2345, 0, 0.8), (2.0, 3, 0.3), (2.031, 3, 0.9)]
+    onset, velocity, known = batches.targets(notes, 400)
+    peaks = find_peaks(onset, 0.5)
+    found = sorted((float(p) / FPS, int(c)) for p, c in zip(peaks.position, peaks.column, strict=True))
+    assert [c for _, c in found] == [0, 3, 3]
+    assert [t for t, _ in found] == pytest.approx([1.2345, 2.0, 2.031], abs=0.002)
+    assert velocity[123, 0] == pytest.approx(0.8)
+    assert known.sum() <= 9
+
+
+def test_training_hears_what_the_product_hears() -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, batches.SAMPLES).astype(np.float32)
+    padded = np.pad(samples, 1024)
+    trained = compress(batches.mel_magnitudes(padded, batches.FRAMES))
+    assert np.array_equal(trained, log_mel(samples, 0, batches.FRAMES))
+    assert batches.SAMPLES == batches.FRAMES * HOP
+
+
+def test_degradation_keeps_shape_and_stays_finite() -> None:
+    clean = np.random.default_rng(0).random((64, BANDS, 2)).astype(np.float32)
+    for seed in range(30):
+        worse = batches.degrade(clean, np.random.default_rng(seed), separated=bool(seed % 2))
+        assert worse.shape == clean.shape and worse.dtype == np.float32
+        assert np.isfinite(worse).all() and worse.min() >= 0
+
+
+def test_a_voice_sings_where_there_are_notes() -> None:
+    voice = sing([(0.5, 1.5, 60)], 3.0, RATE, np.random.default_rng(1))
+    assert len(voice) == 3 * RATE
+    assert np.abs(voice[int(0.7 * RATE) : int(1.3 * RATE)]).max() > 0.2
+    assert np.abs(voice[int(2.2 * RATE) :]).max() < 0.01
+
+
+def test_songs_and_takes_of_a_style_share_a_side() -> None:
+    sides = {material.hash_split(f"song{i}") for i in range(200)}
+    assert sides == {"train", "valid", "test"}
+    assert material.hash_split("x") == material.hash_split("x")
+
+
+# counting and calibration
+
+
+def test_counts() -> None:
+    onset, _, _ = batches.targets([(1.0, 0, 1), (2.0, 0, 1), (3.0, 1, 1)], 400)
+    total = tally(onset, [(1.01, 0), (2.5, 0), (3.0, 1)], np.full(len(LABELS), 0.5), fps=FPS)
+    assert (total.right[:2].tolist(), total.found[:2].tolist(), total.there[:2].tolist()) == ([1, 1], [2, 1], [2, 1])
+    assert (total + Tally.empty()).micro() == pytest.approx(4 / 6)
+
+
+def test_platt_finds_the_log_odds_that_were_there() -> None:
+    rng = np.random.default_rng(0)
+    logit = rng.normal(0, 2, 20000)
+    right = rng.random(20000) < 1 / (1 + np.exp(-(1.7 * logit - 0.8)))
+    scale, shift = platt(logit, right, (1.0, 0.0), 1.0)
+    assert (scale, shift) == (pytest.approx(1.7, abs=0.1), pytest.approx(-0.8, abs=0.1))
+    p = 1 / (1 + np.exp(-(scale * logit + shift)))
+    assert calibration_error(p, right) < 0.01 < calibration_error(1 / (1 + np.exp(-logit)), right)
+
+
+def test_the_threshold_parts_right_from_wrong() -> None:
+    p = np.array([0.9, 0.8, 0.7, 0.3, 0.2])
+    assert 0.3 < best_threshold(p, np.array([True, True, True, False, False]), 3) <= 0.7
+
+
+# the commands, on the made-up data
+
+
+def command(module: str, *args: str | Path) -> str:
+    done = subprocess.run([sys.executable, "-m", module, *map(str, args)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_stems_train_resume_export(data: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    for split in ("train", "valid"):
+        command("training.stems", "--data", data, "--work", work, "--count", "2", "--split", split)
+    stem = pickle.loads((work / "stems/train/00000.pickle").read_bytes())
+    assert len(stem.notes) > 10
+    common = ("--data", data, "--work", work, "--every", "2")
+    assert "validation F" in command("training.train", *common, "--steps", "2")
+    assert "validation F" in command("training.train", *common, "--steps", "4", "--resume")
+    log = (work / "run/log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in log] == ["step", "2", "4"]
+    said = command("training.export", "--work", work, "--out", tmp_path / "out", "--version", "test")
+    assert "MB" in said
+    assert (tmp_path / "out/hits.keras").stat().st_size < 8_000_000
