@@ -314,6 +314,18 @@ class Database:
         with self._session() as session:
             return [Lease(row.id, row.worker, row.beat, JobStatus(row.status)) for row in session.scalars(query)]
 
+    def waiting(self) -> list[Lease]:
+        """Every queued job, in the form of :meth:`leases`; ``worker`` holds what :meth:`mark` left there."""
+        query = select(JobRow).where(JobRow.status == JobStatus.QUEUED)
+        with self._session() as session:
+            return [Lease(row.id, row.worker, row.beat, JobStatus(row.status)) for row in session.scalars(query)]
+
+    def mark(self, job_id: str, mark: str) -> None:
+        """Leave a note at a queued job, for whoever brings it to a worker."""
+        change = update(JobRow).where(JobRow.id == job_id, JobRow.status == JobStatus.QUEUED)
+        with self._session() as session:
+            session.execute(change.values(worker=mark))
+
     def save(self, job_id: str, *, owner: str | None, revision: int | None) -> Job:
         """Count one saved edit of a finished job. Raises JobNotFoundError, JobConflictError."""
         change = update(JobRow).where(JobRow.id == job_id, JobRow.status == JobStatus.DONE)
