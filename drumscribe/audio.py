@@ -52,6 +52,7 @@ SILENCE = 1e-4
 
 FORMATS = "wav,w64,aiff,caf,flac,mp3,aac,mov,mp4,m4a,3gp,3g2,ogg,matroska,webm,asf,avi,wv"
 """FFmpeg demuxers that may read a file. None of them opens a second file or address, as playlists do."""
+_GAP_S = (0.02, 10.0)  # time stamps are rounded below this, and restart rather than skip above
 _EXPORT_AGAIN = "Export it again, for example as WAV, FLAC or MP3."
 _FETCH_AGAIN = "Copy, download or export it again, and try with the whole file."
 
@@ -216,10 +217,11 @@ def _read(
     on_progress: OnFraction | None,
     cancel: CancelToken | None,
 ) -> None:
-    """Push every decodable frame of ``stream``; a damaged one becomes silence of its length, so that time holds."""
+    """Push every decodable frame of ``stream``; where the time stamps leave a gap, silence, so that time holds."""
     import av
 
-    lost_s, reported = 0.0, -1.0
+    due_s: float | None = None
+    reported = -1.0
     packets = container.demux(stream)
     while True:
         if cancel is not None and cancel.is_set():
@@ -233,14 +235,12 @@ def _read(
         try:
             frames = packet.decode()
         except av.FFmpegError:
-            lost_s += float(packet.duration or 0) * float(packet.time_base or 0)
             continue
         for frame in frames:
-            if lost_s:
-                collector.damaged_s += lost_s
-                collector.push(np.zeros((frame.layout.nb_channels, round(lost_s * frame.rate)), np.float32), frame.rate)
-                lost_s = 0.0
+            if due_s is not None and frame.time is not None and _GAP_S[0] < frame.time - due_s < _GAP_S[1]:
+                collector.push_silence(frame.time - due_s)
             collector.push(_planes(frame), frame.rate)
+            due_s = None if frame.time is None else frame.time + frame.samples / frame.rate
         fraction = min(1.0, position())
         if on_progress is not None and fraction - reported >= 0.01:
             reported = fraction
@@ -302,7 +302,7 @@ class _Collector:
         self._rate = 0
         self._mended = 0
         self._rates: list[int] = []
-        self.damaged_s = 0.0
+        self._missing_s = 0.0
 
     @property
     def seconds(self) -> float:
@@ -325,6 +325,11 @@ class _Collector:
         if self._resampler is not None:
             block = self._resampler.resample_chunk(np.ascontiguousarray(block.T)).T
         self._append(block)
+
+    def push_silence(self, seconds: float) -> None:
+        """Stand in for what could not be decoded; not at the very beginning."""
+        self._missing_s += seconds
+        self.push(np.zeros((self._buffer.shape[0], round(seconds * self._rate)), np.float32), self._rate)
 
     def _start(self, rate: int, channels: int) -> None:
         import soxr
@@ -363,8 +368,8 @@ class _Collector:
             raise NotAudioError("Most of the samples are not numbers (NaN).", _EXPORT_AGAIN)
         if self._mended:
             warnings.append(f"{self._mended} samples were not numbers (NaN) and were replaced by silence.")
-        if self.damaged_s:
-            warnings.append(f"{self.damaged_s:.2f} s of the file are damaged and were replaced by silence.")
+        if self._missing_s:
+            warnings.append(f"{self._missing_s:.2f} s of the file are damaged or missing and were replaced by silence.")
         low, high = float(samples.min()), float(samples.max())
         if high - low < SILENCE:
             raise SilentAudioError("The recording is silent.", "Check the source and the recording level.")
@@ -401,7 +406,7 @@ def _check_complete(collector: _Collector, stated: float | None, file: BinaryIO,
         raise TruncatedAudioError("The file ends in the middle: part of it is missing.", _FETCH_AGAIN)
     if stated is not None and not is_ogg and stated - collector.seconds > max(0.25, 0.01 * stated):
         raise TruncatedAudioError(
-            f"The file ends after {collector.seconds:.1f} s, but should last {stated:.1f} s.", _FETCH_AGAIN
+            f"Only {collector.seconds:.1f} s of the {stated:.1f} s that the file should last can be read.", _FETCH_AGAIN
         )
 
 
