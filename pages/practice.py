@@ -1,9 +1,10 @@
-"""Practice."""
+"""Practice: play along, slower, in loops, without the drums."""
 
 import streamlit as st
 
-from drumscribe.ui import state
+from drumscribe.ui import practice, state
 
 state.ensure()
+
 st.title("Practice")
-transcription = state.require()
+practice.show(state.require())

@@ -1,9 +1,10 @@
-"""Score."""
+"""Score: the engraved chart, its controls, its files."""
 
 import streamlit as st
 
-from drumscribe.ui import state
+from drumscribe.ui import scoring, state
 
 state.ensure()
+
 st.title("Score")
-transcription = state.require()
+scoring.show(state.require())

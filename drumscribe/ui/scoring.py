@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from drumscribe.transcription import Transcription
 
 METERS = ("2/4", "3/4", "4/4", "5/4", "6/4", "3/8", "6/8", "7/8", "9/8", "12/8")
+AUTO = "auto"
 GRIDS = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
 DETAIL = {0: "Everything", 1: "No ghosts or ornaments", 2: "Core groove"}
 SLOWEST, FASTEST = 30, 300
@@ -128,16 +129,25 @@ def tempo(found: Transcription) -> None:
     first, second = st.columns(2)
     with first:
         here = str(grid.meters[len(grid.meters) // 2]) if grid.meters else "4/4"
-        meters = {None: f"Find out ({here})"} | {text: text for text in METERS}
+        meters = {AUTO: f"Find out ({here})"} | {text: text for text in METERS}
         if options.meter is not None:
             meters.setdefault(options.meter, options.meter)
-        _choose("Meter", "beats", "meter", found.options, meters)
+        _keep("score_meter", options.meter or AUTO)
+        st.selectbox(
+            "Meter", list(meters), key="score_meter", format_func=lambda value: meters[value],
+            on_change=lambda: _change("beats", "meter", _meter_wanted()),
+        )  # fmt: skip
     with second:
         _keep("score_shift", options.bar_shift)
         st.number_input(
             "Bar shift", -16, 16, key="score_shift", help="Moves every bar line by so many beats.",
             on_change=lambda: _change("beats", "bar_shift", int(st.session_state.score_shift)),
         )  # fmt: skip
+
+
+def _meter_wanted() -> str | None:
+    chosen = str(st.session_state.score_meter)
+    return None if chosen == AUTO else chosen
 
 
 def _change(group: str, name: str, value: object) -> None:

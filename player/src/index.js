@@ -63,7 +63,6 @@ class Player {
       this.bars = data.bars.map(([number, start, end, pulses]) => ({ number, start, end, pulses }));
       this.deck.setBars(this.bars);
       this.timeline.setBars(this.bars);
-      this.score.setBars(this.bars);
     }
     if (changed("hits")) {
       const { id, time, drum, velocity, confidence, faint } = data.hits;
@@ -79,13 +78,20 @@ class Player {
     this.$(".mixer").hidden = !data.parts.mixer;
     this.root.style.setProperty("--score-height", `${data.score_height}px`);
     if (data.parts.timeline && changed("waves")) this.timeline.setWaves(data.waves, data.duration).catch((error) => this.message(error.message));
-    if (data.parts.score && changed("pages")) this.score.setPages(data.pages, data.notes);
-    if (data.parts.score) this.score.colour(data.tint);
-    if (first || at.selected !== data.selected || at.pages_selected !== at.pages) {
-      const moved = at.selected !== data.selected;
-      at.selected = data.selected;
-      at.pages_selected = at.pages;
-      this.#mark(data.selected, moved && data.selected !== null && !this.mine);
+    if (changed("chart")) this.score.setChart(data.chart);
+    const moved = first || at.selected !== data.selected;
+    at.selected = data.selected;
+    const drawn = data.parts.score && changed("pages") ? this.score.setPages(data.pages) : Promise.resolve();
+    drawn.then(
+      () => {
+        this.score.colour(data.tint);
+        this.score.select(this.chosen);
+        this.#frame();
+      },
+      (error) => this.message(error.message),
+    );
+    if (moved) {
+      this.#mark(data.selected, data.selected !== null && !this.mine);
       this.mine = false;
     }
     if (data.loop !== undefined && data.versions.loop !== at.loop) {

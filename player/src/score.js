@@ -3,6 +3,21 @@ import { lowerBound } from "./deck.js";
 
 const GLOW_S = 0.16;
 
+async function fetchText(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`A page of the score could not be fetched (${response.status}). Reload the page.`);
+  return response.text();
+}
+
+/** Paper below the last line is left out on screen. */
+function crop(page) {
+  const frame = page.firstElementChild?.getBoundingClientRect();
+  if (!frame?.width) return;
+  const lowest = Math.max(...[...page.querySelectorAll(".system, .legend")].map((part) => part.getBoundingClientRect().bottom));
+  const height = Number.isFinite(lowest) ? Math.min(frame.height, lowest - frame.top + frame.width * 0.035) : frame.height;
+  page.style.aspectRatio = `${frame.width} / ${height}`;
+}
+
 export class Score {
   constructor(root, { onSelect }) {
     this.root = root;
@@ -10,13 +25,14 @@ export class Score {
     this.cursor = root.querySelector(".cursor");
     this.pager = root.querySelector(".pager");
     this.onSelect = onSelect;
-    this.heads = new Map(); // hit id → element
+    this.heads = new Map(); // hit id → its notehead; hits under a repeat share one
+    this.chart = { measures: [], aliases: [] };
     this.lit = new Set();
     this.anchors = [];
     this.follow = true;
     this.scroller.addEventListener("click", (event) => {
       const note = event.target.closest?.("[data-hit]");
-      if (note) this.onSelect(Number(note.dataset.hit));
+      if (note) this.onSelect(this.#hitOf(note));
     });
     for (const gesture of ["wheel", "touchmove", "pointerdown"]) {
       this.scroller.addEventListener(gesture, () => (this.touched = performance.now()), { passive: true });
@@ -28,50 +44,69 @@ export class Score {
     this.scroller.addEventListener("scroll", () => this.#showPage(), { passive: true });
   }
 
-  /** `pages`: SVG texts; `notes`: [[element id, hit id], ...]. */
-  setPages(pages, notes) {
-    const parser = new DOMParser();
-    const top = this.scroller.scrollTop;
+  /** `urls`: of SVG pages, each a new one when its page changed; noteheads are `hit-<id>`. */
+  async setPages(urls) {
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     const old = [...this.scroller.querySelectorAll(".page")];
-    pages.forEach((text, index) => {
+    const texts = await Promise.all(urls.map((url, index) => (old[index]?.url === url ? null : fetchText(url))));
+    if (turn !== this.turn) return;
+    const top = this.scroller.scrollTop;
+    const parser = new DOMParser();
+    urls.forEach((url, index) => {
       let page = old[index];
-      if (page?.source === text) return;
       if (!page) {
         page = document.createElement("div");
         page.className = "page";
         this.scroller.append(page);
       }
-      const svg = parser.parseFromString(text, "image/svg+xml").documentElement;
+      if (texts[index] === null) return;
+      const svg = parser.parseFromString(texts[index], "image/svg+xml").documentElement;
       svg.setAttribute("role", "img");
-      svg.setAttribute("aria-label", `Drum chart, page ${index + 1} of ${pages.length}`);
+      svg.setAttribute("aria-label", `Drum chart, page ${index + 1} of ${urls.length}`);
       page.replaceChildren(document.importNode(svg, true));
-      page.source = text;
+      page.url = url;
     });
-    old.slice(pages.length).forEach((page) => page.remove());
-    this.heads.clear();
+    old.slice(urls.length).forEach((page) => page.remove());
     this.lit.clear();
-    const byId = new Map();
-    for (const element of this.scroller.querySelectorAll("[id]")) byId.set(element.id, element);
-    for (const [elementId, hitId] of notes) {
-      const element = byId.get(elementId);
-      if (!element) continue;
-      element.dataset.hit = String(hitId);
-      this.heads.set(hitId, element);
-    }
+    for (const element of this.scroller.querySelectorAll('[id^="hit-"]')) element.dataset.hit = element.id.slice(4);
+    this.#join();
+    for (const page of this.scroller.querySelectorAll(".page")) crop(page);
     this.scroller.scrollTop = top;
     this.anchors = [];
     this.#showPage();
+  }
+
+  /** `measures`: [start_s, end_s, element id] of each bar as played; `aliases`: [hit id, element id] under repeats. */
+  setChart(chart) {
+    this.chart = chart;
+    this.#join();
+  }
+
+  #join() {
+    this.heads.clear();
+    for (const element of this.scroller.querySelectorAll("[data-hit]")) this.heads.set(Number(element.dataset.hit), element);
+    const aliases = new Map(this.chart.aliases.map(([hit, element]) => [hit, element]));
+    for (const [hit, element] of aliases) {
+      const head = this.heads.get(Number(element.slice(4)));
+      if (head) this.heads.set(hit, head);
+    }
+    this.anchors = [];
+  }
+
+  /** The hit that a head stands for: under a repeat, the one nearest to where the song is. */
+  #hitOf(head) {
+    const here = this.time ?? 0;
+    let best = null;
+    for (const hit of this.hits) {
+      if (this.heads.get(hit.id) === head && (!best || Math.abs(hit.time - here) < Math.abs(best.time - here))) best = hit;
+    }
+    return best?.id ?? Number(head.dataset.hit);
   }
 
   setHits(hits, drums) {
     this.hits = hits;
     this.colours = new Map(drums.map((drum) => [drum.label, drum.paper]));
     this.names = new Map(drums.map((drum) => [drum.label, drum.name]));
-    this.anchors = [];
-  }
-
-  setBars(bars) {
-    this.bars = bars;
     this.anchors = [];
   }
 
@@ -95,7 +130,8 @@ export class Score {
 
   /** Show the cursor at `time`; `playing` lights the heads up and turns pages. */
   seek(time, playing) {
-    if (!this.hits?.length && !this.bars?.length) return;
+    this.time = time;
+    if (!this.hits?.length && !this.chart.measures.length) return;
     if (!this.anchors.length) this.#measure();
     const now = new Set();
     if (playing) {
@@ -112,43 +148,42 @@ export class Score {
 
   /** Where each time stands on paper: every head, and every bar's edges; as shares of the page's size. */
   #measure() {
-    const anchors = [];
-    const box = (element) => element.getBoundingClientRect();
-    for (const page of this.scroller.querySelectorAll(".page")) {
-      const frame = box(page);
-      if (!frame.width) return;
-      const at = (element, share, system, time) => {
-        const [inner, outer] = [box(element), box(system)];
-        anchors.push({
-          time,
+    const spots = new Map();
+    const spot = (element, shape) => {
+      if (!spots.has(element)) {
+        const page = element.closest(".page");
+        const system = element.closest(".system") ?? element;
+        const [frame, inner, outer] = [page, shape, system].map((part) => part.getBoundingClientRect());
+        if (!frame.width) return null;
+        spots.set(element, {
           page,
           system,
-          x: (inner.left + inner.width * share - frame.left) / frame.width,
+          left: (inner.left - frame.left) / frame.width,
+          width: inner.width / frame.width,
           top: (outer.top - frame.top) / frame.height,
           height: outer.height / frame.height,
         });
-      };
-      page.place = at;
-    }
+      }
+      return spots.get(element);
+    };
+    const anchors = [];
+    const add = (time, element, shape, share) => {
+      const found = spot(element, shape);
+      if (found) anchors.push({ ...found, time, x: found.left + found.width * share });
+    };
     for (const hit of this.hits) {
       const head = this.heads.get(hit.id);
-      const page = head?.closest(".page");
-      const shape = head?.querySelector(".notehead") ?? head;
-      if (page) page.place(shape, 0.5, head.closest(".system") ?? head, hit.time);
+      if (head) add(hit.time, head, head.querySelector(".notehead") ?? head, 0.5);
     }
-    const measures = [...this.scroller.querySelectorAll(".measure")];
-    if (measures.length === this.bars?.length) {
-      measures.forEach((measure, index) => {
-        const page = measure.closest(".page");
-        const system = measure.closest(".system") ?? measure;
-        const staff = measure.querySelector(".staff") ?? measure;
-        page.place(staff, 1, system, this.bars[index].end - 0.002);
-        const first = this.hits[lowerBound(this.hits, this.bars[index].start - 0.03, (hit) => hit.time)];
-        if (!first || first.time > this.bars[index].start + 0.03) page.place(staff, 0.08, system, this.bars[index].start);
-      });
+    for (const [start, end, id] of this.chart.measures) {
+      const measure = this.scroller.querySelector(`[id="${id}"]`);
+      if (!measure) continue;
+      const staff = measure.querySelector(".staff") ?? measure;
+      const first = this.hits[lowerBound(this.hits, start - 0.04, (hit) => hit.time)];
+      if (!first || first.time > start + 0.04 || !this.heads.has(first.id)) add(start, measure, staff, 0.06);
+      add(end - 0.002, measure, staff, 1);
     }
-    anchors.sort((a, b) => a.time - b.time);
-    this.anchors = anchors;
+    this.anchors = anchors.sort((a, b) => a.time - b.time);
   }
 
   #place(time, playing) {
@@ -161,9 +196,11 @@ export class Score {
     const before = Math.max(0, after - 1);
     const [a, b] = [anchors[before], anchors[after]];
     let share = b.time > a.time ? Math.min(1, Math.max(0, (time - a.time) / (b.time - a.time))) : 0;
-    if (a.system !== b.system) share = share < 1 ? 0 : 1;
+    // Forward on one line the cursor glides; to another line, or back to a repeat sign, it jumps.
+    const glides = a.system === b.system && b.x >= a.x;
+    if (!glides) share = share < 1 ? 0 : 1;
     const base = share === 1 ? b : a;
-    const x = a.system === b.system ? a.x + (b.x - a.x) * share : base.x;
+    const x = glides ? a.x + (b.x - a.x) * share : base.x;
     const { page } = base;
     this.cursor.hidden = false;
     const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = page;

@@ -19,6 +19,7 @@ from streamlit.runtime import get_instance
 
 from drumscribe import synth
 from drumscribe.kit import DRUMS
+from drumscribe.notation.timeline import Timeline
 from drumscribe.types import Bar, Hit
 from drumscribe.ui import theme
 from drumscribe.ui.player import media
@@ -116,6 +117,7 @@ def player(
     faint: Iterable[Hit] = (),
     bars: Sequence[Bar] = (),
     pages: Sequence[str] = (),
+    chart: Timeline | None = None,
     selected: int | None = None,
     loop: tuple[float, float] | None = None,
     excerpt: Excerpt | None = None,
@@ -140,7 +142,8 @@ def player(
         hits: marks on the timeline, sampled drums, and lit noteheads.
         faint: hits to show hollow and not to play: rejected candidates. Their ids must differ from those of ``hits``.
         bars: bar lines, click, count-in, and steps of the arrow keys.
-        pages: SVG pages of the score; a notehead's element is ``hit-<id>``. None: no score is shown.
+        pages: SVG pages of the score; a notehead's element is ``hit-<id>``, a bar's ``bar-<index>``. None: no score.
+        chart: when each written bar sounds, and which head stands for a hit under a repeat.
         selected: id of the hit to mark and reveal.
         loop: sets the loop when it changes; the user may change it again.
         excerpt: plays a stretch once when its ``id`` changes.
@@ -188,7 +191,13 @@ def player(
             "faint": [low for _, low in shown],
         },
         "bars": [[b.number, round(b.start_s, 4), round(b.end_s, 4), len(synth.pulse_times(b))] for b in bars],
-        "pages": list(pages),
+        "pages": [serve(f"page-{index}", page.encode(), "image/svg+xml") for index, page in enumerate(pages)],
+        "chart": {
+            "measures": [[round(b.start_s, 4), round(b.end_s, 4), b.element] for b in chart.bars],
+            "aliases": [[h.hit_id, h.element] for h in chart.heads if h.element != f"hit-{h.hit_id}"],
+        }
+        if chart
+        else {"measures": [], "aliases": []},
         "loop": loop,
     }
     samples, shots = _kit()

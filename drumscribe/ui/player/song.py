@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import streamlit as st
 
 from drumscribe.errors import DrumScribeError
+from drumscribe.notation.timeline import Timeline
 from drumscribe.transcription import Transcription
 from drumscribe.types import Bar, Hit
 from drumscribe.ui import shell, state, theme
@@ -23,6 +24,10 @@ _RECORDING_FADERS = {
 }
 
 
+def _select(hit_id: int) -> None:
+    state.select(hit_id, sound=False)  # the player has sounded it
+
+
 def song_player(
     found: Transcription,
     *,
@@ -36,7 +41,7 @@ def song_player(
     excerpt: Excerpt | None = None,
     tint: bool = False,
     score_height: int = 640,
-    on_select: Callable[[int], None] | None = state.select,
+    on_select: Callable[[int], None] | None = _select,
     on_loop: Callable[[tuple[float, float] | None], None] | None = None,
     report_position: bool = False,
 ) -> PlayerState:
@@ -62,6 +67,7 @@ def song_player(
         faint=faint,
         bars=found.rhythm.bars if bars is None else bars,
         pages=pages,
+        chart=state.projected("player_chart", lambda: Timeline.of(found.score, found.rhythm)) if pages else None,
         selected=held.id if (held := state.selected()) is not None else None,
         loop=loop,
         excerpt=excerpt,

@@ -1,0 +1,78 @@
+"""The Practice page: play along with the recording, with or without its drums."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from drumscribe import synth
+from drumscribe.errors import DrumScribeError
+from drumscribe.kit import DRUMS
+from drumscribe.steps import file_name
+from drumscribe.ui import labels, scoring, shell, state
+from drumscribe.ui.player import song_player
+
+if TYPE_CHECKING:
+    from drumscribe.transcription import Transcription
+
+
+def show(found: Transcription) -> None:
+    """Draw the page."""
+    if found.heard.method == "none":
+        st.caption(
+            "The drums were not separated from this recording, so it can be heard only as a whole: "
+            "the synthesised drums and the click have faders of their own."
+        )
+    try:
+        pages = scoring.engraved(found) if st.session_state.get("practice_score", True) else []
+    except DrumScribeError as error:
+        shell.error(error)
+        pages = []
+    song_player(found, key="player_practice", pages=pages, mixer=True, score_height=430, on_select=None)
+    left, right = st.columns(2, vertical_alignment="center")
+    with left:
+        st.toggle("Show the score", True, key="practice_score", persist_state="session")
+    with right:
+        downloads(found)
+
+
+def downloads(found: Transcription) -> None:
+    """The synthesised drums as a sound file."""
+    present = [label for label in DRUMS if any(hit.drum == label for hit in found.hits)]
+    with st.popover("Download the synthesised drums", icon=":material/download:", width="stretch"):
+        chosen = st.pills(
+            "Drums", present, selection_mode="multi", default=present, key="practice_drums",
+            format_func=lambda label: labels.NAMES[label],
+        )  # fmt: skip
+        with_click = st.toggle("With click", key="practice_click")
+        made = state.session().projected.get(("practice_file", tuple(chosen), with_click))
+        if made is None and st.button("Make the file", key="practice_make", type="primary", disabled=not chosen):
+            try:
+                with st.spinner("Playing the drums", show_time=True):
+                    made = state.projected(
+                        ("practice_file", tuple(chosen), with_click),
+                        lambda: sound_file(found, chosen, click=with_click),
+                    )
+            except DrumScribeError as error:
+                shell.error(error)
+        if made is not None:
+            name = file_name(found.options.notate.title or found.song.title or "drums")
+            st.download_button(
+                "Download (FLAC)", made, f"{name}.drums.flac", "audio/flac", key="practice_file", on_click="ignore",
+                icon=":material/download:", type="primary",
+            )  # fmt: skip
+
+
+def sound_file(found: Transcription, drums: list[str], *, click: bool) -> bytes:
+    """The chosen drums, played by the synthesiser from the beginning of the song to its end, as FLAC."""
+    import soundfile
+
+    sound = synth.render(found.hits, found.song.duration_s, drums=drums)
+    if click:
+        sound = sound + synth.click(found.rhythm.bars, found.song.duration_s)
+    peak = float(abs(sound).max(initial=0.0))
+    out = io.BytesIO()
+    soundfile.write(out, (sound / max(1.0, peak)).T, synth.SAMPLE_RATE, format="FLAC")
+    return out.getvalue()
