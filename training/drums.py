@@ -12,10 +12,11 @@ from scipy import signal
 from drumscribe.kit import LABELS
 from training.material import PERCUSSION, RATE, Kit, Note, Sounds
 
-_LEVEL_DB = {"kick": 0, "snare": 0, "cross_stick": -6, "high_tom": -1, "mid_tom": -1, "floor_tom": 0, "closed_hihat": -10,
-             "open_hihat": -8, "pedal_hihat": -14, "crash": -6, "splash": -8, "china": -6, "ride": -10, "ride_bell": -8,
-             PERCUSSION: -9}  # fmt: skip
-"""Usual peak level of each drum in a kit; every clip moves each by a few decibels."""
+_LEVEL_DB = {"kick": 0, "snare": 0, "cross_stick": -4, "high_tom": -1, "mid_tom": -1, "floor_tom": 0, "closed_hihat": -7,
+             "open_hihat": -6, "pedal_hihat": -12, "crash": -3, "splash": -4, "china": -3, "ride": -6, "ride_bell": -4,
+             PERCUSSION: -8}  # fmt: skip
+"""Usual peak level of each drum against the snare, about the medians of the kits whose takes kept their loudness; every clip
+moves each by a few decibels."""
 _HATS = ("closed_hihat", "open_hihat", "pedal_hihat")
 _KINDS = {"acoustic": 1.0, "electronic": 0.2}
 
@@ -39,7 +40,7 @@ class _Voice:
         self.pitch = float(2 ** (np.clip(rng.normal(0, 1.6), -4, 4) / 12))
         self.decay_s = float(rng.uniform(0.06, 0.5)) if rng.random() < 0.25 else 0.0
         self.gain = float(10 ** ((_LEVEL_DB[label] + rng.normal(0, 4)) / 20))
-        self.curve = float(rng.uniform(1.1, 2.0))
+        self.curve = float(rng.uniform(0.8, 1.7))
         self.damped = float(rng.uniform(0.2, 0.9)) if len(sounds.layers) < 3 else 0.0
         self.ready: dict[tuple[int, int, int], tuple[NDArray[np.float32], int]] = {}
 
