@@ -314,7 +314,7 @@ def test_limits_of_a_key(folder: Path) -> None:
         for number in range(2):
             answer = client.post(f"{API}/jobs", files={"file": ("x.wav", b"%d" % number * 30)})
             assert answer.status_code == 202
-                assert answer.headers["ratelimit"].startswith(f'"requests";r={7 - number};t=')
+            assert answer.headers["ratelimit"].startswith(f'"requests";r={7 - number};t=')
         is_problem(client.post(f"{API}/jobs", files={"file": ("x.wav", b"3")}), 429, "quota")
         for _ in range(5):
             client.get(f"{API}/jobs")
@@ -408,7 +408,7 @@ def test_a_song_goes_in_and_a_score_comes_out(folder: Path) -> None:
         answer = client.post(
             f"{API}/jobs",
             files={"file": ("My Song.wav", song.getvalue())},
-            data={"options": json.dumps({"beats": {"tracker": "librosa", "bpm": 120, "meter": "4/4"}})},
+            data={"options": json.dumps({"beats": {"tracker": "madmom", "bpm": 120, "meter": "4/4"}})},
         )
         job = ended(client, answer.json()["id"], 180)
         assert job["status"] == "done", job["error"]

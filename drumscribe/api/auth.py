@@ -56,7 +56,9 @@ def parse_keys(text: str) -> dict[str, bytes]:
         except ValueError:
             digest = b""
         if len(digest) != 32:
-            raise OptionsError(f"The key of {name.strip()} in API_KEYS is no SHA-256.", "Write sha256: and 64 hex digits.")
+            raise OptionsError(
+                f"The key of {name.strip()} in API_KEYS is no SHA-256.", "Write sha256: and 64 hex digits."
+            )
         keys[name.strip()] = digest
     return keys
 

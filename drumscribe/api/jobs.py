@@ -20,7 +20,7 @@ from drumscribe.api import files, results
 from drumscribe.api.auth import Caller, Client, Gate
 from drumscribe.api.problems import ProblemError
 from drumscribe.api.schemas import HitsPatch, JobList, JobRequest, JobView, ResultView
-from drumscribe.errors import JobConflictError, OptionsError, QuotaError
+from drumscribe.errors import OptionsError, QuotaError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import JobRunner
 from drumscribe.options import Options
@@ -35,7 +35,10 @@ _heavy = anyio.CapacityLimiter(2)
 """Rescoring and engraving compute: no more than this at once, so that status requests stay quick."""
 
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="As returned on submission.")]
-Key = Annotated[str | None, Header(max_length=200, pattern="^[\x21-\x7e]+$", description="The same key returns the job that was submitted with it first.")]  # fmt: skip
+Key = Annotated[
+    str | None,
+    Header(max_length=200, pattern="^[\x21-\x7e]+$", description="The same key returns the job first sent with it."),
+]
 
 DownloadKind = Literal[
     "musicxml", "pdf", "midi", "midi_quantised", "csv", "json", "svg", "tab", "lilypond", "zip"

@@ -49,7 +49,9 @@ def is_public(address: str) -> bool:
 class SafePoster:
     """Posts to public addresses only, or to the hosts in ``private_hosts`` (``host`` or ``host:port``)."""
 
-    def __init__(self, private_hosts: Collection[str] = (), *, timeout_s: float = 10, resolver: Resolver = resolve) -> None:
+    def __init__(
+        self, private_hosts: Collection[str] = (), *, timeout_s: float = 10, resolver: Resolver = resolve
+    ) -> None:
         self._private = frozenset(host.lower() for host in private_hosts)
         self._resolver = resolver
         self._timeout_s = timeout_s

@@ -118,7 +118,9 @@ class Webhooks:
 
     async def send(self, due: Due) -> str:
         """Post one message. Returns what became of it: ``sent``, ``refused``, or ``retry``."""
-        body = json.dumps({"type": f"job.{due.job.status}", "data": JobView.of(due.job).model_dump(mode="json")}).encode()
+        body = json.dumps(
+            {"type": f"job.{due.job.status}", "data": JobView.of(due.job).model_dump(mode="json")}
+        ).encode()
         message_id = f"{due.job.id}-{due.job.attempts}"
         stamp = str(int(time.time()))
         headers = {
@@ -149,9 +151,7 @@ class Webhooks:
         next_at = time.time() + DELAYS_S[due.tries - 1] if again else None
         with reaching(), Session(self._database.engine) as session, session.begin():
             session.execute(
-                update(WebhookRow)
-                .where(WebhookRow.job_id == due.job.id)
-                .values(next_at=next_at, outcome=outcome[:200])
+                update(WebhookRow).where(WebhookRow.job_id == due.job.id).values(next_at=next_at, outcome=outcome[:200])
             )
 
 

@@ -225,7 +225,8 @@ class Database:
         if to.finished:
             values = {"finished_at": now, "eta_s": None, "worker": "", **values}
         if to is JobStatus.QUEUED:
-            values = {"worker": "", "stage": "", "fraction": 0.0, "finished_at": None, "error": None, **values}
+            clean = {"stage": "", "fraction": 0.0, "eta_s": None, "error": None, "timings": {}, "finished_at": None}
+            values = {"worker": "", **clean, **values}
         change = update(JobRow).where(JobRow.id == job_id, JobRow.status.in_([str(one) for one in sources_of(to)]))
         if owner is not None:
             change = change.where(JobRow.owner == owner)

@@ -180,6 +180,7 @@ class _Tracker:
     began: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
+    news: threading.Event = field(default_factory=threading.Event)
 
     def update(self, progress: Progress) -> None:
         """Take a report from the pipeline."""
@@ -188,6 +189,7 @@ class _Tracker:
             if progress.fraction == 1.0 and progress.stage not in self.seconds:
                 self.known.add(progress.stage)  # its first word is that it is done: it came from the cache
             self.stage, self.began = progress.stage, time.monotonic()
+            self.news.set()
         self.fraction, self.message = progress.fraction, progress.message or self.message
 
     def in_stage_s(self) -> float:
@@ -258,7 +260,9 @@ def _reporting(
     cancel, over = threading.Event(), threading.Event()
 
     def beat() -> None:
-        while not over.wait(BEAT_S):
+        while not over.is_set():
+            tracker.news.wait(BEAT_S)  # a new stage is told at once
+            tracker.news.clear()
             if tracker.in_stage_s() > settings.stage_timeout_s:
                 if tracker.late and tracker.in_stage_s() > 1.5 * settings.stage_timeout_s:
                     give_up()
@@ -278,6 +282,7 @@ def _reporting(
         yield cancel
     finally:
         over.set()
+        tracker.news.set()
         thread.join()
 
 

@@ -10,7 +10,15 @@ import os
 import resource
 from collections.abc import Callable, Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+    start_http_server,
+)
 from prometheus_client.core import REGISTRY, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
@@ -85,6 +93,7 @@ class DepthCollector:
         self._by_queue = by_queue
 
     def collect(self) -> Iterable[Metric]:
+        """Called by the registry for each scrape."""
         jobs = GaugeMetricFamily("drumscribe_jobs", "Jobs by status.", labels=["status"])
         for status, count in self._by_status().items():
             jobs.add_metric([status], count)

@@ -1,0 +1,43 @@
+"""The runner of a deployment with ``REDIS_URL``: it queues, Celery's workers do."""
+
+from __future__ import annotations
+
+from drumscribe.errors import JobConflictError
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.stored import StoredRunner
+from drumscribe.settings import Settings
+
+
+class CeleryRunner(StoredRunner):
+    """A :class:`~drumscribe.jobs.runner.JobRunner` over Redis, for any number of web and worker processes.
+
+    Args:
+        settings: ``redis_url``, ``database_url`` (migrated), ``storage_url``, and limits.
+
+    Raises:
+        StorageError: the database has no tables of this version.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        if self.database.engine.dialect.name == "sqlite":
+            self.database.create()
+
+    def _queued(self, job: Job) -> None:
+        from drumscribe.jobs.recovery import send
+
+        send(self.database, job)
+
+    def cancel(self, job_id: str, *, owner: str | None) -> Job:
+        """See :meth:`JobRunner.cancel`."""
+        job = super().cancel(job_id, owner=owner)
+        if job.status is JobStatus.CANCELLING:
+            try:  # between two steps nobody holds it, so nobody would notice
+                return self.database.move(job_id, JobStatus.CANCELLED, worker="", message="Cancelled")
+            except JobConflictError:
+                return self.database.get(job_id, owner=owner)
+        return job
+
+    def close(self) -> None:
+        """Let go of the database; workers go on."""
+        self.database.close()

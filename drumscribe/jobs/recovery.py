@@ -1,0 +1,135 @@
+"""Nothing is lost: jobs of dead workers, messages that Redis forgot, and what has outlived its time.
+
+Runs in the main process of every worker. Each change is a guarded UPDATE, so any number of these may run at once.
+Time is only ever measured on this process's monotonic clock: a wall clock that jumps changes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from kombu.exceptions import OperationalError as BrokerError
+from redis.exceptions import RedisError
+
+from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError, WorkerDiedError
+from drumscribe.jobs.celery_runner import CeleryRunner
+from drumscribe.jobs.db import Database, Lease, error_values
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.queues import depths
+from drumscribe.observability import logs
+from drumscribe.settings import Settings
+from drumscribe.shared_cache import expire
+
+_log = logs.get(__name__)
+
+CLEAN_S = 600.0
+"""How often expired jobs and results are removed."""
+UNSENT = "unsent"
+"""In a queued row's ``worker``: its message could not be sent."""
+
+
+def send(database: Database, job: Job) -> bool:
+    """Send a queued job's chain; where the broker is away, remember that it must be sent. Raises StorageError."""
+    from drumscribe.jobs.tasks import dispatch
+
+    try:
+        dispatch(job)
+    except (BrokerError, RedisError, OSError) as error:
+        _log.warning("broker_away", job_id=job.id, error=str(error))
+        database.mark(job.id, UNSENT)
+        return False
+    return True
+
+
+def recover(settings: Settings, database: Database, lease: Lease) -> bool:
+    """Take a job from a dead worker: begin it again, or park it with the reason after ``job_tries`` attempts.
+
+    Returns:
+        False if it has moved on by itself.
+
+    Raises:
+        StorageError: the database cannot be reached.
+    """
+    try:
+        if lease.status is JobStatus.CANCELLING:
+            database.move(lease.job_id, JobStatus.CANCELLED, worker=lease.worker, message="Cancelled")
+            return True
+        job = database.get(lease.job_id)
+        if lease.worker and job.attempts >= settings.job_tries:
+            error = WorkerDiedError(
+                f"The worker died {job.attempts} times on this job, the last time in stage {job.stage!r}.",
+                "It is not tried again by itself. A shorter recording, or SEPARATOR=none, needs less memory.",
+            )
+            database.move(lease.job_id, JobStatus.FAILED, worker=lease.worker, **error_values(error))
+            _log.error("job_parked", job_id=job.id, attempts=job.attempts, stage=job.stage)
+            return True
+        message = "Waiting: the worker was restarted"
+        job = database.move(lease.job_id, JobStatus.QUEUED, worker=lease.worker, message=message)
+    except (JobConflictError, JobNotFoundError):
+        return False
+    _log.warning("job_recovered", job_id=job.id, attempts=job.attempts, worker=lease.worker)
+    send(database, job)
+    return True
+
+
+class Recovery(threading.Thread):
+    """The thread. ``clean`` says whether this one also removes what has expired."""
+
+    def __init__(self, settings: Settings, *, clean: bool) -> None:
+        super().__init__(name="recovery", daemon=True)
+        self._settings = settings
+        self._clean = clean
+        self._every_s = min(5.0, settings.job_lease_s / 4)
+        self._over = threading.Event()
+        self._seen: dict[str, tuple[tuple[str, int], float]] = {}
+        self._next_clean = time.monotonic() + 60
+
+    def stop(self) -> None:
+        """End the thread soon."""
+        self._over.set()
+
+    def run(self) -> None:
+        """Look around until told to stop."""
+        runner = CeleryRunner(self._settings)
+        while not self._over.wait(self._every_s):
+            try:
+                self.once(runner)
+            except DrumScribeError as error:
+                _log.warning("recovery_waits", error=str(error))
+        runner.close()
+
+    def once(self, runner: CeleryRunner) -> None:
+        """One round. Raises StorageError where database or broker is away."""
+        database = runner.database
+        now = time.monotonic()
+        waiting = {lease.job_id: lease for lease in (*database.leases(), *database.waiting())}
+        self._seen = {job_id: seen for job_id, seen in self._seen.items() if job_id in waiting}
+        idle = not any(depths(self._settings).values())
+        for job_id, lease in waiting.items():
+            state, since = self._seen.setdefault(job_id, ((lease.worker, lease.beat), now))
+            if state != (lease.worker, lease.beat):
+                self._seen[job_id] = ((lease.worker, lease.beat), now)
+                continue
+            if lease.worker == UNSENT:
+                database.mark(job_id, "")
+                send(database, database.get(job_id))
+            elif lease.worker and now - since > self._settings.job_lease_s:
+                recover(self._settings, database, lease)
+            elif not lease.worker and idle and now - since > 3 * self._settings.job_lease_s:
+                self._resend(database, lease)
+            else:
+                continue
+            del self._seen[job_id]
+        if self._clean and now > self._next_clean:
+            self._next_clean = now + CLEAN_S
+            runner.clean()
+            expire(self._settings)
+
+    def _resend(self, database: Database, lease: Lease) -> None:
+        """Nobody holds the job and no message waits in any queue: Redis lost it."""
+        _log.warning("message_lost", job_id=lease.job_id)
+        if lease.status is JobStatus.QUEUED:
+            send(database, database.get(lease.job_id))
+        else:
+            recover(self._settings, database, lease)

@@ -1,0 +1,185 @@
+"""The steps of a job as Celery tasks, chained: ingest → separate → detect → beats → finish.
+
+Every step may be delivered twice, late, or to a second worker after the first was killed, and nothing goes wrong:
+a message names the attempt it belongs to, a step is done only by whoever takes the job's row for it, and what was
+computed lies in the stage cache. So a repeated step is a look-up, and a message of an earlier attempt is dropped.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
+
+import psutil
+from celery import Task, chain
+from celery.exceptions import Ignore
+
+from drumscribe.errors import DrumScribeError, NetworkError, StorageError
+from drumscribe.jobs.celery_app import app
+from drumscribe.jobs.db import Database
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.queues import PRIORITIES, STEPS
+from drumscribe.jobs.work import perform
+from drumscribe.jobs.worker import TOO_LATE
+from drumscribe.observability import logs, metrics, traces
+from drumscribe.settings import Settings, get_settings
+from drumscribe.store import Store
+from drumscribe.types import STAGES
+
+_log = logs.get(__name__)
+T = TypeVar("T")
+
+RETRIES = 5
+"""How often a step is tried again after an error that may pass by itself."""
+DATABASE_PATIENCE_S = 120.0
+"""How long a step waits for a database that is away."""
+
+
+class Context:
+    """What a worker process keeps between steps."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings)
+        self.store = Store(settings)
+        self.name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+
+
+@lru_cache(maxsize=1)
+def context() -> Context:
+    """The context of this process; made anew after a fork (see work_queue)."""
+    return Context(get_settings())
+
+
+def priority_of(job: Job) -> int:
+    """Celery's priority: short songs before long ones, by size before the length is known."""
+    step = job.priority if job.duration_s is None else int(job.duration_s // 120)
+    return max(PRIORITIES[0], min(PRIORITIES[-1], step))
+
+
+def dispatch(job: Job) -> None:
+    """Send a queued job's chain. Raises kombu's and redis' connection errors."""
+    priority, attempt = priority_of(job), job.attempts + 1
+    headers = traces.carrier()
+    steps = [
+        app.signature(
+            f"drumscribe.{step}",
+            args=(job.id, attempt),
+            kwargs={"trace": headers},
+            immutable=True,
+            queue=queue,
+            priority=priority,
+        )
+        for step, queue in STEPS.items()
+    ]
+    chain(*steps).apply_async(priority=priority, retry=False)
+
+
+def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str] | None) -> None:
+    here = context()
+    with (
+        logs.bind(job_id=job_id, step=step, attempt=attempt),
+        traces.span(f"step {step}", parent=trace, **{"job.id": job_id, "job.attempt": attempt}),
+    ):
+        job = _patiently(lambda: here.database.take(job_id, here.name, attempt))
+        if job is None:
+            if not _recovered(here, job_id):
+                _log.info("step_dropped", reason="the job is elsewhere, has ended, or is in another attempt")
+            raise Ignore
+        _log.info("step_begins")
+        begun = time.perf_counter()
+        try:
+            status = _perform(task, step, job, here)
+        finally:
+            peak = metrics.peak_memory(STEPS[step])
+            traces.flush()
+        _count(here, job, status)
+        _log.info("step_ends", status=str(status), seconds=round(time.perf_counter() - begun, 3), peak_mb=peak >> 20)
+        if status is not JobStatus.RUNNING:
+            raise Ignore  # ended, deleted, or taken over: the rest of the chain is not sent
+
+
+def _perform(task: Task, step: str, job: Job, here: Context) -> JobStatus | None:
+    passing: list[DrumScribeError] = []
+
+    def again(error: DrumScribeError) -> bool:
+        if isinstance(error, NetworkError | StorageError) and task.request.retries < RETRIES:
+            passing.append(error)
+        return bool(passing)
+
+    status = perform(
+        job,
+        here.name,
+        settings=here.settings,
+        database=here.database,
+        store=here.store,
+        stop=threading.Event(),  # Celery lets a running step end; what is killed all the same is recovered
+        give_up=lambda: os._exit(TOO_LATE),
+        until=None if step == "finish" else step,
+        again=again,
+    )
+    if status is JobStatus.RUNNING and passing:
+        metrics.WORKER_RETRIES.labels(step, passing[0].code).inc()
+        delay = min(60, 2 ** (task.request.retries + 1))
+        _log.warning("step_again", error=str(passing[0]), in_s=delay)
+        raise task.retry(exc=passing[0], countdown=delay, max_retries=RETRIES + 1)
+    return status
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Ask the database again and again while it is away, because nobody else would finish what we hold."""
+    end = time.monotonic() + DATABASE_PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except StorageError as error:
+            if time.monotonic() > end:
+                raise
+            _log.warning("database_away", error=str(error))
+            time.sleep(1)
+
+
+def _recovered(here: Context, job_id: str) -> bool:
+    """Put the job back into the queue if its holder was a process of this machine that is no more.
+
+    This is how the job of a killed child begins again at once: Celery gives its message to the next child.
+    """
+    from drumscribe.jobs.recovery import recover
+
+    for lease in here.database.leases():
+        host, _, pid = lease.worker.rpartition(":")
+        if lease.job_id == job_id and host == here.name.rpartition(":")[0] and pid.isdigit():
+            dead = int(pid) == os.getpid() or not psutil.pid_exists(int(pid))
+            return dead and recover(here.settings, here.database, lease)
+    return False
+
+
+def _count(here: Context, before: Job, status: JobStatus | None) -> None:
+    """Metrics of one step: its stages, and of the job if this was its end."""
+    if status is None:
+        return
+    after = here.database.get(before.id)
+    for stage, seconds in after.timings.items():
+        if stage not in before.timings:
+            metrics.stage_done(stage, seconds, cached=False)
+    if status.finished:
+        metrics.job_done(after)
+    if status is JobStatus.DONE:
+        for stage in STAGES:
+            if stage not in after.timings:
+                metrics.stage_done(stage, 0.0, cached=True)
+
+
+def _register(step: str) -> None:
+    @app.task(bind=True, name=f"drumscribe.{step}")
+    def run(task: Task, job_id: str, attempt: int, trace: dict[str, str] | None = None) -> None:
+        _step(task, step, job_id, attempt, trace)
+
+
+for _name in STEPS:
+    _register(_name)

@@ -1,0 +1,99 @@
+"""A Celery worker with the numbers from the settings: ``python -m drumscribe.jobs.work_queue default`` (or ``heavy``).
+
+``default`` fetches, notates, and saves, four jobs at a time; ``heavy`` separates and listens, one at a time, with
+its memory bounded and its process replaced now and then.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from drumscribe import observability
+from drumscribe.jobs.queues import DEFAULT, HEAVY
+from drumscribe.runtime import prepare
+from drumscribe.settings import Settings, get_settings
+
+CONCURRENCY = {DEFAULT: 4, HEAVY: 1}
+NICE = 5
+"""Computing gives way to the web processes that may share the machine."""
+
+
+def arguments(queue: str, settings: Settings) -> list[str]:
+    """What ``celery worker`` is started with."""
+    found = [
+        "worker", f"--queues={queue}", f"--concurrency={CONCURRENCY[queue]}", f"--hostname={queue}@%h",
+        "--without-gossip", "--without-mingle", f"--loglevel={settings.log_level}",
+    ]  # fmt: skip
+    if queue == HEAVY and settings.worker_jobs_per_child:
+        found.append(f"--max-tasks-per-child={settings.worker_jobs_per_child}")
+    if settings.worker_memory_mb:
+        # Replaced well before the hard limit, so that slow growth never kills a job.
+        found.append(f"--max-memory-per-child={settings.worker_memory_mb * 1024 * 3 // 4}")
+    return found
+
+
+def main(queue: str) -> int:
+    """Work until asked to stop. Returns the exit status."""
+    settings = get_settings()
+    if not settings.redis_url:
+        print("A Celery worker needs REDIS_URL.", file=sys.stderr)
+        return 2
+    prepare(settings)
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+
+    from celery import signals
+
+    from drumscribe.jobs.celery_app import app
+    from drumscribe.jobs.recovery import Recovery
+    from drumscribe.observability import metrics
+
+    recovery = Recovery(settings, clean=queue == DEFAULT)
+
+    def started(**_: Any) -> None:
+        recovery.start()
+        if settings.worker_metrics_port:
+            metrics.serve(settings.worker_metrics_port)
+
+    def forked(**_: Any) -> None:
+        os.nice(NICE)
+        _limit_memory(settings)
+        observability.start(settings, f"worker-{queue}")
+
+    def child_ended(pid: int | None = None, **_: Any) -> None:
+        if folder and pid is not None:
+            from prometheus_client import multiprocess
+
+            multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+    signals.setup_logging.connect(lambda **_: observability.start(settings, f"worker-{queue}"), weak=False)
+    signals.worker_ready.connect(started, weak=False)
+    signals.worker_process_init.connect(forked, weak=False)
+    signals.worker_process_shutdown.connect(child_ended, weak=False)
+    signals.worker_shutting_down.connect(lambda **_: recovery.stop(), weak=False)
+    try:
+        app.worker_main(arguments(queue, settings))
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def _limit_memory(settings: Settings) -> None:
+    """Let an allocation fail with an error that names the reason, before the kernel kills without one."""
+    if settings.worker_memory_mb:
+        limit = settings.worker_memory_mb * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        logging.getLogger(__name__).info("memory limit %s MiB", settings.worker_memory_mb)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in CONCURRENCY:
+        print("usage: python -m drumscribe.jobs.work_queue default|heavy", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(main(sys.argv[1]))
