@@ -23,12 +23,12 @@ from drumscribe import audio
 from drumscribe.errors import (
     Cancelled,
     NetworkError,
-    StorageError,
     TooLargeError,
     UnsupportedLinkError,
     VideoUnavailableError,
 )
 from drumscribe.settings import Settings, get_settings
+from drumscribe.store import storing
 from drumscribe.types import Audio, CancelToken, OnFraction
 
 ALLOWED_URL = re.compile(
@@ -146,13 +146,10 @@ def _not_a_video(parts: SplitResult) -> str:
 
 
 def _scratch(settings: Settings) -> tempfile.TemporaryDirectory[str]:
-    try:
+    with storing("The download"):
         parent = settings.data_dir / "tmp"
         parent.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(prefix="link-", dir=parent, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise StorageError(f"No file can be written to the data folder: {error.strerror}.",
-                           "Free some space there, or point DATA_DIR to another place.") from error  # fmt: skip
 
 
 def _part(on_progress: OnFraction | None, start: float, end: float) -> OnFraction | None:
@@ -183,9 +180,6 @@ def _download(
             info = ydl.process_ie_result(info, download=True)
     except YoutubeDLError as error:
         raise youtube.typed(error) from error
-    except OSError as error:
-        raise StorageError(f"The download could not be written: {error.strerror or error}.",
-                           "Free some space in the data folder, and try again.") from error  # fmt: skip
     path = Path((info.get("requested_downloads") or [{}])[0].get("filepath", ""))
     if not path.is_file():
         raise VideoUnavailableError("YouTube gave no sound for this video.", "Try another video, or give a file.")

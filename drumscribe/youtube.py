@@ -23,7 +23,7 @@ from drumscribe.deadline import within
 from drumscribe.errors import (
     DrumScribeError,
     NetworkError,
-    SourceError,
+    StorageError,
     UnsupportedLinkError,
     VideoUnavailableError,
 )
@@ -158,14 +158,20 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
 )  # fmt: skip
 
 
-def typed(error: YoutubeDLError) -> SourceError:
+def typed(error: YoutubeDLError) -> DrumScribeError:
     """Our error for one of yt-dlp's: by the type of its causes, then by the reason that YouTube gave."""
+    text = str(error)
     chain: list[BaseException] = [error]
     while (inner := _inner(chain[-1])) is not None and inner not in chain:
         chain.append(inner)
     for cause in chain:
-        if isinstance(cause, SourceError):
+        if isinstance(cause, DrumScribeError):
             return cause
+        if isinstance(cause, OSError) and re.search("unable to (write|open|rename)", text):
+            return StorageError(
+                f"The download could not be written: {cause.strerror}.",
+                "Free some space in the data folder, and try again.",
+            )
         if isinstance(cause, HTTPError):
             if cause.status in (403, 404, 410):
                 return VideoUnavailableError(f"YouTube refused the video (HTTP {cause.status}).", _OTHER)
@@ -176,7 +182,6 @@ def typed(error: YoutubeDLError) -> SourceError:
             return UnsupportedLinkError("This link does not lead to one video.", _OTHER)
         if isinstance(cause, GeoRestrictedError):
             return VideoUnavailableError("This video is blocked in the country of this server.", _OTHER)
-    text = str(error)
     for pattern, what, todo in _REASONS:
         if re.search(pattern, text, re.IGNORECASE):
             return VideoUnavailableError(what, todo)
