@@ -10,6 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -54,24 +55,33 @@ def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(debug: bool, **arguments: Any) -> None:
+        click.get_current_context().obj = debug
         try:
             status = command(**arguments)
         except DrumScribeError as error:
-            if debug:
-                traceback.print_exc()
+            _trace()
             complain(error)
             status = error.exit_code
         except KeyboardInterrupt:
             click.echo("Stopped.", err=True)
             status = 130
         except Exception as error:  # noqa: BLE001 - the end of the line: nobody above could do anything about it
-            if debug:
-                traceback.print_exc()
-            click.echo(f"Error: {type(error).__name__}: {error} (run with --debug for details)", err=True)
+            complain(_unexpected(error))
             status = 1
         sys.exit(status or 0)
 
     return click.option("--debug", is_flag=True, help="Show the traceback of an error.")(run)
+
+
+def _trace() -> None:
+    """With ``--debug``, print the traceback of the error that is being handled."""
+    if click.get_current_context().obj:
+        traceback.print_exc()
+
+
+def _unexpected(error: Exception) -> DrumScribeError:
+    _trace()
+    return DrumScribeError(f"Something unexpected happened ({type(error).__name__}: {error}).", "Run with --debug.")
 
 
 def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,7 +136,7 @@ def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool
     taken: set[str] = set()
     reports = []
     cancel = _cancelled_by_ctrl_c()
-    with bars_on(quiet or as_json) as bars:
+    with _native_noise_in(settings.cache_dir / "native.log"), bars_on(quiet or as_json) as bars:
         for source in sources:
             report = Report(str(source))
             reports.append(report)
@@ -135,11 +145,13 @@ def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool
                 report.describe(result)
                 name = free_name(_base_name(source, result), taken)
                 _write(result, output, kinds, name, settings, bars, report)
-            except Cancelled as error:
-                report.fail(error)
-                break
             except DrumScribeError as error:
+                _trace()
                 report.fail(error)
+                if isinstance(error, Cancelled):
+                    break
+            except Exception as error:  # noqa: BLE001 - one song that breaks a library must not stop the others
+                report.fail(_unexpected(error))
     conclude(reports, as_json=as_json, quiet=quiet)
     return next((report.status for report in reports if report.status), 0)
 
@@ -398,6 +410,32 @@ def free_name(name: str, taken: set[str]) -> str:
         candidate, number = f"{name}-{number}", number + 1
     taken.add(candidate.casefold())
     return candidate
+
+
+@contextmanager
+def _native_noise_in(log: Path) -> Iterator[None]:
+    """Send what native libraries print on file descriptor 2 to a log; Python's own ``sys.stderr`` is not touched.
+
+    TensorFlow greets with lines that no setting of its silences.
+    """
+    try:
+        if sys.stderr.fileno() != 2 or click.get_current_context().obj:
+            yield
+            return
+        log.parent.mkdir(parents=True, exist_ok=True)
+        noise = log.open("wb")
+    except (OSError, ValueError):  # no real standard error, or nowhere to write: let it be noisy
+        yield
+        return
+    quiet, before = os.dup(2), sys.stderr
+    with noise, os.fdopen(quiet, "w", buffering=1, encoding=before.encoding, errors="backslashreplace") as stream:
+        os.dup2(noise.fileno(), 2)
+        sys.stderr = stream
+        try:
+            yield
+        finally:
+            sys.stderr = before
+            os.dup2(quiet, 2)
 
 
 def _cancelled_by_ctrl_c() -> threading.Event:
