@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from drumscribe.ui import state
+from drumscribe.ui import about, state
 
 state.ensure()
 
 st.title("About DrumScribe")
+about.show()

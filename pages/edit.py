@@ -19,7 +19,7 @@ elif mode == "Candidates":
     review_queue.candidates(transcription)
 else:
     chosen = hit_table.filters(transcription)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         ids = hit_table.show(transcription, chosen)
         hit_table.bulk(transcription, ids)
@@ -29,7 +29,6 @@ else:
         hit = facts.selected(transcription)
         at_s = hit.time_s if hit else (transcription.hits.by_id()[ids[0]].time_s if ids else 0.0)
         bars = review.bars_around(transcription.rhythm, at_s)
-        excerpt.score(transcription, *bars)
-        excerpt.loop(transcription, *bars)
+        excerpt.show(transcription, *bars, key="ds_edit_player")
         hitcard.selection(transcription, key="ds_edit")
         likes.show(transcription)

@@ -14,7 +14,7 @@ st.html(
 
 busy = progress.active()
 if busy:
-    st.subheader("In progress")
+    st.header("In progress")
     progress.watch([job.id for job in busy])
 else:
     progress.settle_finished()
@@ -27,5 +27,5 @@ if found is not None:
 else:
     intake.form()
 
-st.subheader("Recent projects")
+st.header("Recent projects")
 progress.recent()

@@ -11,6 +11,7 @@ import streamlit as st
 from drumscribe.errors import DrumScribeError
 from drumscribe.types import Rhythm
 from drumscribe.ui import facts, state
+from drumscribe.ui.player import Excerpt, song_player
 
 if TYPE_CHECKING:
     from drumscribe.transcription import Transcription
@@ -23,19 +24,33 @@ def cut(rhythm: Rhythm, first: int, last: int) -> Rhythm:
     return replace(rhythm, bars=bars, placements=placed)
 
 
-def score(found: Transcription, first: int, last: int) -> None:
-    """Draw the engraved bars on white paper, or say why that cannot be."""
+def show(found: Transcription, first: int, last: int, *, key: str, hear: Excerpt | None = None) -> None:
+    """Score and timeline of bars ``first`` to ``last`` with the player looping them.
+
+    Args:
+        key: of the player; it plays on across reruns while this stays.
+        hear: a stretch to play once, whenever its id changes.
+    """
     if last < first:
         st.caption("There is no bar to show yet.")
         return
-    numbers = [bar.number for bar in found.rhythm.bars[first : last + 1]]
+    bars = found.rhythm.bars[first : last + 1]
     try:
-        page = state.projected(("excerpt", first, last), lambda: _engraved(found, first, last))
+        pages = [state.projected(("excerpt", first, last), lambda: _engraved(found, first, last))]
     except DrumScribeError as failure:
         st.caption(f"These bars cannot be drawn. {failure}")
-        return
-    with st.container(key="ds_paper"):
-        st.image(page, width="stretch", caption=f"Bars {numbers[0]}–{numbers[-1]}")
+        pages = []
+    numbers = f"Bar {bars[0].number}" if len(bars) == 1 else f"Bars {bars[0].number}–{bars[-1].number}"
+    st.caption(numbers)
+    song_player(
+        found,
+        key=key,
+        pages=pages,
+        faint=facts.rejected(found),
+        loop=(max(0.0, bars[0].start_s), min(found.song.duration_s, bars[-1].end_s)),
+        excerpt=hear,
+        score_height=320,
+    )
 
 
 def _engraved(found: Transcription, first: int, last: int) -> str:
@@ -64,22 +79,7 @@ def cropped(page: str) -> str:
     left, top = int(margin[1]) / 10, int(margin[2]) / 10
     width = max(x for x, _ in lines) / 10
     low, high = min(y for _, y in lines) / 10, max(y for _, y in lines) / 10
-    box = f"{left - 15:g} {top + low - 110:g} {width + 30:g} {high - low + 200:g}"
+    box = f"{left - 15:g} {top + low - 150:g} {width + 30:g} {high - low + 245:g}"
     size = f'width="{canvas[1]}" height="{canvas[2]}"'
     page = page.replace(canvas[0], f'viewBox="{box}" version', 1)
     return page.replace('class="definition-scale"', f'class="definition-scale" {size}', 1)
-
-
-def loop(found: Transcription, first: int, last: int) -> None:
-    """A player that loops the same bars."""
-    if last < first:
-        return
-    start_s = max(0.0, found.rhythm.bars[first].start_s)
-    end_s = min(found.song.duration_s, found.rhythm.bars[last].end_s)
-    alone = found.heard.method != "none" and st.toggle("Drums only", True, key="ds_loop_alone", persist_state="session")
-    try:
-        data = facts.excerpt(found, start_s, end_s, drums_only=alone)
-    except DrumScribeError as failure:
-        st.caption(str(failure))
-        return
-    st.audio(data, format="audio/wav", loop=True, alt=f"Loop of bars {first + 1} to {last + 1}")

@@ -44,7 +44,6 @@ def timeline(found: Transcription) -> None:
         alt=f"{labels.plural(len(found.hits.between(start_s, end_s)), 'hit')} between {labels.clock(start_s)} and "
         f"{labels.clock(end_s)}, with {', '.join(row.lower() for row in rows)}",
     )  # fmt: skip
-    theme.legend(list(view.drums))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Previous hit", icon=":material/skip_previous:", key="ds_step_back", on_click=_step, args=(-1,),
                   shortcut="Alt+P")  # fmt: skip
@@ -204,7 +203,7 @@ def statistics(found: Transcription) -> None:
     """Tempo, timing, confidence of the whole song: one at a time."""
     from drumscribe import rhythm
 
-    st.subheader("The song as a whole")
+    st.header("The song as a whole")
     choice = st.segmented_control(
         "Chart", ["Timing", "Tempo", "Confidence"], default="Timing", required=True, key="ds_chart",
         label_visibility="collapsed", persist_state="session",

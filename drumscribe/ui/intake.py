@@ -17,6 +17,8 @@ from drumscribe.ui.owner import owner
 if TYPE_CHECKING:
     from drumscribe.transcription import Transcription
 
+EXAMPLE = Path(__file__).parent.parent / "assets" / "example.ogg"
+EXAMPLE_NAME = "Example song.ogg"
 TYPES = ["wav", "flac", "mp3", "m4a", "aac", "ogg", "opus", "oga", "webm", "mp4", "aif", "aiff", "mka"]
 METERS = ["Find it", "4/4", "3/4", "2/4", "6/8", "12/8", "9/8", "5/4", "7/8"]
 FINEST = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
@@ -69,9 +71,7 @@ def form() -> None:
     if start and options is not None:
         submit(sources, options)
     elif example:
-        from drumscribe.sources import example_song
-
-        submit([(example_song(), "")], Options())
+        submit([(EXAMPLE, EXAMPLE_NAME)], Options())
 
 
 def submit(sources: Sequence[tuple[str | Path | BinaryIO, str]], options: Options) -> None:
@@ -173,7 +173,7 @@ def result(found: Transcription) -> None:
             for drum, number in sorted(counts.items(), key=lambda item: -item[1])
         ]
     )
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="ds_next"):
         st.page_link("pages/score.py", label="See the score", icon=":material/music_note:")
         st.page_link("pages/edit.py", label="Correct it", icon=":material/edit_note:")
         st.page_link("pages/inspect_hits.py", label="Inspect the evidence", icon=":material/graphic_eq:")

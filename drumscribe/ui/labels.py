@@ -1,7 +1,7 @@
 """Words and numbers as users read them. Pure: no streamlit here.
 
->>> clock(83.456), clock(3661), span(42.4), span(185)
-('1:23.46', '61:01.00', '42 s', '3 min 5 s')
+>>> clock(83.456), clock(3661), span(42.4), span(185), span(900)
+('1:23.46', '61:01.00', '42 s', '3 min 5 s', '15 min')
 >>> ago(1000, now=1000), ago(1000, now=8300)
 ('just now', '2 hours ago')
 """
@@ -50,7 +50,9 @@ def clock(seconds: float) -> str:
 def span(seconds: float) -> str:
     """Length of a song in words."""
     whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
 
 
 def ago(moment: float, now: float | None = None) -> str:

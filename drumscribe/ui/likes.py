@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _KEY = "ds_likes"
 LIMIT = 100
+ALIKE = 0.6
+"""Cosine similarity of the network's embeddings from which two hits count as alike."""
 HEARD = 10
 """How many of them the preview plays."""
 
@@ -51,13 +53,13 @@ def show(found: Transcription) -> None:
     alike = _alike(found, made)
     if not alike:
         return
-    verb = "Delete" if made.drum is None else f"Change to {labels.NAMES[made.drum].lower()}"
-    done = "deleted" if made.drum is None else f"changed to {labels.NAMES[made.drum].lower()}"
+    was = labels.NAMES[made.was.drum].lower()
+    now = "" if made.drum is None else labels.NAMES[made.drum].lower()
+    done = f"You deleted a {was}." if made.drum is None else f"You changed a {was} to {now}."
+    verb = "Delete" if made.drum is None else f"Change to {now}"
+    others = "1 other hit sounds" if len(alike) == 1 else f"{len(alike)} other hits sound"
     with st.container(border=True, key="ds_likes_card"):
-        st.markdown(
-            f"**You {done} a {labels.NAMES[made.was.drum].lower()}. "
-            f"{labels.plural(len(alike), 'other hit')} sound{'s' if len(alike) == 1 else ''} like it.**"
-        )
+        st.markdown(f"**{done} {others} like it.**")
         count = len(alike)
         if count > 1:
             count = st.slider(
@@ -101,7 +103,8 @@ def _alike(found: Transcription, made: Offer) -> list[tuple[Hit, float]]:
 
     def find() -> list[tuple[Hit, float]]:
         pool = review.alike_pool(found.hits, made.was)
-        return hits.similar(found.activations, made.was, pool, LIMIT) if pool else []
+        ranked = hits.similar(found.activations, made.was, pool, LIMIT) if pool else []
+        return [(hit, likeness) for hit, likeness in ranked if likeness >= ALIKE]
 
     return state.projected(("alike", made), find)
 

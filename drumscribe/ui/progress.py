@@ -138,6 +138,7 @@ def _row(job: Job) -> None:
                     icon=":material/folder_open:",
                     on_click=state.open_job,
                     args=(job.id,),
+                    disabled=open_ is not None and open_.id == job.id,
                     help=f"Open {job.title or 'this song'}",
                 )
             else:

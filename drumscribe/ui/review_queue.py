@@ -8,12 +8,14 @@ import streamlit as st
 
 from drumscribe.types import Hit
 from drumscribe.ui import excerpt, facts, hitcard, labels, likes, review, state
+from drumscribe.ui.player import Excerpt
 
 if TYPE_CHECKING:
     from drumscribe.transcription import Transcription
 
 _SKIPPED = "ds_review_skipped"
 _BELOW = "ds_review_below"
+_HEARD = "ds_review_heard"
 
 
 def show(found: Transcription) -> None:
@@ -29,7 +31,7 @@ def show(found: Transcription) -> None:
         return
     hit = waiting[0]
     if state.session().selected != hit.id:
-        state.select(hit.id)
+        state.select(hit.id, sound=False)
     checked = sum(one.origin == "user" for one in found.hits)
     st.progress(
         checked / max(1, checked + len(waiting)),
@@ -38,14 +40,15 @@ def show(found: Transcription) -> None:
     first, last = review.bars_around(found.rhythm, hit.time_s)
     card, paper = st.columns([1, 1], gap="medium")
     with card, st.container(border=True, key="ds_review_card"):
-        st.markdown(f"#### Is this a {labels.NAMES[hit.drum].lower()}?")
+        st.markdown(f"### Is this a {labels.NAMES[hit.drum].lower()}?")
         hitcard.describe(found, hit)
-        hitcard.listen(found, hit, key="ds_review")
         _decide(found, hit)
+    with card:
+        likes.show(found)
     with paper:
-        excerpt.score(found, first, last)
-        excerpt.loop(found, first, last)
-    likes.show(found)
+        heard = f"{hit.id}-{st.session_state.get(_HEARD, 0)}"
+        around = Excerpt(heard, max(0.0, hit.time_s - 0.8), min(found.song.duration_s, hit.time_s + 0.9))
+        excerpt.show(found, first, last, key="ds_review_player", hear=around)
 
 
 def _decide(found: Transcription, hit: Hit) -> None:
@@ -55,8 +58,7 @@ def _decide(found: Transcription, hit: Hit) -> None:
         st.button("Delete", icon=":material/delete:", key="ds_review_delete", shortcut="D", on_click=hitcard.delete,
                   args=(hit,))  # fmt: skip
         st.button("Skip", icon=":material/skip_next:", key="ds_review_skip", shortcut="S", on_click=_skip, args=(hit,))
-        st.button("Hear again", icon=":material/replay:", key="ds_review_again", shortcut="H", on_click=_again,
-                  args=(hit,))  # fmt: skip
+        st.button("Hear again", icon=":material/replay:", key="ds_review_again", shortcut="H", on_click=_again)
     st.caption("No, it is another drum:")
     with st.container(horizontal=True):
         for number, drum in enumerate(review.alternatives(found.activations, hit, 8), start=1):
@@ -77,9 +79,8 @@ def _skip(hit: Hit) -> None:
     _skipped().add(hit.id)
 
 
-def _again(hit: Hit) -> None:
-    state.select(hit.id)
-    st.session_state["ds_heard"] = st.session_state.get("ds_heard", 0) + 1
+def _again() -> None:
+    st.session_state[_HEARD] = st.session_state.get(_HEARD, 0) + 1
 
 
 def _finished(skipped: set[int]) -> None:
@@ -90,6 +91,14 @@ def _finished(skipped: set[int]) -> None:
 
 def candidates(found: Transcription) -> None:
     """Rejected candidates, likeliest first, each taken in with one click."""
+    rows, card = st.columns([3, 2], gap="medium")
+    with rows:
+        _candidates(found)
+    with card:
+        hitcard.selection(found, key="ds_candidates")
+
+
+def _candidates(found: Transcription) -> None:
     waiting = facts.rejected(found)
     drums = st.pills(
         "Drums", sorted({hit.drum for hit in waiting}), selection_mode="multi", key="ds_candidate_drums",
@@ -107,12 +116,13 @@ def candidates(found: Transcription) -> None:
         page = int(st.number_input(f"Page, of {pages}", 1, pages, 1, key="ds_candidate_page", width=140))
     where = facts.where(found)
     for hit in waiting[(page - 1) * size : page * size]:
-        with st.container(horizontal=True, vertical_alignment="center", key=f"ds_candidate_{hit.id}"):
-            spot = f" · {where[hit.id]}" if hit.id in where else ""
-            text = f"{labels.NAMES[hit.drum]} at {labels.clock(hit.time_s)}"
-            st.markdown(f"**{labels.NAMES[hit.drum]}** {labels.clock(hit.time_s)}{spot} · {hit.confidence:.0%}")
-            st.button("Hear", icon=":material/volume_up:", key=f"ds_hear_{hit.id}", on_click=state.select,
-                      args=(hit.id,), help=f"Hear the {text}")  # fmt: skip
-            st.button("Accept", icon=":material/check:", key=f"ds_take_{hit.id}", on_click=hitcard.accept, args=(hit,),
-                      help=f"Accept the {text}")  # fmt: skip
-    hitcard.selection(found, key="ds_candidates")
+        spot = f" · {where[hit.id]}" if hit.id in where else ""
+        text = f"{labels.NAMES[hit.drum]} at {labels.clock(hit.time_s)}"
+        words, hear, take = st.columns([4, 1, 1], vertical_alignment="center", wrap=False)
+        words.markdown(
+            f"**{labels.NAMES[hit.drum]}** {labels.clock(hit.time_s)}{spot} · {labels.percent(hit.confidence)}"
+        )
+        hear.button("Hear", icon=":material/volume_up:", key=f"ds_hear_{hit.id}", on_click=state.select,
+                    args=(hit.id,), help=f"Hear the {text}", width="stretch")  # fmt: skip
+        take.button("Accept", icon=":material/check:", key=f"ds_take_{hit.id}", on_click=hitcard.accept, args=(hit,),
+                    help=f"Accept the {text}", width="stretch")  # fmt: skip

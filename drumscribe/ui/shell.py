@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#4B3FBF"/>'
-    '<ellipse cx="16" cy="21" rx="9" ry="4.5" fill="#FCFBF8"/><path d="M7 15v6m18-6v6" stroke="#FCFBF8" stroke-width="2"/>'
+    '<ellipse cx="16" cy="21" rx="9" ry="4.5" fill="#FCFBF8"/>'
+    '<path d="M7 15v6m18-6v6" stroke="#FCFBF8" stroke-width="2"/>'
     '<ellipse cx="16" cy="15" rx="9" ry="4.5" fill="#DDAA33" stroke="#FCFBF8" stroke-width="1.6"/>'
     '<path d="M9 5l6 9M24 5l-7 9" stroke="#FCFBF8" stroke-width="2" stroke-linecap="round"/></svg>'
 )
@@ -107,7 +108,7 @@ def nothing_open() -> None:
         st.page_link("pages/transcribe.py", label="Go to Transcribe", icon=":material/library_music:")
     recent = state.runner().list(owner=owner.owner(), status=JobStatus.DONE, limit=5)
     if recent:
-        st.subheader("Recent projects")
+        st.header("Recent projects")
         for one in recent:
             st.button(
                 f"{one.title or 'Untitled'} · {labels.ago(one.created_at)}",

@@ -96,29 +96,36 @@ def ink_on(colour: str) -> str:
 
 CSS = """
 <style>
-.block-container { padding-top: 4.2rem; padding-bottom: 4rem; max-width: 1500px; }
+.block-container { padding-top: 3.6rem; padding-bottom: 4rem; max-width: 1500px; }
 h1 { letter-spacing: -0.02em; padding-bottom: 0.25rem; }
 .ds-lead { font-size: 1.08rem; opacity: 0.86; max-width: 46rem; margin-bottom: 0.5rem; }
 .ds-chips { display: flex; flex-wrap: wrap; gap: 0.35rem 0.5rem; align-items: center; margin: 0.1rem 0 0.4rem; }
 .ds-chip { display: inline-flex; align-items: center; gap: 0.35rem; border-radius: 999px; padding: 0.1rem 0.6rem;
   font-size: 0.85rem; line-height: 1.5; border: 1px solid rgba(128,124,140,0.45); white-space: nowrap; }
 .ds-dot { width: 0.75em; height: 0.75em; border-radius: 50%; border: 1px solid rgba(128,124,140,0.9); }
+.ds-inline { display: inline-block; }
 .ds-song { font-weight: 650; font-size: 1.02rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
   max-width: 32rem; }
-.ds-paper img { background: #FFFFFF; border-radius: 0.6rem; padding: 0.5rem; width: 100%; }
-.ds-paper { min-height: 60px; }
-.ds-steps { display: flex; flex-wrap: wrap; gap: 0.3rem 0.9rem; list-style: none; padding: 0; margin: 0.2rem 0 0.5rem; }
-.ds-steps li { margin: 0; font-size: 0.9rem; opacity: 0.75; }
+.ds-table { border-collapse: collapse; max-width: 100%; }
+.ds-table th, .ds-table td { text-align: left; padding: 0.28rem 0.9rem 0.28rem 0; vertical-align: top;
+  border-bottom: 1px solid rgba(128,124,140,0.3); }
+.ds-quiet { opacity: 0.75; font-size: 0.85em; }
+.ds-steps { display: flex; flex-wrap: wrap; gap: 0.3rem 0.9rem; list-style: none;
+  padding: 0 !important; margin: 0.2rem 0 0.5rem !important; }
+.ds-steps li { margin: 0 !important; font-size: 0.9rem; opacity: 0.75; }
 .ds-steps li[data-state="now"] { font-weight: 650; opacity: 1; }
 .ds-steps li[data-state="done"] { opacity: 1; }
 kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-radius: 0.3rem; padding: 0 0.35rem;
   font-size: 0.85em; background: rgba(128,124,140,0.12); }
 :focus-visible { outline: 3px solid #7468EE !important; outline-offset: 2px; }
 .st-key-ds_owner { position: absolute; width: 0; height: 0; overflow: hidden; }
+.st-key-ds_next a { border: 1px solid rgba(128,124,140,0.45); border-radius: 0.6rem; padding: 0.35rem 0.9rem; }
+.st-key-ds_next a:hover { border-color: currentColor; }
 @media (max-width: 640px) {
   .block-container { padding-left: 0.9rem; padding-right: 0.9rem; padding-top: 3.6rem; }
   h1 { font-size: 1.55rem !important; }
-  .ds-song { max-width: 100%; }
+  .ds-inline { display: inline-block; }
+.ds-song { max-width: 100%; }
 }
 @media (prefers-reduced-motion: reduce) { * { animation-duration: 0.01ms !important; transition: none !important; } }
 </style>
@@ -134,8 +141,3 @@ def chip(text: str, colour: str | None = None) -> str:
 def chips(parts: list[str]) -> None:
     """Draw a row of :func:`chip`."""
     st.html(f'<div class="ds-chips">{"".join(parts)}</div>')
-
-
-def legend(labels: list[str]) -> None:
-    """Draw the drums' colours with their names."""
-    chips([chip(DRUMS[label].name, DRUMS[label].colour) for label in labels])
