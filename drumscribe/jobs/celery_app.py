@@ -49,6 +49,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "accept_content": ["json"],
         # The heartbeat stops a slow stage in good order; this is for one that does not listen.
         "task_time_limit": settings.stage_timeout_s * 1.5 + 60,
+        # A new heavy child imports the networks' libraries before it takes a message.
+        "worker_proc_alive_timeout": 600,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "worker_cancel_long_running_tasks_on_connection_loss": False,

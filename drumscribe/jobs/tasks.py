@@ -17,7 +17,6 @@ from typing import TypeVar
 
 import psutil
 from celery import Task, chain
-from celery.exceptions import Ignore
 
 from drumscribe.errors import DrumScribeError, NetworkError, StorageError
 from drumscribe.jobs.celery_app import app
@@ -90,7 +89,8 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
         if job is None:
             if not _recovered(here, job_id):
                 _log.info("step_dropped", reason="the job is elsewhere, has ended, or is in another attempt")
-            raise Ignore
+            task.request.chain = None
+            return
         _log.info("step_begins")
         begun = time.perf_counter()
         try:
@@ -101,7 +101,7 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
         _count(here, job, status)
         _log.info("step_ends", status=str(status), seconds=round(time.perf_counter() - begun, 3), peak_mb=peak >> 20)
         if status is not JobStatus.RUNNING:
-            raise Ignore  # ended, deleted, or taken over: the rest of the chain is not sent
+            task.request.chain = None  # ended, deleted, or taken over: the steps after it are not sent
 
 
 def _perform(task: Task, step: str, job: Job, here: Context) -> JobStatus | None:

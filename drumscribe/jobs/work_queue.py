@@ -65,6 +65,8 @@ def main(queue: str) -> int:
         os.nice(NICE)
         _limit_memory(settings)
         observability.start(settings, f"worker-{queue}")
+        if queue == HEAVY:
+            _warm(settings)
 
     def child_ended(pid: int | None = None, **_: Any) -> None:
         if folder and pid is not None:
@@ -82,6 +84,14 @@ def main(queue: str) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
+
+
+def _warm(settings: Settings) -> None:
+    """Import what takes seconds before there is a job that waits, and whose heartbeat the import would hold up."""
+    import tensorflow  # noqa: F401
+
+    if settings.separator != "none":
+        import torch  # noqa: F401
 
 
 def _limit_memory(settings: Settings) -> None:

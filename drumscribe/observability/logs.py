@@ -86,7 +86,7 @@ def configure(settings: Settings) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "celery"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    for name in ("httpx", "httpcore", "botocore", "s3fs", "urllib3"):
+    for name in ("httpx", "httpcore", "botocore", "aiobotocore", "s3fs", "urllib3", "matplotlib", "absl"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
