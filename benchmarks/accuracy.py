@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py --audio DIR --ref DIR [--vocab 5 7 8] [--sensitivity 0.5] [--json FILE] [--csv DIR]
 
 Annotations are files named like the recordings (``_subclass``, ``_class``, ``_MIX``, ``_Drum`` at the end of a name are
-dropped) with a time and a label a line (DrumScribe's labels or those of MDB Drums), and, in CSV with a header, velocities.
+dropped) with a time and a label a line (DrumScribe's labels or those of MDB Drums), and in CSV, velocities.
 Matching is mir_eval's. Printed: F per class at 20, 30 and 50 ms, per track, timing errors, drums taken for one another,
 reliability of the confidences, recall of ghost notes, speed. Separation is off: feed stems to measure stems.
 """
@@ -72,6 +72,7 @@ class Counts:
 
     @property
     def f(self) -> float:
+        """F-measure."""
         return 2 * self.right / max(1, self.found + self.there)
 
 
@@ -126,7 +127,11 @@ def pooled(tracks: list[Track], vocab: int, window: float) -> dict[str, Counts]:
     for track in tracks:
         for name, counts in count(track, vocab, window).items():
             mine = total.setdefault(name, Counts())
-            mine.right, mine.found, mine.there = mine.right + counts.right, mine.found + counts.found, mine.there + counts.there
+            mine.right, mine.found, mine.there = (
+                mine.right + counts.right,
+                mine.found + counts.found,
+                mine.there + counts.there,
+            )
             mine.errors += counts.errors
     return total
 
@@ -193,7 +198,9 @@ def measure(audio: Path, reference: Path, options: DetectOptions) -> Track:
     heard = hit_stage.activations(Stem(recording.samples, recording.sample_rate, "none"), settings=settings)
     shown = list(hit_stage.pick(heard, options))
     took = time.perf_counter() - began
-    return Track(stem_name(audio), read_truth(reference), shown, list(hit_stage.candidates(heard)), recording.duration_s, took)
+    return Track(
+        stem_name(audio), read_truth(reference), shown, list(hit_stage.candidates(heard)), recording.duration_s, took
+    )
 
 
 def show(tracks: list[Track], vocabularies: list[int]) -> dict[str, object]:
@@ -219,7 +226,10 @@ def show(tracks: list[Track], vocabularies: list[int]) -> dict[str, object]:
         for low in range(-50, 50, 10):
             share = float(((errors >= low) & (errors < low + 10)).mean())
             print(f"  {low:+4d} to {low + 10:+4d} ms {share:6.1%} " + "#" * round(60 * share))
-        numbers["median_abs_ms"], numbers["median_ms"] = round(float(np.median(np.abs(errors))), 2), round(float(np.median(errors)), 2)
+        numbers["median_abs_ms"], numbers["median_ms"] = (
+            round(float(np.median(np.abs(errors))), 2),
+            round(float(np.median(errors)), 2),
+        )
     print("\nannotated drum taken for another (of", sum(len(t.truth) for t in tracks), "hits)")
     for (true, said), n in confusions(tracks).most_common(12):
         print(f"  {true:13s} → {said:13s} {n}")
@@ -246,7 +256,9 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="write each track's hits.csv into this folder")
     args = parser.parse_args()
     references = {stem_name(path): path for path in args.ref.iterdir() if path.suffix in (".txt", ".csv")}
-    recordings = [path for path in sorted(args.audio.iterdir()) if path.suffix in AUDIO and stem_name(path) in references]
+    recordings = [
+        path for path in sorted(args.audio.iterdir()) if path.suffix in AUDIO and stem_name(path) in references
+    ]
     if not recordings:
         parser.error(f"no recording in {args.audio} has an annotation of the same name in {args.ref}")
     options = DetectOptions(sensitivity=args.sensitivity)

@@ -196,8 +196,13 @@ def test_a_card_with_other_drums_is_refused(tmp_path) -> None:
 
 
 def test_decoding_needs_no_tensorflow() -> None:
-    code = "import sys, drumscribe.hits as h; from drumscribe.options import DetectOptions as D; h.display_thresholds(D()); " \
-           "assert not {'tensorflow', 'keras', 'torch'} & set(sys.modules)"  # fmt: skip
+    code = """
+import sys
+import drumscribe.hits as hits
+from drumscribe.options import DetectOptions
+hits.display_thresholds(DetectOptions())
+assert not {"tensorflow", "keras", "torch"} & set(sys.modules)
+"""
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -244,7 +249,9 @@ class TestNetwork:
 
         stem = Stem(np.tile(click_track(), 12)[None], RATE, "none")
         with pytest.raises(Cancelled):
-            hits.activations(stem, settings=Settings(_env_file=None), on_progress=lambda f, _: seen.append(f), cancel=Stopped())
+            hits.activations(
+                stem, settings=Settings(_env_file=None), on_progress=lambda f, _: seen.append(f), cancel=Stopped()
+            )
         assert seen == sorted(seen)
         assert seen[0] == 0
 
@@ -255,7 +262,7 @@ class TestNetwork:
     def test_a_file_that_is_no_model(self, tmp_path) -> None:
         path = tmp_path / "model.keras"
         path.write_bytes(b"PK not really")
-        with pytest.raises(BadWeightsError, match="model.keras"):
+        with pytest.raises(BadWeightsError, match=r"model\.keras"):
             network.load(path)
 
     def test_a_model_of_another_kind(self, tmp_path) -> None:
@@ -267,9 +274,14 @@ class TestNetwork:
             network.load(path)
 
 
-@pytest.mark.parametrize(("samples", "rate"), [
-    (np.zeros((1, 100), np.float32), 48000), (np.zeros((1, 0), np.float32), RATE), (np.full((1, 100), np.nan, np.float32), RATE),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("samples", "rate"),
+    [
+        (np.zeros((1, 100), np.float32), 48000),
+        (np.zeros((1, 0), np.float32), RATE),
+        (np.full((1, 100), np.nan, np.float32), RATE),
+    ],
+)
 def test_a_stem_that_cannot_be_listened_to(samples: np.ndarray, rate: int) -> None:
     with pytest.raises(DetectionError):
         hits.activations(Stem(samples, rate, "none"), settings=Settings(_env_file=None))

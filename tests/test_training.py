@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import pickle
 import subprocess
 import sys
@@ -22,8 +23,10 @@ from training.scores import Tally, tally
 from training.voices import sing
 
 RATE = material.RATE
-PIECES = {"kick": 60, "snare": 190, "hihat_closed": 7000, "hihat_open": 7000, "crash": 4000, "ride": 5000, "tom_low": 90,
-          "tambourine": 9000}  # fmt: skip
+PIECES = {
+    "kick": 60, "snare": 190, "hihat_closed": 7000, "hihat_open": 7000, "crash": 4000, "ride": 5000, "tom_low": 90,
+    "tambourine": 9000,
+}  # fmt: skip
 
 
 def one_shot(hertz: float, seconds: float = 0.2) -> np.ndarray:
@@ -43,7 +46,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 path = Path("kits") / kit / piece / f"v{rank:03d}_rr1.flac"
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 soundfile.write(root / path, np.pad(one_shot(hertz), (441, 0)), RATE)
-                rows.append({"path": str(path), "kit": kit, "instrument": piece, "velocity_rank": rank, "onset_ms": 10.0})
+                rows.append(
+                    {"path": str(path), "kit": kit, "instrument": piece, "velocity_rank": rank, "onset_ms": 10.0}
+                )
     for name, table in (("kits.csv", kits), ("manifest.csv", rows)):
         with (root / name).open("w", newline="") as file:
             writer = csv.DictWriter(file, list(table[0]))
@@ -67,7 +72,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_kits_are_grouped_under_drum_labels(data: Path) -> None:
     kits = {kit.name: kit for kit in material.read_kits(data)}
-    assert set(kits["one"].drums) == {"kick", "snare", "closed_hihat", "open_hihat", "crash", "ride", "floor_tom", "percussion"}
+    assert set(kits["one"].drums) == {
+        "kick",
+        "snare",
+        "closed_hihat",
+        "open_hihat",
+        "crash",
+        "ride",
+        "floor_tom",
+        "percussion",
+    }
     assert [len(layer) for layer in kits["one"].drums["kick"][0].layers] == [1, 1]
     assert (material.kit_split(kits["one"]), material.kit_split(kits["held"])) == ("train", "valid")
 
@@ -106,7 +120,7 @@ def test_performances_stay_inside_their_clip(seed: int) -> None:
     assert {label for _, label, _ in played} <= {*LABELS, material.PERCUSSION}
     for label in LABELS:
         times = [t for t, name, _ in played if name == label]
-        assert all(b - a > 0.02 for a, b in zip(times, times[1:], strict=False))
+        assert all(b - a > 0.02 for a, b in itertools.pairwise(times))
 
 
 def test_targets_are_read_back_by_the_peak_picker() -> None:

@@ -2,8 +2,8 @@
 
     python -m training.backings --data DATA --work WORK [--count 600] [--seed 1]
 
-Each rendering is a 16-bit mono ``.npy`` in ``WORK/backings`` with a ``.json`` beside it that holds the split of the song
-and the song's drum notes on the same time line, so that drums can be played in time with it. Runs beside training:
+Each rendering is a 16-bit mono ``.npy`` in ``WORK/backings`` with a ``.json`` beside it that holds the song's split
+and its drum notes on the same time line, so that drums can be played in time with it. Runs beside training:
 what is already there is used at once.
 """
 
@@ -21,6 +21,7 @@ import numpy as np
 import pedalboard
 import pretty_midi
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
 from training.material import RATE, Note, Split, drum_notes, hash_split, song_paths
@@ -89,7 +90,8 @@ def _guitar(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.floa
     """Amplify as electric guitars are: drive, a cabinet's band, sometimes chorus."""
     board = pedalboard.Pedalboard([
         pedalboard.HighpassFilter(90), pedalboard.Distortion(float(rng.uniform(12, 38))),
-        pedalboard.LowpassFilter(float(rng.uniform(3200, 7500))), pedalboard.LowpassFilter(float(rng.uniform(4500, 9000))),
+        pedalboard.LowpassFilter(float(rng.uniform(3200, 7500))),
+        pedalboard.LowpassFilter(float(rng.uniform(4500, 9000))),
     ])  # fmt: skip
     if rng.random() < 0.3:
         board.append(pedalboard.Chorus(rate_hz=float(rng.uniform(0.4, 2)), mix=float(rng.uniform(0.2, 0.5))))
@@ -144,7 +146,10 @@ def render(path: Path, name: str, rng: np.random.Generator) -> tuple[NDArray[np.
     if rng.random() < 0.45:
         lift = -12 * round((float(np.mean([n.pitch for n in melody.notes])) - rng.uniform(52, 68)) / 12)
         tune = sorted((note.start, note.end, note.pitch + lift) for note in melody.notes)
-        line = [(a, min(b, following[0]), p) for (a, b, p), following in zip(tune, [*tune[1:], (seconds, 0, 0)], strict=True)]
+        line = [
+            (a, min(b, following[0]), p)
+            for (a, b, p), following in zip(tune, [*tune[1:], (seconds, 0, 0)], strict=True)
+        ]
         voice = sing(line, seconds, RATE, rng)
         rms = np.sqrt((voice**2).mean()) + 1e-6
         mix += voice * float(np.sqrt((mix**2).mean()) / rms * rng.uniform(0.4, 1.5))
@@ -169,8 +174,7 @@ def prepare_recordings(data: Path, folder: Path) -> None:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
         x = samples.mean(axis=1)
         if rate != RATE:
-            x = pedalboard.time_stretch(x, rate)[0] if rate <= 0 else np.interp(
-                np.arange(int(len(x) * RATE / rate)) * rate / RATE, np.arange(len(x)), x).astype(np.float32)  # fmt: skip
+            x = soxr.resample(x, rate, RATE)
         for part, start in enumerate(range(0, len(x) - 15 * RATE, int(LONGEST_S * RATE))):
             y = x[start : start + int(LONGEST_S * RATE)]
             _write(folder, f"rec_{path.stem[:12]}_{part}", (y / np.abs(y).max() * 32000).astype(np.int16),

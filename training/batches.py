@@ -1,7 +1,7 @@
 """Training examples: a stem, an accompaniment, one record's worth of treatment, features, and targets.
 
-What is linear in a band (equaliser, lost high end, a separator's mask, noise floors) is done on the mel magnitudes, where
-it costs next to nothing; what is not (mixing, limiting) on the samples.
+What is linear in a band (equaliser, lost high end, a separator's mask, noise floors) is done on the mel magnitudes,
+where it costs next to nothing; what is not (mixing, limiting) on the samples.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def degrade(magnitudes: FloatArray, rng: np.random.Generator, *, separated: bool
         mask = np.stack([np.interp(time, knots, rng.uniform(rng.uniform(0.1, 0.9), 1, 24)) for _ in range(8)], axis=1)
         bands = np.linspace(0, 7, BANDS)
         low = np.minimum(bands.astype(int), 6)
-        out = out * (mask[:, low] * (1 - (bands - low)) + mask[:, low + 1] * (bands - low)).astype(np.float32)[..., None]
+        out = (
+            out * (mask[:, low] * (1 - (bands - low)) + mask[:, low + 1] * (bands - low)).astype(np.float32)[..., None]
+        )
     if rng.random() < 0.35:
         floor = TARGET_RMS * 10 ** (rng.uniform(-70, -28) / 20) * np.sqrt(FFT) * _curve(rng, 6)
         noise = rng.rayleigh(1, (len(out), BANDS)).astype(np.float32) * floor

@@ -149,7 +149,10 @@ def report(evidence: Evidence, calibration: Calibration) -> dict[str, object]:
     shown = p >= limits[evidence.column]
     good = shown & evidence.right
     out: dict[str, object] = {}
-    for name, side, there in (("drums", ~evidence.mix, evidence.there - evidence.there_mix), ("mix", evidence.mix, evidence.there_mix)):
+    for name, side, there in (
+        ("drums", ~evidence.mix, evidence.there - evidence.there_mix),
+        ("mix", evidence.mix, evidence.there_mix),
+    ):
         drums = {}
         for column, label in enumerate(LABELS):
             mine = side & (evidence.column == column)
@@ -177,7 +180,10 @@ def main() -> None:
     torch.set_num_threads(1)
     net, step = read_checkpoint(args.work / args.run / args.checkpoint)
     calibration = learn(gather(net, args.work, "valid", args.clips))
-    calibration.scores = {"step": step, "held_out_test": report(gather(net, args.work, "test", args.clips, 6), calibration)}
+    calibration.scores = {
+        "step": step,
+        "held_out_test": report(gather(net, args.work, "test", args.clips, 6), calibration),
+    }
     path = args.work / args.run / "calibration.json"
     path.write_text(json.dumps(asdict(calibration), indent=1) + "\n")
     print(path.read_text())

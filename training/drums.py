@@ -12,11 +12,13 @@ from scipy import signal
 from drumscribe.kit import LABELS
 from training.material import PERCUSSION, RATE, Kit, Note, Sounds
 
-_LEVEL_DB = {"kick": 0, "snare": 0, "cross_stick": -4, "high_tom": -1, "mid_tom": -1, "floor_tom": 0, "closed_hihat": -7,
-             "open_hihat": -6, "pedal_hihat": -12, "crash": -3, "splash": -4, "china": -3, "ride": -6, "ride_bell": -4,
-             PERCUSSION: -8}  # fmt: skip
-"""Usual peak level of each drum against the snare, about the medians of the kits whose takes kept their loudness; every clip
-moves each by a few decibels."""
+_LEVEL_DB = {
+    "kick": 0, "snare": 0, "cross_stick": -4, "high_tom": -1, "mid_tom": -1, "floor_tom": 0, "closed_hihat": -7,
+    "open_hihat": -6, "pedal_hihat": -12, "crash": -3, "splash": -4, "china": -3, "ride": -6, "ride_bell": -4,
+    PERCUSSION: -8,
+}  # fmt: skip
+"""Usual peak level of each drum against the snare, about the medians of the kits whose takes kept their loudness;
+every clip moves each by a few decibels."""
 _HATS = ("closed_hihat", "open_hihat", "pedal_hihat")
 _KINDS = {"acoustic": 1.0, "electronic": 0.2}
 

@@ -3,8 +3,8 @@
     python -m training.export --work WORK [--run run] [--out drumscribe/hits/weights]
 
 The network is rebuilt from Keras layers with normalisation folded into the convolutions and calibration folded into the
-last layer; values are rounded to half precision and the archive is deflated. The file is loaded back and its outputs are
-compared with torch's: more than ``0.01`` apart anywhere and nothing is written.
+last layer; values are rounded to half precision and the archive is deflated. The file is loaded back and its outputs
+are compared with torch's: more than 0.01 apart anywhere and nothing is written.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Calibration:
 
     @classmethod
     def read(cls, path: Path) -> Calibration:
+        """Read what :mod:`training.calibrate` wrote."""
         return cls(**json.loads(path.read_text()))
 
 
@@ -169,7 +170,8 @@ def export(net: HitNetwork, calibration: Calibration, folder: Path, version: str
     card = {
         "name": "drumscribe-hits", "version": version, "sha256": hashlib.sha256(temporary.read_bytes()).hexdigest(),
         "labels": list(LABELS), "thresholds": calibration.thresholds, "offsets_ms": calibration.offsets_ms,
-        "calibration": {"scale": calibration.scale, "shift": calibration.shift}, "made": {**made, "scores": calibration.scores},
+        "calibration": {"scale": calibration.scale, "shift": calibration.shift},
+        "made": {**made, "scores": calibration.scores},
     }  # fmt: skip
     temporary.replace(path)
     card_path = folder / f"{DEFAULT}.json"
@@ -200,8 +202,13 @@ def main() -> None:
     learnt = args.work / args.run / "calibration.json"
     calibration = Calibration.read(learnt) if learnt.exists() else Calibration.none()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    made = {"script": "python -m training.train", "commit": commit.stdout.strip(), "seed": args.seed, "steps": step,
-            "data": "one-shot kits, Groove MIDI Dataset, General MIDI songs with soundfonts; see training/README.md"}  # fmt: skip
+    made = {
+        "script": "python -m training.train",
+        "commit": commit.stdout.strip(),
+        "seed": args.seed,
+        "steps": step,
+        "data": "one-shot kits, Groove MIDI Dataset, General MIDI songs with soundfonts; see training/README.md",
+    }
     export(net, calibration, args.out, args.version, made)
 
 

@@ -1,8 +1,9 @@
 """The hit network in torch: a small 2-D front end, residual dilated convolutions at two rates, heads.
 
-Drums are told apart within a tenth of a second, at 100 frames a second; what kit this is, what else plays, and where the
-pattern goes needs seconds, which a wider stack hears at a quarter of the rate (2.5 s to each side). Everything is a
-convolution with a finite reach (:data:`REACH`), so a recording may be cut into blocks that overlap by it with equal results.
+Drums are told apart within a tenth of a second, at 100 frames a second; what kit this is, what else plays, and where
+the pattern goes needs seconds, which a wider stack hears at a quarter of the rate (2.5 s to each side). Everything is a
+convolution with a finite reach (:data:`REACH`), so a recording may be cut into blocks that overlap by it with equal
+results.
 
 Training is in plain torch because on a CPU it takes a quarter of the time there that the same Keras layers take on
 torch (fused normalisation, channels-last, bfloat16: 0.27 s of processor time a step against 1.04 s).
@@ -36,6 +37,7 @@ class Residual(nn.Module):
         self.mix = nn.Conv1d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """From ``(batch, width, frames)`` to the same shape."""
         return x + self.mix(functional.relu(self.norm(self.conv(x))))
 
 
@@ -49,7 +51,9 @@ class HitNetwork(nn.Module):
         embedding: width of the projection by which sounds are compared.
     """
 
-    def __init__(self, fast: int = 112, slow: int = 160, front: tuple[int, int] = (16, 32), embedding: int = 24) -> None:
+    def __init__(
+        self, fast: int = 112, slow: int = 160, front: tuple[int, int] = (16, 32), embedding: int = 24
+    ) -> None:
         super().__init__()
         self.bands = nn.BatchNorm1d(BANDS, momentum=0.02)
         self.front0 = nn.Conv2d(len(WINDOWS), front[0], (5, 3), padding=(2, 1), bias=False)

@@ -54,7 +54,9 @@ def _fill(seconds: float, rng: np.random.Generator) -> tuple[float, float, list[
     start = float(rng.uniform(0, max(0.1, seconds - 2)))
     step = float(rng.uniform(0.075, 0.24))
     count = int(rng.integers(3, 13))
-    order = ["snare", *_TOMS] if rng.random() < 0.6 else [*_TOMS] if rng.random() < 0.5 else list(rng.permutation(_TOMS))
+    order = (
+        ["snare", *_TOMS] if rng.random() < 0.6 else [*_TOMS] if rng.random() < 0.5 else list(rng.permutation(_TOMS))
+    )
     stay = int(rng.integers(1, 5))
     notes: list[Note] = []
     rising = float(rng.uniform(-0.2, 0.35))

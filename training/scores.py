@@ -22,6 +22,7 @@ class Tally:
 
     @classmethod
     def empty(cls) -> Tally:
+        """Nothing counted yet."""
         zero = np.zeros(len(LABELS), dtype=np.int64)
         return cls(zero, zero.copy(), zero.copy())
 

@@ -2,8 +2,8 @@
 
     python -m training.train --data DATA --work WORK [--steps N | --minutes M] [--seed 1] [--resume]
 
-Starts the renderers of stems and accompaniments beside itself, trains, and leaves in ``WORK/run``: ``last.pt`` (weights,
-their moving average, optimiser, step: what ``--resume`` goes on from), ``best.pt``, and ``log.csv``.
+Starts the renderers of stems and accompaniments beside itself, trains, and leaves in ``WORK/run``: ``last.pt``
+(weights, their moving average, optimiser, step: what ``--resume`` goes on from), ``best.pt``, and ``log.csv``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def _feed(out: Any, work: Path, seed: int) -> None:
         count += 1
 
 
-def losses(heads: dict[str, torch.Tensor], onset: torch.Tensor, velocity: torch.Tensor, known: torch.Tensor) -> dict[str, torch.Tensor]:
+def losses(
+    heads: dict[str, torch.Tensor], onset: torch.Tensor, velocity: torch.Tensor, known: torch.Tensor
+) -> dict[str, torch.Tensor]:
     """Onset and sound cross-entropy summed over drums, velocity's mean square where there is a hit."""
     weight = 1 + (POSITIVE_WEIGHT - 1) * onset
     bce = functional.binary_cross_entropy_with_logits
@@ -90,7 +92,9 @@ def _renderers(args: argparse.Namespace) -> list[subprocess.Popen[bytes]]:
         commands = [["training.stems", *common, "--pause", str(args.pause)]]
         if args.backings:
             commands.append(["training.backings", *common, "--count", str(args.backings)])
-        return [subprocess.Popen([*base, *command], stdout=log, stderr=log, start_new_session=True) for command in commands]
+        return [
+            subprocess.Popen([*base, *command], stdout=log, stderr=log, start_new_session=True) for command in commands
+        ]
 
 
 def main() -> None:
@@ -173,7 +177,10 @@ def main() -> None:
             if step % 50 == 0:
                 speed = (time.time() - began) / (step - first)
                 text = " ".join(f"{name} {value:.4f}" for name, value in running.items())
-                print(f"step {step} {clock:.1f} min {speed:.2f} s/step waiting {waited / (time.time() - began):.0%} {text}", flush=True)
+                print(
+                    f"step {step} {clock:.1f} min {speed:.2f} s/step waiting {waited / (time.time() - began):.0%} {text}",
+                    flush=True,
+                )
             if step % args.every == 0:
                 counts = validate(average, args.work, "valid")
                 scores = {name: total.micro() for name, total in counts.items()}
@@ -184,13 +191,23 @@ def main() -> None:
                     csv.writer(file).writerow(row)
                 print(f"  validation F: drums {scores['drums']:.3f} mix {scores['mix']:.3f}  " + " ".join(
                     f"{label}={f:.2f}" for label, f in zip(LABELS, per_drum, strict=True)), flush=True)  # fmt: skip
-                state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+                state = {
+                    "net": net.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step,
+                }
                 torch.save(state, folder / "last.tmp")
-                os.replace(folder / "last.tmp", folder / "last.pt")
+                (folder / "last.tmp").replace(folder / "last.pt")
                 if sum(scores.values()) > best:
                     best = sum(scores.values())
                     torch.save({"average": average.state_dict(), "step": step}, folder / "best.pt")
-        state = {"net": net.state_dict(), "average": average.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+        state = {
+            "net": net.state_dict(),
+            "average": average.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "step": step,
+        }
         torch.save(state, folder / "last.pt")
     finally:
         loader.terminate()

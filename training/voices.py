@@ -1,8 +1,8 @@
 """Material that sounds like singing: a source-filter voice that follows a melody.
 
 No recordings of singers are at hand, and voices are what a drum transcriber meets most: their consonants look like
-hats and snares. A glottal saw-tooth with vibrato and glides is shaped by moving vowel formants, and syllables begin with
-bursts and hisses of noise (G. Fant, *Acoustic Theory of Speech Production*, 1960).
+hats and snares. A glottal saw-tooth with vibrato and glides is shaped by moving vowel formants, and syllables begin
+with bursts and hisses of noise (G. Fant, *Acoustic Theory of Speech Production*, 1960).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What is known of a hit model besides its weights: names, thresholds, timing. Written by training, read when decoding."""
+"""What is known of a hit model besides its weights: names, thresholds, timing.
+
+Written by training, read when decoding.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,7 @@ class Card:
 
     @property
     def title(self) -> str:
+        """Name and version, as in :attr:`drumscribe.types.Activations.model`."""
         return f"{self.name} {self.version}"
 
     def threshold(self, label: str) -> float:

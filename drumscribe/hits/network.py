@@ -1,7 +1,11 @@
-"""Running the hit network: fixed-size blocks of frames that overlap by its reach, so that memory does not grow with length."""
+"""Running the hit network over a recording of any length in bounded memory.
+
+Blocks of frames of one size overlap by the network's reach, so their seams change nothing.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -27,13 +31,14 @@ Run = Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]]
 """From features ``(frames, BANDS, windows)`` to onset, velocity, and embedding, ``(frames, …)`` each."""
 
 
-@lru_cache(maxsize=2)
-def load(path: Path, threads: int = 0) -> Run:
+@lru_cache(maxsize=3)
+def load(path: Path, threads: int = 0, frames: int = BLOCK + 2 * CONTEXT) -> Run:
     """Load a ``.keras`` file and compile it for one block.
 
     Args:
         path: file with outputs ``onset``, ``velocity`` (0–1) and ``embedding``.
         threads: of TensorFlow; 0 leaves it to TensorFlow. Heeded by the first model of a process only.
+        frames: of input that it is compiled for.
 
     Raises:
         BadWeightsError: if it is not a hit model.
@@ -43,10 +48,9 @@ def load(path: Path, threads: int = 0) -> Run:
     import tensorflow as tf
 
     if threads:
-        try:
+        # RuntimeError: the process has used TensorFlow before, and its threads are what they are
+        with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(threads)
-        except RuntimeError:  # the process has used TensorFlow before; its threads are what they are
-            pass
     import keras
 
     todo = "Remove MODEL_URI to use the packaged model, or point it to a DrumScribe hit model."
@@ -54,13 +58,13 @@ def load(path: Path, threads: int = 0) -> Run:
         model = keras.models.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadWeightsError(f"{path.name} is not a Keras model that can be loaded: {error}", todo) from error
-    shape = (1, BLOCK + 2 * CONTEXT, BANDS, len(WINDOWS))
+    shape = (1, frames, BANDS, len(WINDOWS))
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], jit_compile=False)
-    def forward(features: Any) -> Any:
+    def of_block(features: Any) -> Any:
         heads = model(features, training=False)
         return heads["onset"][0], heads["velocity"][0], heads["embedding"][0]
 
+    forward = tf.function(of_block, input_signature=[tf.TensorSpec(shape, tf.float32)])
     try:
         heads = forward.get_concrete_function().structured_outputs
         if [head.shape[-1] for head in heads[:2]] != [len(LABELS)] * 2:
@@ -115,6 +119,21 @@ def run_blocks(
     return onset, velocity, embedding
 
 
+def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Path, str]:
+    """File and title of the model that ``settings`` choose, fetched if need be.
+
+    Raises:
+        WeightsUnavailableError, ChecksumError: the model cannot be had.
+        Cancelled: when ``cancel`` is set.
+    """
+    if not settings.model_uri:
+        return FOLDER / f"{DEFAULT}.keras", default_card().title
+    from drumscribe import weights
+
+    path = weights.resolve("hits", settings, on_progress=None, cancel=cancel)
+    return path, path.stem
+
+
 def activations(
     stem: Stem,
     *,
@@ -145,12 +164,7 @@ def activations(
     if not len(mono) or not np.isfinite(mono).all():
         raise DetectionError("The stem is empty or holds values that are not numbers.",
                              "Load the recording with drumscribe.load, which checks it.")  # fmt: skip
-    path, title = FOLDER / f"{DEFAULT}.keras", default_card().title
-    if settings.model_uri:
-        from drumscribe import weights
-
-        path = weights.resolve("hits", settings, on_progress=None, cancel=cancel)
-        title = path.stem
+    path, title = chosen(settings, cancel=cancel)
     run = load(path, settings.threads)
     onset, velocity, embedding = run_blocks(run, mono, gain=level(mono), on_progress=on_progress, cancel=cancel)
     return Activations(onset, velocity, embedding, LABELS, float(FPS), title)
