@@ -5,15 +5,17 @@ Each is a context manager that can also be killed and started again on the same 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -59,9 +61,14 @@ class Process:
     def start(self) -> Self:
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                self.command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=self.cwd,
-                env={**os.environ, "OMP_NUM_THREADS": "1", **self.env}, start_new_session=True,
-            )  # fmt: skip
+                self.command,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                cwd=self.cwd,
+                env={**os.environ, "OMP_NUM_THREADS": "1", **self.env},
+                start_new_session=True,
+            )
         return self
 
     @property
@@ -91,10 +98,8 @@ class Process:
         except subprocess.TimeoutExpired:
             pass
         if self.process is not None:
-            try:
+            with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self.process.wait()
 
     def tail(self, lines: int = 60) -> str:
@@ -116,9 +121,23 @@ class Redis(Process):
         self.url = f"redis://127.0.0.1:{self.port}/0"
         binary = find_binary("redis-server") or "redis-server"
         super().__init__(
-            [binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "",
-             "--appendonly", "yes", "--appendfsync", "everysec"], folder / "redis.log",
-        )  # fmt: skip
+            [
+                binary,
+                "--port",
+                str(self.port),
+                "--bind",
+                "127.0.0.1",
+                "--dir",
+                str(folder),
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "everysec",
+            ],
+            folder / "redis.log",
+        )
 
     def start(self) -> Self:
         super().start()
@@ -150,18 +169,47 @@ class Postgres(Process):
                 if parent == Path("/") or parent.stat().st_mode & 0o001:
                     continue
                 parent.chmod(parent.stat().st_mode | 0o001)
-        options = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "shared_buffers=32MB", "-c",
-                   "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]  # fmt: skip
+        options = [
+            "-c",
+            "fsync=off",
+            "-c",
+            "full_page_writes=off",
+            "-c",
+            "shared_buffers=32MB",
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            f"unix_socket_directories={folder}",
+        ]
         binary = find_binary("postgres") or "postgres"
-        super().__init__([*self._as, binary, "-D", str(self.data), "-p", str(self.port), *options], folder.parent / "pg.log", cwd=folder)  # fmt: skip
+        super().__init__(
+            [*self._as, binary, "-D", str(self.data), "-p", str(self.port), *options],
+            folder.parent / "pg.log",
+            cwd=folder,
+        )
 
     def start(self) -> Self:
         if not self.data.exists():
             initdb = find_binary("initdb") or "initdb"
             made = subprocess.run(
-                [*self._as, initdb, "-D", str(self.data), "-U", "drumscribe", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"],
-                capture_output=True, text=True, cwd=self.data.parent,
-            )  # fmt: skip
+                [
+                    *self._as,
+                    initdb,
+                    "-D",
+                    str(self.data),
+                    "-U",
+                    "drumscribe",
+                    "-A",
+                    "trust",
+                    "-N",
+                    "-E",
+                    "UTF8",
+                    "--locale=C",
+                ],
+                capture_output=True,
+                text=True,
+                cwd=self.data.parent,
+            )
             assert made.returncode == 0, made.stderr
         super().start()
         wait_until(self.ready, what="PostgreSQL")
@@ -171,7 +219,9 @@ class Postgres(Process):
         import psycopg
 
         try:
-            psycopg.connect(host="127.0.0.1", port=self.port, user="drumscribe", dbname="postgres", connect_timeout=2).close()
+            psycopg.connect(
+                host="127.0.0.1", port=self.port, user="drumscribe", dbname="postgres", connect_timeout=2
+            ).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -191,7 +241,9 @@ class S3(Process):
             "AWS_SECRET_ACCESS_KEY": "testing",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
-        super().__init__([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)], folder / "s3.log")
+        super().__init__(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)], folder / "s3.log"
+        )
 
     def start(self) -> Self:
         super().start()
@@ -223,3 +275,109 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+class Stack:
+    """A whole deployment on loopback: Redis, PostgreSQL, a bucket, the API, and both kinds of workers.
+
+    Args:
+        folder: everything it writes.
+        settings: environment of API and workers on top of what the servers need.
+        bucket: keep files in S3; otherwise in a folder that all processes share.
+    """
+
+    def __init__(self, folder: Path, *, bucket: bool = True, **settings: str) -> None:
+        import httpx
+
+        self.folder = folder
+        self.redis = Redis(folder / "redis")
+        self.postgres = Postgres(folder / "postgres")
+        self.s3 = S3(folder / "s3") if bucket else None
+        self.port = free_port()
+        self.env = {
+            "REDIS_URL": self.redis.url,
+            "DATABASE_URL": self.postgres.url,
+            "DATA_DIR": str(folder / "data"),
+            "SEPARATOR": "none",
+            "BEAT_TRACKER": "madmom",
+            "PDF_BACKEND": "verovio",
+            "OFFLINE": "true",
+            "API_PORT": str(self.port),
+            "LOG_FORMAT": "json",
+            "NUMBA_CACHE_DIR": str(Path(tempfile.gettempdir()) / "drumscribe-numba"),
+            **({"STORAGE_URL": self.s3.url, **self.s3.env_for_clients} if self.s3 else {}),
+            **settings,
+        }
+        self.default = self.python("drumscribe.jobs.work_queue", "default")
+        self.heavy = self.python("drumscribe.jobs.work_queue", "heavy")
+        self.api = self.python("drumscribe.api")
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", timeout=60)
+
+    def python(self, module: str, *arguments: str, **env: str) -> Process:
+        """A Python process of this deployment, not yet started."""
+        log = self.folder / f"{'-'.join((module.rpartition('.')[2], *arguments))}.log"
+        return Process([sys.executable, "-m", module, *arguments], log, {**self.env, **env})
+
+    def __enter__(self) -> Self:
+        self.redis.start()
+        self.postgres.start()
+        if self.s3:
+            self.s3.start()
+        migrate = self.python("drumscribe.jobs.migrate").start()
+        assert migrate.process is not None and migrate.process.wait(60) == 0, migrate.tail()
+        for process in (self.default, self.heavy, self.api):
+            process.start()
+        wait_until(self.live, 90, what="API")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        for process in (self.api, self.heavy, self.default, self.s3, self.postgres, self.redis):
+            if process is not None:
+                process.stop(5)
+
+    def live(self) -> bool:
+        import httpx
+
+        try:
+            return self.client.get("/live").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def submit(self, path: Path, name: str = "", **options: Any) -> str:
+        """Post a file; returns the job's id."""
+        answer = self.client.post(
+            "/jobs", files={"file": (name or path.name, path.read_bytes())}, data={"options": json.dumps(options)}
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        return dict(self.client.get(f"/jobs/{job_id}").json())
+
+    def until(self, job_id: str, check: Callable[[dict[str, Any]], bool], timeout_s: float = 120) -> dict[str, Any]:
+        """Follow a job until ``check`` is true of it or it has ended."""
+
+        def look() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if check(job) or job["status"] in ("done", "failed", "cancelled") else None
+
+        return dict(wait_until(look, timeout_s, 0.05, f"job {job_id}: {self.job(job_id)}"))
+
+    def ended(self, job_id: str, timeout_s: float = 180) -> dict[str, Any]:
+        return self.until(job_id, lambda job: False, timeout_s)
+
+    def download(self, job_id: str, kind: str = "musicxml") -> bytes:
+        answer = self.client.get(f"/jobs/{job_id}/download/{kind}", follow_redirects=True)
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    def logs(self) -> str:
+        return "\n".join(f"== {process.log.name}\n{process.tail()}" for process in (self.api, self.default, self.heavy))
+
+
+def children(process: Process) -> list[int]:
+    """Process ids of a process's children: the pool of a Celery worker."""
+    import psutil
+
+    return [child.pid for child in psutil.Process(process.pid).children(recursive=True)]

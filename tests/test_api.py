@@ -135,7 +135,9 @@ def test_requests_that_are_no_submission(client: TestClient) -> None:
     huge = b'{"url": "' + b"x" * 70_000 + b'"}'
     is_problem(client.post(post, content=huge, headers={"Content-Type": "application/json"}), 413, "too_large")
     is_problem(client.post(post, files={"file": ("a.wav", b"")}), 422, "empty_audio")
-    is_problem(client.post(post, files={"file": ("a.wav", b"x")}, headers={"Idempotency-Key": "a b"}), 422, "invalid_request")  # fmt: skip
+    is_problem(
+        client.post(post, files={"file": ("a.wav", b"x")}, headers={"Idempotency-Key": "a b"}), 422, "invalid_request"
+    )
 
 
 def test_a_file_over_the_limit_is_refused_and_nothing_is_kept(client: TestClient, folder: Path) -> None:
@@ -150,7 +152,9 @@ def test_a_file_over_the_limit_is_refused_and_nothing_is_kept(client: TestClient
     assert not list((folder / "incoming").glob("*"))
 
 
-@pytest.mark.parametrize("name", ["../../etc/cron.d/x.wav", "..\\..\\x.wav", "/abs.wav", "a\x00b.wav", "é" * 300 + ".wav", ".wav", "con"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["../../etc/cron.d/x.wav", "..\\..\\x.wav", "/abs.wav", "a\x00b.wav", "é" * 300 + ".wav", ".wav", "con"]
+)
 def test_file_names_do_not_reach_the_file_system(client: TestClient, folder: Path, name: str) -> None:
     answer = client.post(f"{API}/jobs", files={"file": (name, name.encode() * 20)})
     assert answer.status_code == 202, answer.text
@@ -260,9 +264,17 @@ def test_naming_a_hit_twice_is_refused(client: TestClient, done: str) -> None:
 
 def test_every_kind_of_file_can_be_downloaded(client: TestClient, done: str) -> None:
     start = {
-        "musicxml": b"<?xml", "pdf": b"%PDF-", "midi": b"MThd", "midi_quantised": b"MThd", "csv": b"time_s,drum",
-        "json": b"{", "svg": b"<", "tab": b"", "lilypond": b"", "zip": b"PK",
-    }  # fmt: skip
+        "musicxml": b"<?xml",
+        "pdf": b"%PDF-",
+        "midi": b"MThd",
+        "midi_quantised": b"MThd",
+        "csv": b"time_s,drum",
+        "json": b"{",
+        "svg": b"<",
+        "tab": b"",
+        "lilypond": b"",
+        "zip": b"PK",
+    }
     assert set(start) == set(files.KINDS) == set(jobs.DownloadKind.__args__)
     for kind, magic in start.items():
         answer = client.get(f"{API}/jobs/{done}/download/{kind}")
@@ -274,7 +286,9 @@ def test_every_kind_of_file_can_be_downloaded(client: TestClient, done: str) -> 
     etree.fromstring(client.get(f"{API}/jobs/{done}/download/musicxml").content)
     archive = zipfile.ZipFile(io.BytesIO(client.get(f"{API}/jobs/{done}/download/zip").content))
     assert archive.testzip() is None
-    assert {"Test beat/Test beat.musicxml", "Test beat/Test beat.pdf", "Test beat/Test beat.json"} <= set(archive.namelist())
+    assert {"Test beat/Test beat.musicxml", "Test beat/Test beat.pdf", "Test beat/Test beat.json"} <= set(
+        archive.namelist()
+    )
     is_problem(client.get(f"{API}/jobs/{done}/download/exe"), 422, "invalid_request")
     is_problem(client.get(f"{API}/jobs/{done}/download/svg", params={"page": 99}), 409, "job_conflict")
 
@@ -299,8 +313,14 @@ def test_one_client_does_not_see_the_jobs_of_another(folder: Path) -> None:
         assert client.get(url, headers={"Authorization": "Bearer one"}).status_code == 200
         assert client.get(url, headers={"X-API-Key": "one"}).status_code == 200
         other = {"X-API-Key": "two"}
-        for method, path in [("GET", ""), ("GET", "/events"), ("GET", "/result"), ("GET", "/download/pdf"), ("DELETE", ""),
-                             ("POST", "/retry")]:  # fmt: skip
+        for method, path in [
+            ("GET", ""),
+            ("GET", "/events"),
+            ("GET", "/result"),
+            ("GET", "/download/pdf"),
+            ("DELETE", ""),
+            ("POST", "/retry"),
+        ]:
             is_problem(client.request(method, url + path, headers=other), 404, "job_not_found")
         is_problem(client.patch(f"{url}/hits", json={}, headers=other), 404, "job_not_found")
         assert client.get(f"{API}/jobs", headers=other).json() == {"jobs": []}
@@ -381,6 +401,7 @@ def test_unknown_paths_and_methods_are_problems_too(client: TestClient) -> None:
 def test_an_unexpected_error_shows_no_details(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(make_settings(folder))
     with TestClient(app, raise_server_exceptions=False) as client:
+
         def broken(*_: object, **__: object) -> None:
             raise RuntimeError("password=s3cret")
 

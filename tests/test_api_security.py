@@ -58,7 +58,10 @@ def test_key_lists_are_read_or_refused(text: str) -> None:
     assert all(len(digest) == 32 for digest in keys.values())
 
 
-@pytest.mark.parametrize(("host", "allowed"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("10.0.0.4", False), ("api", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("10.0.0.4", False), ("api", False)],
+)
 def test_without_keys_only_loopback_is_served(host: str, allowed: bool) -> None:
     if allowed:
         auth.check_exposure(settings(api_host=host))
@@ -106,15 +109,18 @@ def test_every_error_of_the_tree_has_a_status() -> None:
         assert 400 <= problems.status_of(cls("what", "todo")) <= 503
 
 
-
 def test_a_problem_carries_code_and_advice() -> None:
     response = problems.from_error(errors.TooLongError("It lasts 20 min.", "Cut it."))
     body = json.loads(bytes(response.body))
     assert response.media_type == "application/problem+json"
     assert body == {
-        "type": "urn:drumscribe:problem:too_long", "title": "Unprocessable Entity", "status": 422,
-        "detail": "It lasts 20 min. Cut it.", "code": "too_long", "todo": "Cut it.",
-    }  # fmt: skip
+        "type": "urn:drumscribe:problem:too_long",
+        "title": "Unprocessable Entity",
+        "status": 422,
+        "detail": "It lasts 20 min. Cut it.",
+        "code": "too_long",
+        "todo": "Cut it.",
+    }
 
 
 # outbound requests
@@ -122,10 +128,27 @@ def test_a_problem_carries_code_and_advice() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-     "255.255.255.255", "::1", "::", "fe80::1%eth0", "fd00::1", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe",
-     "2002:7f00:1::", "ff02::1", "192.0.2.1"],
-)  # fmt: skip
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a9fe:a9fe",
+        "2002:7f00:1::",
+        "ff02::1",
+        "192.0.2.1",
+    ],
+)
 def test_private_addresses_are_not_public(address: str) -> None:
     assert not outbound.is_public(address)
 
@@ -137,11 +160,27 @@ def test_public_addresses_are(address: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://example.com/", "file:///etc/passwd", "http://", "http://user:pw@example.com/", "http://example.com:22/",
-     "http://127.0.0.1/", "http://[::1]/", "http://0x7f000001/", "http://2130706433/", "http://localhost/",
-     "http://127.1/", "gopher://example.com", "http://[::ffff:169.254.169.254]/", "//example.com", "http://a b/",
-     "http://example.com\\@127.0.0.1/", "http://example.com:99999/", "http://127.0.0.1:80#@example.com/"],
-)  # fmt: skip
+    [
+        "ftp://example.com/",
+        "file:///etc/passwd",
+        "http://",
+        "http://user:pw@example.com/",
+        "http://example.com:22/",
+        "http://127.0.0.1/",
+        "http://[::1]/",
+        "http://0x7f000001/",
+        "http://2130706433/",
+        "http://localhost/",
+        "http://127.1/",
+        "gopher://example.com",
+        "http://[::ffff:169.254.169.254]/",
+        "//example.com",
+        "http://a b/",
+        "http://example.com\\@127.0.0.1/",
+        "http://example.com:99999/",
+        "http://127.0.0.1:80#@example.com/",
+    ],
+)
 def test_webhooks_refuse_what_leads_elsewhere(url: str) -> None:
     def resolver(host: str, port: int) -> list[str]:
         return ["1.1.1.1"] if host == "example.com" else outbound.resolve(host, port)
