@@ -19,6 +19,7 @@ from drumscribe.notation.model import FLAGS, TYPE_LENGTH, Beam, NoteType
 from drumscribe.types import Meter
 
 _SMALLEST = Fraction(1, 32)
+_MOST_PARTS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,40 +132,50 @@ def _beat(start: Fraction, end: Fraction, onsets: tuple[Fraction, ...]) -> list[
     """One beat (or part of one): straight where it can be, else a tuplet in the smallest part that needs it."""
     if all(_is_binary(onset) for onset in onsets):
         return _straight(start, end, onsets, start)
-    for parts in _ways_to_split(start, end):
-        cuts = [low for low, _ in parts[1:]]
-        pieces = [tuple(onset for onset in onsets if low <= onset < high) for low, high in parts]
-        heads_on_cuts = all(cut in onsets for cut in cuts)
-        odd = [any(not _is_binary(onset) for onset in piece) for piece in pieces]
-        if heads_on_cuts and (not all(odd) or len(parts) == 3):
+    parts = _parts(start, end)
+    pieces = [tuple(onset for onset in onsets if low <= onset < high) for low, high in parts]
+    if parts:
+        straight = [all(_is_binary(onset) for onset in piece) for piece in pieces]
+        heads_on_cuts = all(low in onsets for low, _ in parts[1:])
+        if _ratio(start, end, onsets) is None or (heads_on_cuts and (any(straight) or len(parts) == 3)):
             return [slot for (low, high), piece in zip(parts, pieces, strict=True) for slot in _beat(low, high, piece)]
     return _tuplet(start, end, onsets)
 
 
-def _ways_to_split(start: Fraction, end: Fraction) -> list[list[tuple[Fraction, Fraction]]]:
+def _parts(start: Fraction, end: Fraction) -> list[tuple[Fraction, Fraction]]:
+    """Halves of a beat, thirds of a dotted one, nothing where it is too short to be cut."""
     size = end - start
-    if size.numerator == 3:  # a dotted beat: into its three parts
-        third = size / 3
-        return [[(start + i * third, start + (i + 1) * third) for i in range(3)]]
-    if size > Fraction(1, 4) and size.numerator in (1, 2, 4):
-        middle = start + size / 2
-        return [[(start, middle), (middle, end)]]
-    return []
+    count = 3 if size.numerator == 3 else 2
+    if size <= Fraction(1, 4) or size.numerator not in (1, 2, 3, 4):
+        return []
+    step = size / count
+    return [(start + i * step, start + (i + 1) * step) for i in range(count)]
 
 
-def _tuplet(start: Fraction, end: Fraction, onsets: tuple[Fraction, ...]) -> list[Slot]:
+def _ratio(start: Fraction, end: Fraction, onsets: Sequence[Fraction]) -> tuple[int, int, Fraction] | None:
+    """Tuplet ratio (actual, normal) and written unit for a beat; ``None`` if no reader would follow it.
+
+    The parts stand against the next lower number of binary parts; in a dotted beat (6/8) against three halves of them.
+    """
     size = end - start
     actual = lcm(*(((onset - start) / size).denominator for onset in onsets))
-    # Written against the next lower number of binary parts; in a dotted beat (6/8) against three halves of them.
     base = max((value for value in TYPE_LENGTH.values() if value <= size), default=size)
     normal = 1 << (actual.bit_length() - 1)
     while (normal * size / base).denominator > 1:
         normal *= 2
-    ratio = (actual, int(normal * size / base))
     unit = base / normal
-    if unit < _SMALLEST:
-        raise NotationError(f"A beat is divided into {actual} parts, which no note value can show.",
-                            "Choose a coarser grid.")  # fmt: skip
+    if unit < _SMALLEST or actual > _MOST_PARTS:
+        return None
+    return actual, int(normal * size / base), unit
+
+
+def _tuplet(start: Fraction, end: Fraction, onsets: tuple[Fraction, ...]) -> list[Slot]:
+    size = end - start
+    found = _ratio(start, end, onsets)
+    if found is None:
+        raise NotationError("A beat is divided into more parts than note values can show.", "Choose a coarser grid.")
+    actual, normal, unit = found
+    ratio = (actual, normal)
     points = [int((onset - start) / size * actual) for onset in onsets]
     slots: list[Slot] = []
 
@@ -199,20 +210,22 @@ def _straight(start: Fraction, end: Fraction, onsets: Sequence[Fraction], origin
         return _rests(start, end, origin)
     slots = _rests(start, onsets[0], origin)
     for low, high in zip(onsets, [*onsets[1:], end], strict=True):
-        length = _longest(low - origin, high - low)
+        length = _longest(low - origin, high - low, dotted_beat=(end - origin).numerator == 3)
         kind, dots = VALUES[length]
         slots.append(Slot(low, length, kind, dots, sounding=True))
         slots += _rests(low + length, high, origin)
     return slots
 
 
-def _longest(offset: Fraction, room: Fraction) -> Fraction:
+def _longest(offset: Fraction, room: Fraction, *, dotted_beat: bool) -> Fraction:
     """Longest note value within ``room`` that shows where it stands in its beat."""
     for value in sorted(VALUES, reverse=True):
         if value > room:
             continue
         base = TYPE_LENGTH[VALUES[value][0]]
         if value == base and (2 * offset) % base == 0:
+            return value
+        if value != base and dotted_beat and offset % value == 0:  # a duplet of 6/8
             return value
         if value != base and (offset % (2 * base) == 0 or (offset + value) % (2 * base) == 0):
             return value
