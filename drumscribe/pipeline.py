@@ -242,9 +242,9 @@ class Run:
 
 def _digest(path: Path) -> str:
     """SHA-256 of a regular file; anything else is left to the decoder to refuse."""
-    if not path.is_file():
-        return str(path)
     try:
+        if not path.is_file():
+            return str(path)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
