@@ -3,7 +3,8 @@
     python -m training.calibrate --work WORK [--run run] [--clips 240]
 
 Learns on the ``valid`` side, reports on the ``test`` side, and writes ``WORK/run/calibration.json`` for
-:mod:`training.export`. Both sides are drums alone and full mix in equal parts, degraded as training material is.
+:mod:`training.export`. Both sides are drums alone and full mix in equal parts, mastered, without the degradations that
+training adds.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def gather(net: HitNetwork, work: Path, split: Split, clips: int, seed: int = 5)
     there = np.zeros((2, len(LABELS)), dtype=np.int64)
     for clip in range(clips):
         mix = bool(clip % 2)
-        example = mixer.example(rng, mix=mix)
+        example = mixer.example(rng, mix=mix, clean=True)
         with torch.no_grad():
             heads = net(torch.from_numpy(compress(example.magnitudes))[None])
         onset = torch.sigmoid(heads["onset"][0]).numpy()

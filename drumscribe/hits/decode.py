@@ -101,14 +101,18 @@ def similar(activations: Activations, hit: Hit, pool: Iterable[Hit], limit: int 
     """
     if not activations.embedding.size:
         return []
-    mean = activations.embedding.astype(np.float32).mean(axis=0)
     others = [other for other in pool if other.id != hit.id]
+    sounds = _sounds(activations, [hit, *others])
+    alike = np.clip(sounds[1:] @ sounds[0], -1, 1)
+    best = np.argsort(-alike, kind="stable")[:limit]
+    return [(others[i], float(alike[i])) for i in best]
 
-    def sound(one: Hit) -> NDArray[np.float32]:
-        frame = min(round(one.time_s * activations.fps), len(activations.embedding) - 1)
-        around = activations.embedding[max(0, frame - 1) : frame + 2].astype(np.float32).mean(axis=0) - mean
-        return np.asarray(around / max(1e-6, float(np.linalg.norm(around))), dtype=np.float32)
 
-    asked = sound(hit)
-    scored = [(other, float(np.clip(asked @ sound(other), -1, 1))) for other in others]
-    return sorted(scored, key=lambda pair: -pair[1])[:limit]
+def _sounds(activations: Activations, hits: list[Hit]) -> NDArray[np.float32]:
+    """What the network heard at each hit: the embedding around it, centred on the recording's mean, of length 1."""
+    embedding = activations.embedding.astype(np.float32)
+    last = len(embedding) - 1
+    frames = np.clip([round(hit.time_s * activations.fps) for hit in hits], 0, last)
+    around = sum(embedding[np.clip(frames + step, 0, last)] for step in (-1, 0, 1)) - 3 * embedding.mean(axis=0)
+    lengths = np.linalg.norm(around, axis=1, keepdims=True)
+    return np.asarray(around / np.maximum(lengths, 1e-6), dtype=np.float32)
