@@ -223,7 +223,7 @@ class Database:
         """
         now = time.time()
         if to.finished:
-            values = {"finished_at": now, "eta_s": None, "worker": "", **values}
+            values = {"finished_at": now, "worker": "", **values, "eta_s": None}
         if to is JobStatus.QUEUED:
             clean = {"stage": "", "fraction": 0.0, "eta_s": None, "error": None, "timings": {}, "finished_at": None}
             values = {"worker": "", **clean, **values}
