@@ -57,6 +57,7 @@ _READING = {
 _BINARY, _TERNARY, _QUINTUPLE = 0, 1, 2
 _FAMILY = {1: None, 2: _BINARY, 4: _BINARY, 8: _BINARY, 3: _TERNARY, 6: _TERNARY, 5: _QUINTUPLE}
 
+
 @dataclass(frozen=True, slots=True)
 class Divisions:
     """Costs of one song's search.

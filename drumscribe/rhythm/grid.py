@@ -11,15 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.options import BeatOptions
-from drumscribe.rhythm.bars import Bars, find_bars, fixed_bars
+from drumscribe.rhythm.bars import Bars, find_bars, sevens, ternary
 from drumscribe.rhythm.evidence import BeatEvidence
-from drumscribe.rhythm.pulses import candidates, pulses_of, steady_bpm
+from drumscribe.rhythm.pulses import aligned, candidates, halved, pulses_of, smoothed, steady_bpm
 from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
 
 _PICKUP = 0.5
 """A first bar whose hits start after this part of it is written as a pickup."""
+_EIGHTHS_BPM = 140.0
+"""From here on the tracked beat may be the eighth of a 6/8 or 7/8."""
+_COMPOUND = {Meter(2, 4): Meter(6, 8), Meter(3, 4): Meter(9, 8), Meter(4, 4): Meter(12, 8)}
 
 
 def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration_s: float) -> BeatGrid:
@@ -32,31 +35,49 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
             found, in that order, and what was not given follows.
         duration_s: length of the recording; the grid need not reach its end where nothing is played.
     """
-    meter = Meter.parse(options.meter) if options.meter else None
-    times = pulses_of(evidence, hits, options.bpm, meter, duration_s)
+    wish = Meter.parse(options.meter) if options.meter else None
+    times = pulses_of(evidence, hits, options.bpm, wish, duration_s)
+    tracked = len(evidence.beats) >= 2
+    if tracked:
+        times = aligned(smoothed(times), hits)
     if options.first_downbeat_s is not None:
         times = _through(times, options.first_downbeat_s)
-    first_s, last_s = (hits[0].time_s, hits[-1].time_s) if len(hits) else (times[0], times[-1])
-    times = _extended(times, first_s, last_s, margin=meter.pulses_per_bar if meter else 8)
-    found = find_bars(times, evidence.downbeat_odds(times), hits, meter)
+    first_s, last_s = (hits[0].time_s, hits[-1].time_s) if len(hits) else (float(times[0]), float(times[-1]))
+    times = _extended(times, first_s, last_s, margin=wish.pulses_per_bar if wish else 8)
+    times, found = _metered(times, evidence, hits, wish, free=wish is None and options.bpm is None)
     if options.first_downbeat_s is not None:
-        anchor = int(np.argmin(np.abs(times - options.first_downbeat_s)))
-        found = fixed_bars(len(times), found, anchor)
-    elif options.bar_shift:
-        found = found.shifted(options.bar_shift)
-    if options.first_downbeat_s is not None and options.bar_shift:
+        found = found.anchored(int(np.argmin(np.abs(times - options.first_downbeat_s))))
+    if options.bar_shift:
         found = found.shifted(options.bar_shift)
     times, numbers, meters = _cut(times, found, first_s, last_s)
-    bpm = options.bpm if options.bpm and len(evidence.beats) < 2 else steady_bpm(times)
+    bpm = steady_bpm(times)
     return BeatGrid(
         times=times,
         numbers=numbers,
         meters=meters,
         bpm=bpm,
-        tracker=evidence.tracker if len(evidence.beats) >= 2 else "user",
-        candidates=candidates(evidence, hits, bpm),
+        tracker=evidence.tracker if tracked else "user",
+        candidates=candidates(bpm),
         confidence=1.0 if options.first_downbeat_s is not None else found.confidence,
     )
+
+
+def _metered(times: Times, evidence: BeatEvidence, hits: Hits, wish: Meter | None, *, free: bool) -> tuple[Times, Bars]:
+    """Find the bars, and where the user left it open (``free``) read the pulse as the eighth or dotted quarter it is."""
+    fast = steady_bpm(times) >= _EIGHTHS_BPM
+    if free and not fast and sevens(times, hits):
+        times, wish = halved(times), Meter(7, 8)
+    found = find_bars(times, evidence.downbeat_odds(times), hits, wish)
+    if not free or wish is not None:
+        return times, found
+    meters = list(found.meters.values())
+    if fast and meters.count(Meter(6, 4)) > len(meters) / 2:
+        found = find_bars(times, evidence.downbeat_odds(times), hits, Meter(6, 4))
+        times = times[min(found.meters) % 3 :: 3]
+        return times, find_bars(times, evidence.downbeat_odds(times), hits, Meter(6, 8))
+    renamed = {Meter(7, 4): Meter(7, 8)} if fast else {}
+    renamed |= _COMPOUND if ternary(times, hits) else {}
+    return times, found.renamed(renamed)
 
 
 def _through(times: Times, moment_s: float) -> Times:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solveh_banded
 
 from drumscribe.rhythm.evidence import BeatEvidence
 from drumscribe.rhythm.tracking import decode
@@ -38,7 +39,7 @@ def steady_bpm(times: Times) -> float:
     return float(60.0 * (centred @ (index - index.mean())) / (centred @ centred))
 
 
-def candidates(evidence: BeatEvidence, hits: Hits, bpm: float) -> tuple[TempoCandidate, ...]:
+def candidates(bpm: float) -> tuple[TempoCandidate, ...]:
     """The chosen tempo with its half and double, most likely first."""
     factors = np.array([1.0, 0.5, 2.0])
     # how often music is counted at a tempo: log-normal around 115 with half an octave of spread
@@ -50,6 +51,43 @@ def candidates(evidence: BeatEvidence, hits: Hits, bpm: float) -> tuple[TempoCan
         if 20 <= bpm * factor <= 400
     ]
     return tuple(sorted(found, key=lambda candidate: -candidate.confidence))
+
+
+def smoothed(times: Times, stiffness: float = 3.0) -> Times:
+    """Take the frames' rounding out of beat times.
+
+    Minimises the squared way that each beat is moved plus ``stiffness`` times the squared change of the period from
+    beat to beat (Whittaker's smoother): beats jitter by about 8 ms, a drifting period changes by about 5 ms a beat.
+    """
+    count = len(times)
+    if count < 4:
+        return times
+    bands = np.zeros((3, count))  # upper form of 1 + stiffness * D'D, D the second difference
+    bands[2] = 1.0
+    for k, weight in enumerate((1.0, 4.0, 1.0)):
+        bands[2, k : count - 2 + k] += stiffness * weight
+    bands[1, 1:-1] -= 2.0 * stiffness
+    bands[1, 2:] -= 2.0 * stiffness
+    bands[0, 2:] += stiffness
+    return np.asarray(solveh_banded(bands, times), dtype=np.float64)
+
+
+def aligned(times: Times, hits: Hits) -> Times:
+    """Move all pulses together to where the strokes on them are: trackers see a beat up to two frames off."""
+    if len(hits) < 8 or len(times) < 4:
+        return times
+    moments = np.array([hit.time_s for hit in hits])
+    after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
+    nearest = np.where(moments - times[after - 1] < times[after] - moments, after - 1, after)
+    off = moments - times[nearest]
+    near = off[np.abs(off) < 0.04]
+    return times + float(np.median(near)) if len(near) >= 8 else times
+
+
+def halved(times: Times) -> Times:
+    """A pulse more between any two."""
+    index = np.arange(2 * len(times) - 1) / 2
+    return np.asarray(np.interp(index, np.arange(len(times)), times), dtype=np.float64)
 
 
 def _ratio_for(meter: Meter | None, bpm: float) -> float:

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -22,10 +27,21 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class BarModel:
+    """One hidden layer that tells downbeats from drum patterns (:func:`drumscribe.rhythm.patterns.downbeat_logit`)."""
+
+    first: Floats  # (inputs, hidden)
+    first_bias: Floats  # (hidden,)
+    second: Floats  # (hidden,)
+    second_bias: float
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
-    """All that was learnt: ``timing`` by drum label, with ``"any"`` for drums seldom seen."""
+    """All that was learnt: ``timing`` by drum label, with ``"any"`` for drums seldom seen, and the bar model."""
 
     timing: dict[str, Timing]
+    bars: BarModel
 
     def of(self, drum: str) -> Timing:
         """Timing of a drum."""
@@ -36,8 +52,9 @@ class Statistics:
 def load() -> Statistics:
     """Read the packaged numbers once."""
     data = json.loads(files("drumscribe.rhythm").joinpath("statistics.json").read_text())
-    timing = {
-        drum: Timing(row["spread_ms"] / 1000, row["habit_ms"] / 1000)
-        for drum, row in data["timing"].items()
-    }  # fmt: skip
-    return Statistics(timing)
+    timing = {drum: Timing(row["spread_ms"] / 1000, row["habit_ms"] / 1000) for drum, row in data["timing"].items()}
+    bars = data["bars"]
+    model = BarModel(
+        np.array(bars["first"]), np.array(bars["first_bias"]), np.array(bars["second"]), float(bars["second_bias"])
+    )
+    return Statistics(timing, model)
