@@ -60,6 +60,8 @@ def perform(
     Returns:
         The job's last state (running: it was let go of), or ``None`` if it was deleted or taken over meanwhile.
     """
+    folder = store.folder(job.id)
+    folder.remove()  # what a killed worker may have left half done
     tracker = _Tracker(
         job.options.separate.separator or settings.separator, database.rates(), seconds=dict(job.timings)
     )
@@ -71,7 +73,6 @@ def perform(
         if not database.cancelling(job.id):
             return None
         ending, values = JobStatus.CANCELLED, {"message": "Cancelled"}
-    folder = store.folder(job.id)
     if ending is not JobStatus.DONE:
         folder.remove()
     timings = tracker.spent()

@@ -1,0 +1,231 @@
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import songs
+from click.testing import CliRunner, Result
+
+from drumscribe import cli as command_line
+from drumscribe.cli import FORMATS, cli
+from drumscribe.settings import get_settings
+from drumscribe.transcription import FORMATS as ALL_FORMATS
+
+ROOT = Path(__file__).parent.parent
+WHOLE_RUN = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def loop(place):
+    return songs.song(place / "Loop.wav", bars=2)
+
+
+@pytest.fixture
+def run(place, monkeypatch):
+    """Run the command line in this process, with one data folder for the whole module."""
+    before = dict(os.environ)
+    os.environ.update(DATA_DIR=str(place / "data"), SEPARATOR="none", OFFLINE="1", BEAT_TRACKER="madmom")
+    get_settings.cache_clear()
+
+    def invoke(*arguments: object) -> Result:
+        return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+    yield invoke
+    os.environ.clear()
+    os.environ.update(before)
+    get_settings.cache_clear()
+
+
+def test_help_imports_little_and_documents_exit_statuses():
+    program = [sys.executable, "-X", "importtime", "-m", "drumscribe.cli", "--help"]
+    done = subprocess.run(program, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0
+    for status in ("0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "6 ", "130"):
+        assert f"\n    {status}" in done.stdout
+    imported = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    assert len(imported) < 400, "more than click needs"
+
+
+def test_formats_are_those_of_transcriptions():
+    assert tuple(ALL_FORMATS) == FORMATS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["transcribe"], 2, "SONG"),
+        (["transcribe", "none.wav"], 3, "none.wav"),
+        (["transcribe", "https://example.com/x"], 3, "YouTube"),
+        (["transcribe", "x.wav", "--formats", "docx"], 2, "docx"),
+        (["transcribe", "x.wav", "--formats", ","], 2, "format"),
+        (["transcribe", "x.wav", "--bpm", "-3"], 2, "bpm"),
+        (["transcribe", "x.wav", "--meter", "4/5"], 2, "meter"),
+        (["transcribe", "x.wav", "--separator", "magic"], 2, "magic"),
+        (["rescore", "none.json"], 3, "none.json"),
+        (["models", "fetch", "no-such-model"], 2, "no-such-model"),
+        (["models", "fetch", "htdemucs"], 4, "htdemucs"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_errors_have_a_status_and_a_line_on_stderr_but_no_traceback(run, arguments, status, says):
+    result = run(*arguments)
+    assert result.exit_code == status, result.output
+    assert says in result.stderr and result.stdout == ""
+    assert "Traceback" not in result.output
+
+
+def test_a_bad_setting_is_named(run, monkeypatch):
+    monkeypatch.setenv("MAX_DURATION_S", "-1")
+    get_settings.cache_clear()
+    result = run("doctor")
+    assert result.exit_code == 2 and "MAX_DURATION_S" in result.stderr
+
+
+def test_debug_shows_the_traceback(run, capfd):
+    result = run("transcribe", "none.wav", "--debug")
+    assert result.exit_code == 3 and "Traceback" in result.stderr
+
+
+def test_an_unexpected_error_is_one_line_and_status_1(run, monkeypatch):
+    monkeypatch.setattr(command_line, "_sources", lambda songs: 1 / 0)
+    result = run("transcribe", "x.wav")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1 and "ZeroDivisionError" in result.stderr
+
+
+def test_doctor_and_models_tell_what_there_is(run):
+    checks = {check["name"]: check for check in json.loads(run("doctor", "--json").stdout)}
+    assert checks["python"]["state"] == "ok" and checks["data folder"]["state"] == "ok"
+    assert "verovio" in checks["pdf"]["found"]
+    assert "python" in run("doctor").stdout
+    rows = {row["name"]: row for row in json.loads(run("models", "list", "--json").stdout)}
+    assert rows["hits"]["used"] and rows["htdemucs"]["state"] == "missing"
+    assert "htdemucs" in run("models", "list").stdout
+    verified = run("models", "verify", "hits")
+    assert verified.exit_code == 0 and "hits" in verified.stdout
+    assert run("models", "verify", "htdemucs").exit_code == 4
+
+
+def test_example_is_a_song_that_can_be_copied(run, tmp_path):
+    path = Path(run("example").stdout.strip())
+    assert path.is_file() and path.suffix == ".ogg"
+    copy = Path(run("example", "-o", tmp_path).stdout.strip())
+    assert copy.parent == tmp_path and copy.read_bytes() == path.read_bytes()
+
+
+def test_names_of_one_run_never_collide():
+    taken: set[str] = set()
+    names = [command_line.free_name(name, taken) for name in ("Song", "song", "Song", "song-2", "Other")]
+    assert names == ["Song", "song-2", "Song-3", "song-2-2", "Other"]
+
+
+@WHOLE_RUN
+def test_transcribe_writes_the_files(run, loop, tmp_path):
+    result = run("transcribe", loop, "-o", tmp_path / "out", "--title", "My loop")
+    assert result.exit_code == 0, result.output
+    names = {"Loop.musicxml", "Loop.pdf", "Loop.mid", "Loop.hits.csv", "Loop.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    assert (tmp_path / "out" / "Loop.hits.csv").read_text().splitlines()[0] == "time_s,drum,confidence,velocity"
+    assert b"My loop" in (tmp_path / "out" / "Loop.musicxml").read_bytes()
+    assert "hits" in result.stdout and "BPM" in result.stdout and str(tmp_path / "out" / "Loop.pdf") in result.stdout
+
+
+@WHOLE_RUN
+def test_several_songs_and_folders_with_one_bad_one(run, loop, place, tmp_path):
+    folder = place / "album"
+    folder.mkdir()
+    for name in ("b.wav", "a.WAV"):
+        (folder / name).write_bytes(loop.read_bytes())
+    (folder / "cover.jpg").write_bytes(b"not a song")
+    (folder / "c.mp3").write_bytes(b"not a song either")
+    result = run("transcribe", folder, loop, loop, "-o", tmp_path, "--formats", "csv,midi", "--json")
+    summary = json.loads(result.stdout)
+    assert [Path(song["source"]).name for song in summary] == ["a.WAV", "b.wav", "c.mp3", "Loop.wav", "Loop.wav"]
+    assert [song["ok"] for song in summary] == [True, True, False, True, True]
+    assert summary[2]["errors"][0]["code"] == "not_audio" and result.exit_code == 3 and "c.mp3" in result.stderr
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"{name}{end}" for name in ("a", "b", "Loop", "Loop-2") for end in (".hits.csv", ".mid")}
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run("transcribe", empty).exit_code == 3
+
+
+@WHOLE_RUN
+def test_a_format_that_cannot_be_made_does_not_lose_the_others(run, loop, tmp_path, monkeypatch):
+    monkeypatch.setenv("PDF_BACKEND", "none")
+    get_settings.cache_clear()
+    result = run("transcribe", loop, "-o", tmp_path, "--formats", "pdf,csv")
+    assert result.exit_code == 5 and "PDF" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["Loop.hits.csv"]
+
+
+@WHOLE_RUN
+def test_quiet_says_nothing(run, loop, tmp_path):
+    result = run("transcribe", loop, "-o", tmp_path, "--formats", "csv", "-q")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+@WHOLE_RUN
+def test_rescore_needs_only_the_project(run, loop, tmp_path):
+    run("transcribe", loop, "-o", tmp_path, "--formats", "json,csv")
+    result = run(
+        "rescore", tmp_path / "Loop.json", "--bpm", "60", "--meter", "2/4", "--formats", "musicxml,json", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    (summary,) = json.loads(result.stdout)
+    assert summary["bpm"] == pytest.approx(60, abs=1) and summary["meter"] == "2/4"
+    assert (tmp_path / "Loop.musicxml").exists()
+    again = run("rescore", tmp_path / "Loop.json", "-o", tmp_path / "again", "--formats", "musicxml")
+    assert again.exit_code == 0
+    assert (tmp_path / "again" / "Loop.musicxml").read_bytes() == (tmp_path / "Loop.musicxml").read_bytes()
+
+
+@WHOLE_RUN
+def test_a_folder_that_cannot_be_written_is_status_6(run, loop, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    result = run("transcribe", loop, "-o", tmp_path / "file" / "out")
+    assert result.exit_code == 6 and result.stderr.startswith("Error: ")
+
+
+@WHOLE_RUN
+def test_on_a_terminal_there_are_bars_and_ctrl_c_stops(place, loop, tmp_path):
+    """A real process on a pseudo-terminal, stopped in the stage of beats; native libraries print nothing there."""
+    environment = {
+        **os.environ,
+        "DATA_DIR": str(place / "data"),
+        "SEPARATOR": "none",
+        "TERM": "xterm",
+        "COLUMNS": "100",
+    }
+    fresh = songs.song(tmp_path / "Fresh.wav", bars=2, times=8)
+    leader, follower = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "drumscribe.cli", "transcribe", str(fresh), "-o", str(tmp_path / "out")],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=follower, text=True,
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    until = time.monotonic() + 240
+    while b"detect" not in shown and time.monotonic() < until:
+        shown += os.read(leader, 4096)
+    child.send_signal(signal.SIGINT)
+    try:
+        while block := os.read(leader, 4096):
+            shown += block
+    except OSError:
+        pass  # the terminal closes with the process
+    os.close(leader)
+    assert child.wait(60) == 130
+    text = shown.decode()
+    assert "ingest" in text and "100%" in text and "cancelled" in text
+    assert "oneDNN" not in text and "Traceback" not in text
+    assert not (tmp_path / "out").exists()
