@@ -204,7 +204,7 @@ def test_stems_train_resume_export(data: Path, tmp_path: Path) -> None:
         command("training.stems", "--data", data, "--work", work, "--count", "2", "--split", split)
     stem = pickle.loads((work / "stems/train/00000.pickle").read_bytes())
     assert len(stem.notes) > 10
-    common = ("--data", data, "--work", work, "--every", "2")
+    common = ("--data", data, "--work", work, "--every", "2", "--still")
     assert "validation F" in command("training.train", *common, "--steps", "2")
     assert "validation F" in command("training.train", *common, "--steps", "4", "--resume")
     log = (work / "run/log.csv").read_text().splitlines()

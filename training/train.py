@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--backings", type=int, default=0, help="render up to so many accompaniments meanwhile")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two new stems once the pool is full")
+    parser.add_argument("--still", action="store_true", help="render nothing meanwhile: repeatable from the seed")
     parser.add_argument("--every", type=int, default=500, help="steps between validations")
     parser.add_argument("--resume", action="store_true")
     args = parser.parse_args()
@@ -132,7 +133,7 @@ def main() -> None:
     first, best = step, 0.0
     feed: Any = mp.get_context("spawn").Queue(6)
     loader = mp.get_context("spawn").Process(target=_feed, args=(feed, args.work, args.seed + step), daemon=True)
-    renderers = _renderers(args)
+    renderers = [] if args.still else _renderers(args)
     loader.start()
     began, running, waited = time.time(), {}, 0.0
     log_path = folder / "log.csv"
@@ -177,10 +178,8 @@ def main() -> None:
             if step % 50 == 0:
                 speed = (time.time() - began) / (step - first)
                 text = " ".join(f"{name} {value:.4f}" for name, value in running.items())
-                print(
-                    f"step {step} {clock:.1f} min {speed:.2f} s/step waiting {waited / (time.time() - began):.0%} {text}",
-                    flush=True,
-                )
+                idle = waited / (time.time() - began)
+                print(f"step {step} {clock:.1f} min {speed:.2f} s/step waiting {idle:.0%} {text}", flush=True)
             if step % args.every == 0:
                 counts = validate(average, args.work, "valid")
                 scores = {name: total.micro() for name, total in counts.items()}
