@@ -141,7 +141,7 @@ class Redis(Process):
 
     def start(self) -> Self:
         super().start()
-        wait_until(self.ready, what="Redis")
+        wait_until(self.ready, 60, what="Redis")
         return self
 
     def ready(self) -> bool:
@@ -159,61 +159,43 @@ class Postgres(Process):
     def __init__(self, folder: Path, port: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
-        self.data = folder / "pg"
         self.url = f"postgresql+psycopg://drumscribe@127.0.0.1:{self.port}/postgres"
-        self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
-        if self._as:
-            # Its data must be reachable for that user, and pytest's folders are closed to others.
-            shutil.chown(folder, "postgres", "postgres")
-            for parent in folder.parents:
-                if parent == Path("/") or parent.stat().st_mode & 0o001:
-                    continue
-                parent.chmod(parent.stat().st_mode | 0o001)
-        options = [
-            "-c",
-            "fsync=off",
-            "-c",
-            "full_page_writes=off",
-            "-c",
-            "shared_buffers=32MB",
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            f"unix_socket_directories={folder}",
-        ]
-        binary = find_binary("postgres") or "postgres"
-        super().__init__(
-            [*self._as, binary, "-D", str(self.data), "-p", str(self.port), *options],
-            folder.parent / "pg.log",
-            cwd=folder,
-        )
+        # Not below pytest's folder: that is closed to other users, such as the one that the server runs as.
+        self.home = Path(tempfile.mkdtemp(prefix="drumscribe-postgres-"))
+        self.data = self.home / "data"
+        self._as: list[str] = []
+        if os.geteuid() == 0:
+            shutil.chown(self.home, "postgres", "postgres")
+            self._as = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        options = {
+            "fsync": "off",
+            "full_page_writes": "off",
+            "shared_buffers": "32MB",
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(self.home),
+        }
+        command = [*self._as, find_binary("postgres") or "postgres", "-D", str(self.data), "-p", str(self.port)]
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        super().__init__(command, folder / "postgres.log", cwd=self.home)
 
     def start(self) -> Self:
         if not self.data.exists():
-            initdb = find_binary("initdb") or "initdb"
-            made = subprocess.run(
-                [
-                    *self._as,
-                    initdb,
-                    "-D",
-                    str(self.data),
-                    "-U",
-                    "drumscribe",
-                    "-A",
-                    "trust",
-                    "-N",
-                    "-E",
-                    "UTF8",
-                    "--locale=C",
-                ],
-                capture_output=True,
-                text=True,
-                cwd=self.data.parent,
-            )
+            command = [*self._as, find_binary("initdb") or "initdb", "-D", str(self.data), "-U", "drumscribe"]
+            command += ["-A", "trust", "-N", "-E", "UTF8", "--locale=C"]
+            made = subprocess.run(command, capture_output=True, text=True, cwd=self.home)
             assert made.returncode == 0, made.stderr
         super().start()
-        wait_until(self.ready, what="PostgreSQL")
+        wait_until(self.ready, 60, what="PostgreSQL")
         return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the cluster."""
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def ready(self) -> bool:
         import psycopg
@@ -247,7 +229,7 @@ class S3(Process):
 
     def start(self) -> Self:
         super().start()
-        wait_until(self.ready, what="S3 server")
+        wait_until(self.ready, 90, what="S3 server")
         import httpx
 
         made = httpx.put(f"{self.endpoint}/drumscribe", timeout=10)
@@ -327,7 +309,7 @@ class Stack:
         assert migrate.process is not None and migrate.process.wait(60) == 0, migrate.tail()
         for process in (self.default, self.heavy, self.api):
             process.start()
-        wait_until(self.live, 90, what="API")
+        wait_until(self.live, 180, what="API")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -335,6 +317,7 @@ class Stack:
         for process in (self.api, self.heavy, self.default, self.s3, self.postgres, self.redis):
             if process is not None:
                 process.stop(5)
+        self.postgres.remove()
 
     def live(self) -> bool:
         import httpx
@@ -355,7 +338,7 @@ class Stack:
     def job(self, job_id: str) -> dict[str, Any]:
         return dict(self.client.get(f"/jobs/{job_id}").json())
 
-    def until(self, job_id: str, check: Callable[[dict[str, Any]], bool], timeout_s: float = 120) -> dict[str, Any]:
+    def until(self, job_id: str, check: Callable[[dict[str, Any]], bool], timeout_s: float = 600) -> dict[str, Any]:
         """Follow a job until ``check`` is true of it or it has ended."""
 
         def look() -> dict[str, Any] | None:
@@ -364,7 +347,7 @@ class Stack:
 
         return dict(wait_until(look, timeout_s, 0.05, f"job {job_id}: {self.job(job_id)}"))
 
-    def ended(self, job_id: str, timeout_s: float = 180) -> dict[str, Any]:
+    def ended(self, job_id: str, timeout_s: float = 600) -> dict[str, Any]:
         return self.until(job_id, lambda job: False, timeout_s)
 
     def download(self, job_id: str, kind: str = "musicxml") -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import json
@@ -12,6 +13,7 @@ import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from hypothesis import given
@@ -195,7 +197,7 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
 
 
 class _Receiver(BaseHTTPRequestHandler):
-    seen: list[SimpleNamespace] = []
+    seen: ClassVar[list[SimpleNamespace]] = []
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -242,10 +244,8 @@ def test_tls_is_checked_against_the_name_not_the_address() -> None:
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            try:
+            with contextlib.suppress(OSError):  # no certificate: the handshake ends after the name was read
                 context.wrap_socket(connection, server_side=True)
-            except OSError:
-                pass  # no certificate: the handshake ends after the name was read
 
     thread = threading.Thread(target=serve)
     thread.start()

@@ -198,7 +198,7 @@ class TestDeployment:
             "--formats",
             "musicxml",
         ]
-        ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240)
+        ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
         assert ran.returncode == 0, ran.stderr
         by_cli = (tmp_path / "out" / "Four bars.musicxml").read_bytes()
 
@@ -209,7 +209,7 @@ class TestDeployment:
         try:
             local = runner.submit(song, owner="app")
             ended = services.wait_until(
-                lambda: j if (j := runner.get(local.id, owner="app")).status.finished else None, 120
+                lambda: j if (j := runner.get(local.id, owner="app")).status.finished else None, 600
             )
             assert ended.status is JobStatus.DONE, ended.error
             by_app = runner.result(local.id, owner="app").render("musicxml")[0]

@@ -1,0 +1,62 @@
+# syntax=docker/dockerfile:1
+# One file, three images: docker build --target app|api|worker -t drumscribe-app .
+# All state is under /data (a volume); the rest of the file system may be read-only.
+
+FROM python:3.11-slim-bookworm AS build
+SHELL ["/bin/bash", "-o", "pipefail", "-c"]
+# madmom is built from source. Debian's versions move with its security updates, which we want.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends build-essential \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+# The libraries first: they change less often than the code, so this layer is usually there already.
+COPY requirements.txt requirements-nodeps.txt pyproject.toml README.md LICENSE ./
+COPY scripts/setup.sh scripts/
+COPY drumscribe/__init__.py drumscribe/_version.py drumscribe/
+ENV PIP_NO_CACHE_DIR=1
+RUN PYTHON=python3.11 scripts/setup.sh /opt/venv
+COPY . .
+RUN /opt/venv/bin/python -m compileall -q drumscribe pages app.py \
+    && rm -rf tests training benchmarks .github
+
+FROM python:3.11-slim-bookworm AS base
+RUN groupadd --gid 1001 drumscribe \
+    && useradd --uid 1001 --gid 1001 --no-create-home --home-dir /data --shell /usr/sbin/nologin drumscribe \
+    && install -d -o 1001 -g 1001 /data
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/data \
+    DATA_DIR=/data \
+    LOG_FORMAT=json \
+    MALLOC_ARENA_MAX=4
+WORKDIR /app
+USER 1001:1001
+VOLUME /data
+STOPSIGNAL SIGTERM
+
+FROM base AS app
+EXPOSE 8501
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-m", "drumscribe.probe", "http://127.0.0.1:8501/_stcore/health"]
+CMD ["drumscribe", "serve", "--host", "0.0.0.0", "--port", "8501"]
+
+FROM base AS api
+# Refuses to start without API_KEYS, because it listens on more than loopback here.
+ENV API_HOST=0.0.0.0
+EXPOSE 8000
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-m", "drumscribe.probe", "http://127.0.0.1:8000/api/v1/live"]
+CMD ["python", "-m", "drumscribe.api"]
+
+FROM base AS worker
+ENV WORKER_METRICS_PORT=9101 \
+    PROMETHEUS_MULTIPROC_DIR=/tmp/prometheus
+EXPOSE 9101
+HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
+    CMD ["python", "-m", "drumscribe.probe", "http://127.0.0.1:9101/metrics"]
+ENTRYPOINT ["python", "-m", "drumscribe.jobs.work_queue"]
+CMD ["default"]

