@@ -259,6 +259,15 @@ class TestNetwork:
         heard = hits.activations(Stem(np.zeros((1, 1), np.float32), RATE, "none"), settings=Settings(_env_file=None))
         assert heard.onset.shape == (1, len(LABELS))
 
+    def test_a_model_of_ones_own(self, tmp_path) -> None:
+        own = tmp_path / "own.keras"
+        own.write_bytes((FOLDER / f"{DEFAULT}.keras").read_bytes())
+        stem = Stem(click_track(2.0)[None], RATE, "none")
+        theirs = hits.activations(stem, settings=Settings(_env_file=None))
+        mine = hits.activations(stem, settings=Settings(_env_file=None, model_uri=str(own)))
+        assert np.array_equal(mine.onset, theirs.onset)
+        assert (mine.model, theirs.model) == ("own", default_card().title)
+
     def test_a_file_that_is_no_model(self, tmp_path) -> None:
         path = tmp_path / "model.keras"
         path.write_bytes(b"PK not really")

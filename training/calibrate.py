@@ -29,6 +29,8 @@ from training.material import Split
 from training.network import HitNetwork
 
 FLOOR = 0.02
+PRIOR = 200.0
+"""Weight, in peaks, of what holds for all drums together: a drum's own peaks come from a handful of kits."""
 Array = NDArray[np.float64]
 
 
@@ -127,12 +129,12 @@ def learn(evidence: Evidence) -> Calibration:
     lag = float(np.nanmedian(evidence.error_ms))
     for column, label in enumerate(LABELS):
         mine = evidence.column == column
-        a, b = platt(evidence.logit[mine], evidence.right[mine], pooled, 10.0)
+        a, b = platt(evidence.logit[mine], evidence.right[mine], pooled, PRIOR)
         scale.append(a)
         shift.append(b)
         p = 1 / (1 + np.exp(-(a * evidence.logit[mine] + b)))
         count = int(evidence.there[column])
-        trust = count / (count + 60)
+        trust = count / (count + PRIOR)
         own = best_threshold(p, evidence.right[mine], count) if count else usual
         thresholds[label] = round(float(np.clip(trust * own + (1 - trust) * usual, 0.2, 0.65)), 3)
         errors = evidence.error_ms[mine & evidence.right]

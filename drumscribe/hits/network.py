@@ -19,7 +19,7 @@ from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
 from drumscribe.hits.card import DEFAULT, FOLDER, default_card
 from drumscribe.hits.features import BANDS, FPS, HOP, SAMPLE_RATE, WINDOWS, frame_count, level, log_mel
 from drumscribe.kit import LABELS
-from drumscribe.settings import Settings
+from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Activations, CancelToken, FloatArray, OnFraction, Stem
 
 BLOCK = 2048
@@ -137,7 +137,7 @@ def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Pa
 def activations(
     stem: Stem,
     *,
-    settings: Settings,
+    settings: Settings | None = None,
     on_progress: OnFraction | None = None,
     cancel: CancelToken | None = None,
 ) -> Activations:
@@ -157,6 +157,7 @@ def activations(
         DetectionError: the stem is empty, of another rate, or holds values that are not numbers.
         Cancelled: when ``cancel`` is set.
     """
+    settings = settings or get_settings()
     if stem.sample_rate != SAMPLE_RATE:
         raise DetectionError(f"The hit model listens at {SAMPLE_RATE} Hz, not {stem.sample_rate} Hz.",
                              "Load the recording with drumscribe.load, which resamples it.")  # fmt: skip
