@@ -91,7 +91,12 @@ def decode(
                 f"The file has {size / 2**20:.0f} MB; the limit is {limit_mb:g} MB.",
                 "Compress it (MP3, M4A), cut it, or raise MAX_FILE_SIZE_MB.",
             )
-        return _decode_open(file, size, path.name, settings, on_progress, cancel)
+        try:
+            return _decode_open(file, size, path.name, settings, on_progress, cancel)
+        except OSError as error:  # of the disk or the network share, not of the content
+            raise UnreadableFileError(
+                f"The file could not be read: {error.strerror or error}.", _FETCH_AGAIN
+            ) from error
 
 
 def from_samples(
@@ -116,8 +121,7 @@ def from_samples(
     """
     settings = settings or get_settings()
     block = _as_float(np.asarray(samples))
-    if not 1000 <= sample_rate <= 768_000:
-        raise NotAudioError(f"A sample rate of {sample_rate:g} Hz is not usable.", "Give samples at 8 to 192 kHz.")
+    _check_rate(sample_rate)
     collector = _Collector(settings.max_duration_s, block.shape[1] / sample_rate)
     step = int(10 * sample_rate)
     for start in range(0, block.shape[1], step):
@@ -286,6 +290,11 @@ def _as_float(samples: NDArray[Any], *, planar: bool = False) -> FloatArray:
     return exact.astype(np.float32, copy=False)
 
 
+def _check_rate(rate: float) -> None:
+    if not 1000 <= rate <= 768_000:
+        raise NotAudioError(f"A sample rate of {rate:g} Hz is not usable.", "Export it at 44.1 or 48 kHz.")
+
+
 class _Collector:
     """Resamples blocks to 44.1 kHz into one array sized by what the header states (else by the limit).
 
@@ -334,6 +343,7 @@ class _Collector:
     def _start(self, rate: int, channels: int) -> None:
         import soxr
 
+        _check_rate(rate)
         self._rate = rate
         self._rates.append(rate)
         self._resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, channels, "float32")

@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from drumscribe import weights
 from drumscribe.audio import SAMPLE_RATE
-from drumscribe.errors import BadWeightsError, Cancelled, ModelError, SeparationError
+from drumscribe.errors import BadWeightsError, Cancelled, ModelError, SeparationError, WeightsUnavailableError
 from drumscribe.options import SeparateOptions
 from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction, Stem
@@ -70,6 +71,8 @@ def separate(
 def _obtain(
     name: str, settings: Settings, wish: str, on_progress: OnFraction | None, cancel: CancelToken | None
 ) -> _Separator:
+    if missing := [name for name in ("torch", "demucs") if find_spec(name) is None]:
+        raise WeightsUnavailableError(f"{' and '.join(missing)} is not installed.", "pip install demucs torch.")
     patience_s = PATIENCE_S if wish == "auto" else 0.0
     folder = weights.resolve(name, settings, on_progress=on_progress, cancel=cancel, patience_s=patience_s)
     if on_progress is not None:
@@ -84,8 +87,7 @@ def _obtain(
 
 
 def _why(error: ModelError) -> str:
-    reason = error.what[:1].lower() + error.what[1:].rstrip(".")
-    return f"Transcribed from the whole mix, without separating the drums first: {reason}."
+    return f"Transcribed from the whole mix, because the drums could not be separated first. {error.what}"
 
 
 def _part(on_progress: OnFraction | None, start: float, end: float) -> OnFraction | None:

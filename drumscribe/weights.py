@@ -213,6 +213,8 @@ def _expected(path: Path, model: str, settings: Settings) -> str:
         return path.stem.partition("-")[2]
     if model == "hits" and settings.model_sha256:
         return settings.model_sha256.lower()
+    if path == PACKAGED_HITS:
+        return str(json.loads(path.with_suffix(".json").read_text()).get("sha256", ""))
     return str(_manifest(path.parent).get(path.name, {}).get("sha256", ""))
 
 

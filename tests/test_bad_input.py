@@ -19,7 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from local_http import serving
 
-from drumscribe import audio, errors, sources
+from drumscribe import audio, errors, sources, transcribe
 from drumscribe.settings import Settings
 
 SONG = media.clicks(3.0, 44100, 2)
@@ -154,6 +154,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], type[errors.DrumScribeError]]] 
     "name too long": (lambda folder: folder / ("x" * 300 + ".wav"), errors.UnreadableFileError),
     "path too long": (lambda folder: folder.joinpath(*["x" * 200] * 30), errors.UnreadableFileError),
     "nul in the name": (lambda folder: folder / "a\x00b.wav", errors.UnreadableFileError),
+    "rate of 10 Hz": (_write("slow.wav", media.wav_bytes(media.clicks(3.0, 44100)[:, :60], 10)), errors.NotAudioError),
     "no sound track": (_picture_only, errors.NotAudioError),
     "m3u8": (_playlist("list.m3u8", HLS), errors.NotAudioError),
     "m3u8 named mp3": (_playlist("list.mp3", HLS), errors.NotAudioError),
@@ -169,8 +170,12 @@ SETTINGS = {"3 hours": {"max_file_size_mb": 200}, "endless header": {"max_durati
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused(tmp_path: Path, case: str) -> None:
     make, error = REFUSED[case]
+    path = make(tmp_path)
+    settings = Settings(data_dir=tmp_path / "data", **SETTINGS.get(case, {}))
+    with pytest.raises(error):
+        transcribe(path, settings=settings)
     with pytest.raises(error) as caught:
-        sources.load(make(tmp_path), settings=Settings(**SETTINGS.get(case, {})))
+        sources.load(path, settings=settings)
     assert type(caught.value) is error
     for sentence in (caught.value.what, caught.value.todo):
         assert sentence[0].isupper() or sentence[0] in "“"
@@ -358,7 +363,7 @@ HEADS = [
 ]
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(head=st.sampled_from(HEADS), tail=st.binary(max_size=600), at=st.integers(0, 80), change=st.binary(max_size=12))
 def test_any_bytes_at_all(tmp_path: Path, head: bytes, tail: bytes, at: int, change: bytes) -> None:
     """Whatever the bytes: audio, or one of our errors."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -156,6 +157,13 @@ def test_without_weights(
         assert (stem.method, stem.samples is song.samples) == ("none", True)
         assert stem.note.startswith("Transcribed from the whole mix") and says in stem.note
     assert len(server.requested) == asked
+
+
+def test_without_the_package(song: audio.Audio, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "demucs", None)  # as if it were not installed
+    with pytest.raises(errors.WeightsUnavailableError, match="demucs is not installed"):
+        separation.separate(song, DEMUCS, settings=settings)
+    assert "not installed" in separation.separate(song, AUTO, settings=settings).note
 
 
 def test_a_broken_download_goes_on(song: audio.Audio, server: Server, settings: Settings) -> None:

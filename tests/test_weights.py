@@ -369,6 +369,12 @@ def test_catalogue(server: Server, row: weights.DemucsModel, settings: Settings)
     assert len(server.requested) == 1
 
 
+def test_the_packaged_hit_model_is_the_one_its_card_describes(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    assert weights.resolve("hits", settings) == weights.PACKAGED_HITS
+    assert weights.verify("hits", settings).state == "packaged"
+
+
 def test_a_broken_manifest_is_no_obstacle(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
     folder = weights.resolve("tiny", settings)
     for text in ("{", "[]", '{"x": 1}', "\x00"):
