@@ -1,9 +1,10 @@
-"""Live."""
+"""Live: play, and read what you play."""
 
 import streamlit as st
 
-from drumscribe.ui import state
+from drumscribe.ui import live, state
 
 state.ensure()
+
 st.title("Live")
-transcription = state.require()
+live.show()

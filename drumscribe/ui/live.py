@@ -1,0 +1,245 @@
+"""The Live page: play into the microphone, see the hits at once, read the bars as they fill."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+# Before anything may import TensorFlow: its libraries and libsrtp's crash each other in the other order.
+from aiortc import rtcrtpreceiver
+from streamlit_webrtc import WebRtcMode, create_audio_sink_track, webrtc_streamer
+
+from drumscribe.errors import DrumScribeError
+from drumscribe.kit import DRUMS
+from drumscribe.live import LiveEngine, Take
+from drumscribe.options import Options
+from drumscribe.settings import get_settings
+from drumscribe.types import Hit, Meter
+from drumscribe.ui import labels, owner, shell, state, theme
+
+if TYPE_CHECKING:
+    import av
+
+
+class _Prompt(rtcrtpreceiver.JitterBuffer):  # type: ignore[misc]
+    """aiortc holds back 80 ms of sound in case packets overtake each other; to somebody drumming that is a lot."""
+
+    def __init__(self, capacity: int, prefetch: int = 0, is_video: bool = False) -> None:
+        super().__init__(capacity, min(prefetch, 1), is_video)
+
+
+rtcrtpreceiver.JitterBuffer = _Prompt
+
+METERS = ("4/4", "3/4", "6/8", "2/4", "5/4", "7/8", "12/8")
+LANES = ("crash", "ride", "open_hihat", "closed_hihat", "high_tom", "mid_tom", "floor_tom", "snare", "kick")
+"""From the top; rarer drums share the lane of what they resemble."""
+_LANE_OF = {label: label for label in DRUMS} | {
+    "splash": "crash", "china": "crash", "ride_bell": "ride", "pedal_hihat": "closed_hihat", "cross_stick": "snare",
+}  # fmt: skip
+SHOWN_S = 6.0
+"""What the lanes show."""
+REDRAW_S = 0.5
+"""Without a new hit the lanes are drawn anew so often; between, the browser moves them."""
+_TAKE = "live_take"
+_CSS = """
+<style>
+@keyframes ds-live { from { left: 100%; } to { left: 0%; } }
+.ds-lanes { position: relative; border: 1px solid rgba(128,124,140,0.35); border-radius: 0.6rem; overflow: hidden; }
+.ds-lane { position: relative; height: 1.75rem; border-bottom: 1px solid rgba(128,124,140,0.18); }
+.ds-lane:last-child { border-bottom: 0; }
+.ds-lane > b { position: absolute; z-index: 2; left: 0.5rem; top: 0.28rem; font-weight: 550; font-size: 0.78rem; opacity: 0.85; }
+.ds-track { position: absolute; inset: 0 0.4rem 0 7.2rem; overflow: hidden; }
+.ds-track > i { position: absolute; top: 50%; width: 0.42rem; margin-left: -0.21rem; border-radius: 0.2rem;
+  transform: translateY(-50%); animation: ds-live 6s linear forwards; }
+.ds-clock { font-variant-numeric: tabular-nums; }
+@media (max-width: 640px) { .ds-track { left: 5.6rem; } .ds-lane > b { font-size: 0.7rem; left: 0.3rem; } }
+</style>
+"""
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> LiveEngine:
+    """The server's one listening process."""
+    return LiveEngine(get_settings())
+
+
+def show() -> None:
+    """Draw the page."""
+    st.html(
+        '<p class="ds-lead">Play into the microphone: hits appear as they fall, and each finished bar is written down. '
+        "When you stop, the take is transcribed thoroughly and becomes a project.</p>"
+    )
+    take: Take | None = st.session_state.get(_TAKE)
+    bpm, meter = settings(disabled=take is not None)
+    context = microphone()
+    if context.state.playing:
+        if take is None:
+            longest = get_settings().max_duration_s
+            take = st.session_state[_TAKE] = Take(engine(), bpm=bpm, meter=meter, longest_s=longest)
+            _sink()["take"] = take
+        listening(context, take)
+    elif take is not None and not context.state.signalling:
+        finish(take)
+    else:
+        engine().start()  # while the user reads, so that the first stroke is heard
+        waiting()
+
+
+def settings(*, disabled: bool) -> tuple[float, Meter]:
+    """Tempo and meter to begin with."""
+    left, right, _ = st.columns([2, 1, 2])
+    with left:
+        bpm = st.slider(
+            "Tempo to begin with (BPM)", 40, 240, 110, key="live_bpm", disabled=disabled, persist_state="session",
+            help="The bars follow you from there; the first stroke is beat one.",
+        )  # fmt: skip
+    with right:
+        meter = st.selectbox("Meter", METERS, key="live_meter", disabled=disabled, persist_state="session")
+    return float(bpm), Meter.parse(meter or METERS[0])
+
+
+def _sink() -> dict[str, Take | None]:
+    """Where the connection's thread finds this session's take (it must not touch the session itself)."""
+    held: dict[str, Take | None] = st.session_state.setdefault("live_sink_of", {"take": None})
+    return held
+
+
+def microphone() -> Any:
+    """The connection to the browser's microphone. It leads to this server only."""
+    held = _sink()
+
+    def feed(frame: av.AudioFrame) -> None:
+        take = held["take"]
+        if take is not None:
+            take.feed(frame)
+
+    return webrtc_streamer(
+        key="live_microphone",
+        mode=WebRtcMode.SENDONLY,
+        rtc_configuration={"iceServers": []},
+        media_stream_constraints={
+            "audio": {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False},
+            "video": False,
+        },
+        sink_audio_track=create_audio_sink_track(feed, key="live_sink"),
+        translations={"start": "Start", "stop": "Stop", "select_device": "Choose the microphone"},
+    )
+
+
+def waiting() -> None:
+    """Before the first take."""
+    lanes([], [], 0.0)
+    st.caption(
+        "Press **Start** and allow the microphone. Headphones keep other music out of it. "
+        "The sound goes to this DrumScribe server and nowhere else."
+    )
+
+
+def listening(context: Any, take: Take) -> None:
+    """Draw hits and bars until the connection ends. Streamlit breaks this off when the user does anything."""
+    board, told, paper = st.empty(), st.empty(), st.empty()
+    bars, drawn = 0, 0.0
+    while context.state.playing:
+        fresh = take.listen(0.1)
+        if fresh or take.early or time.monotonic() - drawn > REDRAW_S:
+            with board:
+                lanes(take.hits, take.early, take.now_s)
+            with told:
+                status(take)
+            drawn = time.monotonic()
+        if take.bars() > bars:
+            bars = take.bars()
+            with paper:
+                running_score(take)
+
+
+def status(take: Take) -> None:
+    """What is happening, in one line."""
+    if take.error is not None:
+        shell.error(take.error)
+        return
+    if not engine().wait_ready(0):
+        st.info("The listener is warming up (some seconds, once). What you play is already being recorded.")
+        return
+    delay = take.delay_s
+    parts = [f"{labels.clock(take.duration_s)}", labels.plural(len(take.hits), "hit"), f"{take.follower.bpm:.0f} BPM"]
+    if delay is not None:
+        parts.append(f"told {1000 * delay:.0f} ms after the sound came in")
+    if take.full:
+        parts.append("the take is as long as it may be: press Stop")
+    st.caption(" · ".join(parts))
+
+
+def running_score(take: Take) -> None:
+    """The last finished bars."""
+    from drumscribe import notation
+    from drumscribe.ui.excerpt import cropped
+
+    try:
+        score = take.score()
+        if score is not None:
+            st.image(cropped(notation.to_svg(score, [0])[0]), width="stretch", caption=f"Bar {take.bars()}")
+    except DrumScribeError as error:
+        st.caption(f"This bar could not be written. {error}")
+
+
+def lanes(hits: Iterable[Hit], early: Iterable[Hit], now_s: float) -> None:
+    """The last seconds as one lane a drum; the browser moves the marks until they are drawn anew."""
+    st.html(_CSS + board(hits, early, now_s, dark=theme.is_dark()))
+
+
+def board(hits: Iterable[Hit], early: Iterable[Hit], now_s: float, *, dark: bool) -> str:
+    """HTML of :func:`lanes`: decided hits are solid, guesses pale."""
+    shown = [hit for hit in hits if hit.time_s > now_s - SHOWN_S]
+    guessed = [hit for hit in early if hit.time_s > now_s - SHOWN_S]
+    counts = Counter(hit.drum for hit in shown)
+    rows = []
+    for label in LANES:
+        colour = theme.line_colour(label, dark=dark)
+        marks = "".join(_mark(hit, now_s, colour, sure) for sure, some in ((True, shown), (False, guessed))
+                        for hit in some if _LANE_OF[hit.drum] == label)  # fmt: skip
+        rows.append(f'<div class="ds-lane"><b>{DRUMS[label].name}</b><div class="ds-track">{marks}</div></div>')
+    text = ", ".join(f"{labels.plural(count, DRUMS[label].name.lower())}" for label, count in counts.items())
+    return (
+        f'<div class="ds-lanes" role="img" aria-label="Hits of the last {SHOWN_S:.0f} seconds: {text or "none"}">'
+        f"{''.join(rows)}</div>"
+    )
+
+
+def _mark(hit: Hit, now_s: float, colour: str, sure: bool) -> str:
+    age = max(0.0, now_s - hit.time_s)
+    tall = 35 + 60 * hit.velocity / 127
+    return (
+        f'<i style="left:{100 - 100 * age / SHOWN_S:.1f}%;height:{tall:.0f}%;background:{colour};'
+        f'opacity:{1 if sure else 0.5};animation-delay:-{age:.2f}s"></i>'
+    )
+
+
+def finish(take: Take) -> None:
+    """The connection has ended: hand the take to the runner, once."""
+    path = take.finish()
+    _sink()["take"] = None
+    del st.session_state[_TAKE]
+    if path is None:
+        state.notify("warning", str(take.error or "That take was too short to keep. Play at least two seconds."))
+        take.discard()
+        st.rerun()
+    options = Options().updated(
+        separate={"separator": "none"},
+        beats={"bpm": round(take.follower.bpm, 1), "meter": str(take.meter)},
+        notate={"title": time.strftime("Live take, %d %B %H:%M")},
+    )
+    try:
+        job = state.runner().submit(path, options, owner=owner.owner(), name=time.strftime("Live take %H.%M.%S.flac"))
+    except DrumScribeError as error:
+        state.notify("error", str(error))
+        take.discard()
+        st.rerun()
+    take.discard()
+    state.open_job(job.id)
+    state.notify("success", f"The take ({labels.span(take.duration_s)}) is being transcribed.")
+    st.switch_page("pages/score.py")
