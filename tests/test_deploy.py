@@ -131,7 +131,7 @@ def test_settings_in_the_files_exist(compose: dict[str, Any]) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert {"DATA_DIR", "LOG_FORMAT", "API_HOST", "WORKER_METRICS_PORT"} <= known & set(
         re.findall(r"\b[A-Z_]+(?==)", dockerfile)
-    )  # noqa: E501
+    )
 
 
 def test_the_dockerfile_has_the_three_targets_and_runs_modules_that_exist() -> None:

@@ -11,8 +11,9 @@ from drumscribe.errors import JobConflictError, PdfBackendError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import JobRunner
 from drumscribe.settings import Settings
+from drumscribe.steps import file_name
 from drumscribe.store import Folder, Store
-from drumscribe.transcription import FORMATS, file_name
+from drumscribe.transcription import FORMATS
 
 if TYPE_CHECKING:
     from drumscribe.transcription import Transcription

@@ -284,6 +284,7 @@ def _edit(runner: JobRunner, job_id: str, owner: str, patch: HitsPatch, if_match
     if "tracker" in patch.options.get("beats", {}):
         raise OptionsError("Another beat tracker listens to the audio again.", "Submit the song with it.")
     if patch.options:
-        transcription = transcription.rescore(**patch.options)
+        groups: dict[str, dict[str, Any]] = dict(patch.options.items())  # a plain dict for mypy's sake
+        transcription = transcription.rescore(None, **groups)
     job = runner.save(job_id, transcription, owner=owner, revision=job.revision)
     return results.view(job, transcription)

@@ -11,9 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Celery
-from kombu import Queue
 
-from drumscribe.jobs.queues import DEFAULT, HEAVY, PRIORITIES, SEPARATOR
+from drumscribe.jobs.queues import DEFAULT, PRIORITIES, SEPARATOR
 from drumscribe.settings import Settings, get_settings
 
 
@@ -40,7 +39,6 @@ def configuration(settings: Settings) -> dict[str, Any]:
             "socket_keepalive": True,
             "health_check_interval": 10,
         },
-        "task_queues": [Queue(DEFAULT), Queue(HEAVY)],
         "task_default_queue": DEFAULT,
         "task_default_priority": PRIORITIES[len(PRIORITIES) // 2],
         # A chain's later steps have priorities of their own (see tasks.dispatch).

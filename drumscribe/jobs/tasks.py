@@ -15,7 +15,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
-import psutil
 from celery import Task, chain
 
 from drumscribe.errors import DrumScribeError, NetworkError, StorageError
@@ -83,7 +82,7 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
     here = context()
     with (
         logs.bind(job_id=job_id, step=step, attempt=attempt),
-        traces.span(f"step {step}", parent=trace, **{"job.id": job_id, "job.attempt": attempt}),
+        traces.span(f"step {step}", {"job.id": job_id, "job.attempt": attempt}, parent=trace),
     ):
         job = _patiently(lambda: here.database.take(job_id, here.name, attempt))
         if job is None:
@@ -154,9 +153,19 @@ def _recovered(here: Context, job_id: str) -> bool:
     for lease in here.database.leases():
         host, _, pid = lease.worker.rpartition(":")
         if lease.job_id == job_id and host == here.name.rpartition(":")[0] and pid.isdigit():
-            dead = int(pid) == os.getpid() or not psutil.pid_exists(int(pid))
+            dead = int(pid) == os.getpid() or not _alive(int(pid))
             return dead and recover(here.settings, here.database, lease)
     return False
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's process under a number that was used again
+        return False
+    return True
 
 
 def _count(here: Context, before: Job, status: JobStatus | None) -> None:
@@ -176,9 +185,10 @@ def _count(here: Context, before: Job, status: JobStatus | None) -> None:
 
 
 def _register(step: str) -> None:
-    @app.task(bind=True, name=f"drumscribe.{step}")
     def run(task: Task, job_id: str, attempt: int, trace: dict[str, str] | None = None) -> None:
         _step(task, step, job_id, attempt, trace)
+
+    app.task(run, bind=True, name=f"drumscribe.{step}")
 
 
 for _name in STEPS:

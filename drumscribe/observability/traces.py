@@ -6,7 +6,7 @@ loaded and every call here is the API's no-op.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import propagate, trace
@@ -43,7 +43,10 @@ def carrier() -> dict[str, str]:
 
 @contextmanager
 def span(
-    name: str, *, parent: dict[str, str] | None = None, **attributes: str | int | float | bool
+    name: str,
+    attributes: Mapping[str, str | int | float | bool] | None = None,
+    *,
+    parent: Mapping[str, str] | None = None,
 ) -> Iterator[trace.Span]:
     """A span named ``name``, under ``parent`` (headers of :func:`carrier`) or else the current one."""
     context = propagate.extract(parent) if parent else None
