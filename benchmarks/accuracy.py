@@ -1,6 +1,6 @@
 """How right the hits are: any folder of recordings with annotations, as tables.
 
-    python benchmarks/accuracy.py --audio DIR --ref DIR [--vocab 5 7 8] [--sensitivity 0.5] [--json FILE] [--csv DIR]
+    python -m benchmarks.accuracy --audio DIR --ref DIR [--vocab 5 7 8] [--sensitivity 0.5] [--json FILE] [--csv DIR]
 
 Annotations are files named like the recordings (``_subclass``, ``_class``, ``_MIX``, ``_Drum`` at the end of a name are
 dropped) with a time and a label a line (DrumScribe's labels or those of MDB Drums), and in CSV, velocities.

@@ -15,6 +15,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import mido
@@ -158,7 +159,7 @@ def pulses(performance: Performance) -> tuple[Floats, NDArray[np.int64]] | None:
     count = int(place[-1]) + 2
     starts = np.zeros(count, np.int64)
     changes = [*performance.meters, (count * length, 4, 4)]
-    for (quarter, beats, unit), (until, _, _) in zip(changes, changes[1:], strict=False):
+    for (quarter, beats, unit), (until, _, _) in pairwise(changes):
         bar = beats * 4.0 / unit / length
         at = quarter / length + bar * np.arange(int(np.ceil((until - quarter) / length / bar - 1e-6)))
         if len(at) and (np.abs(at - np.round(at)).max() > 0.01 or bar < 1.5):
@@ -202,9 +203,7 @@ _MISTAKEN = {"open_hihat": "closed_hihat", "closed_hihat": "open_hihat", "ride":
              "cross_stick": "snare", "high_tom": "snare", "mid_tom": "floor_tom"}  # fmt: skip
 
 
-def _heard(
-    performance: Performance, random: np.random.Generator
-) -> tuple[list[str], Floats, NDArray[np.bool_]]:
+def _heard(performance: Performance, random: np.random.Generator) -> tuple[list[str], Floats, NDArray[np.bool_]]:
     """The notes as a hit model may hear them: some missed (soft ones more), some taken for another drum."""
     velocity = np.clip(performance.velocity + random.normal(0, 12, len(performance.velocity)), 1, 127)
     keep = random.random(len(velocity)) > np.where(velocity < 45, 0.3, 0.04)
@@ -218,7 +217,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with grooves/gmd and songs")
     data = parser.parse_args().data
-    made = {"by": "python -m training.rhythm_stats", "from": "Groove MIDI Dataset 1.0.0, training split (CC BY 4.0); drum tracks of General MIDI songs"}
+    source = "Groove MIDI Dataset 1.0.0, training split (CC BY 4.0), and drum tracks of General MIDI songs"
+    made = {"by": "python -m training.rhythm_stats", "from": source}
     TARGET.write_text(json.dumps({"made": made, "timing": timing(data), "bars": bars(data)}) + "\n")
 
 

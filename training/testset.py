@@ -3,7 +3,7 @@
     python -m training.testset --data DATA --work WORK --out DIR [--count 24] [--split test]
 
 Makes ``DIR/drums`` and ``DIR/mix`` (FLAC) and ``DIR/ref`` (CSV: time_s, drum, confidence, velocity): kits, grooves and
-songs that training never heard. ``python benchmarks/accuracy.py --audio DIR/mix --ref DIR/ref`` scores them.
+songs that training never heard. ``python -m benchmarks.accuracy --audio DIR/mix --ref DIR/ref`` scores them.
 """
 
 from __future__ import annotations
