@@ -19,6 +19,11 @@ _LEVEL_DB = {
 }  # fmt: skip
 """Usual peak level of each drum against the snare, about the medians of the kits whose takes kept their loudness;
 every clip moves each by a few decibels."""
+_SETS = {label: name for name, labels in {
+    "toms": ("high_tom", "mid_tom", "floor_tom"), "hats": ("closed_hihat", "open_hihat", "pedal_hihat"),
+    "rides": ("ride", "ride_bell"),
+}.items() for label in labels}  # fmt: skip
+"""Drums that come from one kit and are tuned together: a floor tom is what is lower than the other toms."""
 _HATS = ("closed_hihat", "open_hihat", "pedal_hihat")
 _KINDS = {"acoustic": 1.0, "electronic": 0.2}
 
@@ -37,9 +42,9 @@ class Stem:
 class _Voice:
     """One drum of a virtual kit, tuned and damped for the clip."""
 
-    def __init__(self, sounds: Sounds, label: str, rng: np.random.Generator) -> None:
+    def __init__(self, sounds: Sounds, label: str, semitones: float, rng: np.random.Generator) -> None:
         self.sounds, self.rng = sounds, rng
-        self.pitch = float(2 ** (np.clip(rng.normal(0, 1.6), -4, 4) / 12))
+        self.pitch = float(2 ** (semitones / 12))
         self.decay_s = float(rng.uniform(0.06, 0.5)) if rng.random() < 0.25 else 0.0
         self.gain = float(10 ** ((_LEVEL_DB[label] + rng.normal(0, 4)) / 20))
         self.curve = float(rng.uniform(0.8, 1.7))
@@ -81,11 +86,16 @@ class VirtualKit:
         self.base = full[int(rng.choice(len(full), p=weights / weights.sum()))]
         self.strangers = 1.0 if rng.random() < 0.25 else 0.2
         self.voices: dict[str, list[_Voice]] = {}
+        self.owners: dict[str, Kit] = {}
+        self.tunings: dict[str, float] = {}
 
     def _owner(self, label: str) -> Kit | None:
         have = [kit for kit in self.kits if label in kit.drums]
         if not have:
             return None
+        of_set = self.owners.get(_SETS.get(label, label))
+        if of_set is not None and label in of_set.drums:
+            return of_set
         if label in self.base.drums and self.rng.random() > self.strangers:
             return self.base
         return have[int(self.rng.integers(len(have)))]
@@ -94,10 +104,14 @@ class VirtualKit:
         owner = self._owner(label)
         if owner is None:
             return []
+        name = _SETS.get(label, label)
+        self.owners.setdefault(name, owner)
+        tuning = self.tunings.setdefault(name, float(np.clip(self.rng.normal(0, 1.6), -4, 4)))
+        semitones = tuning + float(self.rng.normal(0, 0.3))
         sounds = owner.drums[label]
         count = 2 if label in ("crash", PERCUSSION) and len(sounds) > 1 else 1
         chosen = self.rng.permutation(len(sounds))[:count]
-        return [_Voice(sounds[int(i)], label, self.rng) for i in chosen]
+        return [_Voice(sounds[int(i)], label, semitones, self.rng) for i in chosen]
 
     def voice(self, label: str) -> _Voice | None:
         """The drum that plays ``label``; ``None`` where no kit of this side has one."""
