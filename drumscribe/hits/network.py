@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
 from drumscribe.hits.card import DEFAULT, FOLDER, default_card
@@ -167,5 +168,6 @@ def activations(
                              "Load the recording with drumscribe.load, which checks it.")  # fmt: skip
     path, title = chosen(settings, cancel=cancel)
     run = load(path, settings.threads)
-    onset, velocity, embedding = run_blocks(run, mono, gain=level(mono), on_progress=on_progress, cancel=cancel)
+    with fft.set_workers(settings.threads or os.cpu_count() or 1):
+        onset, velocity, embedding = run_blocks(run, mono, gain=level(mono), on_progress=on_progress, cancel=cancel)
     return Activations(onset, velocity, embedding, LABELS, float(FPS), title)
