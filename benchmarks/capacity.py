@@ -1,0 +1,186 @@
+"""How many songs: ``python -m benchmarks.capacity`` prints songs an hour per core, per GPU and per GB, what fills up
+first at 10, 1,000 and 100,000 songs a day, and a simulation of the two queues.
+
+The costs per stage are processor seconds per second of song. ``--measure SONG`` measures them here (one process, one
+thread, cold cache); without it the table below is used, which is such a measurement. ``--check load.json`` compares
+the simulation with a run of benchmarks/load.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import simpy
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one song takes. Rates are processor seconds per second of song; ``fixed_s`` is per step of the chain."""
+
+    ingest: float = 0.006
+    separate: float = 1.2  # Demucs, 0.6 s on two cores
+    detect: float = 0.045
+    beats: float = 0.035
+    finish: float = 0.03
+    fixed_s: float = 0.15
+    gpu_separate: float = 0.02  # seconds of GPU; published figures, not measured here
+    heavy_gb: float = 3.0  # memory of a heavy worker with both networks loaded
+    default_gb: float = 0.35  # of one of the four default processes
+    stored_mb_per_s: float = 0.19  # FLAC and previews kept, per second of song
+    cached_mb_per_s: float = 1.1  # stage cache
+
+
+SONG_S = 240.0
+PEAK = 3.0
+"""Busiest hour over the mean hour of a day."""
+
+
+def measure(song: Path) -> Costs:
+    """Processor seconds per second of song, stage by stage, in this process. Demucs is left out unless it is there."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    from drumscribe.jobs import work  # noqa: F401 - imports are not part of a song's cost
+    from drumscribe.options import Options
+    from drumscribe.pipeline import Run
+    from drumscribe.settings import Settings
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(_env_file=None, data_dir=Path(folder), separator="none", offline=True, threads=1)
+        spent: dict[str, float] = {}
+        for _ in range(2):  # the first pass loads the networks
+            spent = {}
+            with tempfile.TemporaryDirectory() as fresh:
+                run = Run(settings.model_copy(update={"data_dir": Path(fresh)}), None, None)
+
+                def timed(name: str, act: Any, into: dict[str, float] = spent) -> Any:
+                    begun = time.process_time()
+                    value = act()
+                    into[name] = time.process_time() - begun
+                    return value
+
+                options = Options()
+                audio = timed("ingest", lambda: run.ingest(song, ""))  # noqa: B023 - called at once
+                stem = run.separate(audio, options)
+                activations = timed("detect", lambda: run.detect(audio, stem, options))  # noqa: B023
+                evidence = timed("beats", lambda: run.beats(audio, options))  # noqa: B023
+                result = run.finish(audio, stem, activations, evidence, options)
+                timed("finish", lambda: result.export(fresh, ("musicxml", "midi", "csv", "json")))  # noqa: B023
+    length = audio.duration_s
+    return replace(Costs(), **{name: round(seconds / length, 4) for name, seconds in spent.items()})
+
+
+def model(costs: Costs, *, separate: bool) -> Iterator[tuple[str, str]]:
+    """Songs an hour of one core, one GPU, one GB of memory; what a day of so many songs needs."""
+    heavy = costs.detect + costs.beats + (costs.separate if separate else 0.0)
+    light = costs.ingest + costs.finish
+    per_song = SONG_S * (heavy + light) + 5 * costs.fixed_s
+    yield "processor seconds a song of 4 min", f"{per_song:.0f}"
+    yield "songs an hour and core", f"{3600 / per_song:.0f}"
+    if separate:
+        gpu_song = SONG_S * costs.gpu_separate
+        core_song = SONG_S * (costs.detect + costs.beats + light) + 5 * costs.fixed_s
+        yield "songs an hour and GPU", f"{3600 / max(gpu_song, core_song / 4):.0f} (four cores beside it)"
+    hourly = 3600 / (SONG_S * heavy / 2 + 3 * costs.fixed_s)
+    yield "songs an hour and GB of memory", f"{hourly / costs.heavy_gb:.0f} (heavy worker, two cores)"
+    for songs in (10, 1_000, 100_000):
+        busiest = songs / 24 * PEAK
+        cores = busiest * per_song / 3600
+        workers = max(1, math.ceil(busiest / hourly / 0.8))
+        disk = songs * SONG_S * costs.stored_mb_per_s / 1e3 * 7
+        requests = busiest * (SONG_S * heavy / 2) / 3600
+        first = (
+            "nothing: one machine idles"
+            if cores < 1.5
+            else "the heavy queue (processor); then the bucket's traffic"
+            if songs < 50_000
+            else f"the heavy queue; the database is at {4 * workers + requests:.0f} writes a second, far from its end"
+        )
+        yield (
+            f"{songs:,} songs a day",
+            f"{cores:.1f} cores in the busiest hour, {workers} heavy workers, {disk:.0f} GB kept for a week; "
+            f"fills first: {first}",
+        )
+
+
+def simulate(costs: Costs, arrivals: list[tuple[float, float]], *, heavy: int, default: int, separate: bool,
+             speed: float = 1.0, seed: int = 1) -> list[float]:  # fmt: skip
+    """Seconds from submission to end of each song, through the two queues as the workers serve them.
+
+    Args:
+        arrivals: (time of submission, length of the song) in seconds.
+        heavy: heavy workers, one step at a time each.
+        default: places of the default workers together.
+        speed: processor seconds per second that a step gets (its share of a busy machine, times its threads).
+    """
+    chance = random.Random(seed)
+    world = simpy.Environment()
+    queues = {"default": simpy.PriorityResource(world, default), "heavy": simpy.PriorityResource(world, heavy)}
+    steps = [("default", costs.ingest), ("heavy", costs.separate if separate else 0.0), ("heavy", costs.detect),
+             ("heavy", costs.beats), ("default", costs.finish)]  # fmt: skip
+    waited: list[float] = []
+
+    def song(at: float, length: float) -> Iterator[Any]:
+        yield world.timeout(at)
+        for queue, rate in steps:
+            with queues[queue].request(priority=min(9, int(length // 120))) as place:
+                yield place
+                yield world.timeout((rate * length * chance.uniform(0.95, 1.05) + costs.fixed_s) / speed)
+        waited.append(world.now - at)
+
+    for at, length in arrivals:
+        world.process(song(at, length))
+    world.run()
+    return sorted(waited)
+
+
+def day(songs: int, seed: int = 1) -> list[tuple[float, float]]:
+    """One busiest hour of a day with so many songs: Poisson arrivals, lengths around four minutes."""
+    chance = random.Random(seed)
+    found, now = [], 0.0
+    while now < 3600:
+        now += chance.expovariate(songs * PEAK / 24 / 3600)
+        found.append((now, min(900.0, max(30.0, chance.gauss(SONG_S, 60)))))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--measure", type=Path, help="a recording to measure the costs with")
+    parser.add_argument("--check", type=Path, help="numbers of benchmarks.load --json")
+    wanted = parser.parse_args()
+    costs = measure(wanted.measure) if wanted.measure else Costs()
+    print("costs (processor seconds per second of song):", costs, "\n")
+    for separate in (False, True):
+        print(f"| {'with Demucs' if separate else 'without separation'} | |\n|---|---|")
+        for row in model(costs, separate=separate):
+            print(f"| {row[0]} | {row[1]} |")
+        print()
+    print("| busiest hour of a day | heavy workers | median wait, s | 95 % |\n|---|---|---|---|")
+    for songs, workers in ((10, 1), (1_000, 2), (1_000, 6), (1_000, 8), (10_000, 60)):
+        waits = simulate(costs, day(songs), heavy=workers, default=4 * max(1, workers // 4), separate=True, speed=2)
+        middle, late = waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
+        print(f"| {songs:,} songs, Demucs on two cores | {workers} | {middle:.0f} | {late:.0f} |")
+    if wanted.check:
+        check(costs, json.loads(wanted.check.read_text()))
+
+
+def check(costs: Costs, load: dict[str, Any], length: float = 32.0) -> None:
+    """Give the simulation the stage times of a load test and compare when the last song was done."""
+    found = replace(costs, **{name: load[f"mean s of {name}"] / length for name in ("ingest", "detect", "beats")})
+    jobs = load["jobs done"] + load["jobs lost"]
+    arrivals = [(number * load["submitting them took s"] / jobs, length) for number in range(jobs)]
+    waits = simulate(found, arrivals, heavy=1, default=4, separate=False)
+    print(f"\nload test: all done after {load['all done after s']} s; simulated: {waits[-1] + arrivals[-1][0]:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
