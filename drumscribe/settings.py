@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     # state
     data_dir: Path = Field(Path("data"), description="The one folder for all state: cache, jobs, weights, database.")
     cache_size_gb: float = Field(5, gt=0, description="Upper bound of the stage cache.")
+    storage_size_gb: float = Field(20, gt=0, description="Upper bound of all jobs' files; the oldest jobs go first.")
     artifact_ttl_hours: float = Field(168, gt=0, description="Finished jobs and their files are removed after this.")
 
     # models

@@ -6,6 +6,7 @@ import textwrap
 import time
 from dataclasses import dataclass
 
+import disks
 import numpy as np
 import pytest
 
@@ -97,7 +98,7 @@ def test_a_killed_writer_leaves_no_entry_and_repair_no_file(tmp_path):
     )
     child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert child.stdout.readline()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while values_on_disk(tmp_path) < 2 and time.monotonic() < until:
         time.sleep(0.001)
     os.kill(child.pid, signal.SIGKILL)
@@ -154,3 +155,14 @@ def test_values_of_a_class_that_is_gone_are_misses(cache, monkeypatch):
     cache.put("x", _Gone(1))
     monkeypatch.delattr(sys.modules[__name__], "_Gone")
     assert cache.get("x") is None
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_value(tmp_path):
+    with disks.small_disk(tmp_path / "disk") as folder:
+        cache = StageCache(Settings(data_dir=folder))
+        cache.put("small", np.arange(1000))
+        with pytest.raises(StorageError, match="full"):
+            cache.put("large", np.zeros(2**21, np.uint8))
+        assert cache.get("large") is None and cache.get("small")[-1] == 999
+        assert values_on_disk(folder) == 1
+        cache.close()

@@ -223,7 +223,7 @@ def test_cancel_waiting_and_running(runner, place, long_song):
 
 
 def test_delete_removes_everything(runner, place):
-    path = songs.song(place / "Gone.wav", bars=1)
+    path = songs.song(place / "Gone.wav", bars=1, times=2)
     one, two = runner.submit(path, owner="me"), runner.submit(path, owner="you")
     for job in (one, two):
         wait(runner, job)
@@ -261,7 +261,7 @@ def test_jobs_survive_the_web_process(done, settings, place, song):
         second._keeper.stop()
         with pytest.raises(JobConflictError):
             second.result(orphan.id, owner="me")
-        second.database.move(orphan.id, JobStatus.RUNNING, worker="a worker that is no more")
+        assert second.database.claim("a worker that is no more").id == orphan.id
     finally:
         second.close()
     third = LocalRunner(mine)
@@ -300,7 +300,7 @@ def test_clean_up_spares_what_is_young_or_running(done, settings, place, song):
         old, young = (wait(runner, runner.submit(song, owner="me")) for _ in range(2))
         runner._keeper.stop()
         running = runner.submit(song, owner="me")
-        runner.database.move(running.id, JobStatus.RUNNING, worker="w")
+        assert runner.database.claim("w").id == running.id
         with runner.database.engine.begin() as connection:
             connection.exec_driver_sql(f"UPDATE jobs SET finished_at = {time.time() - 3700} WHERE id = '{old.id}'")
         aged = time.time() - STALE_S - 60
@@ -310,5 +310,8 @@ def test_clean_up_spares_what_is_young_or_running(done, settings, place, song):
         assert {job.id for job in runner.list(owner="me")} == {young.id, running.id}
         assert runner.store.exists(running.source) and not runner.store.folder(old.id).exists("project.json")
         assert len(runner.result(young.id, owner="me").hits) > 8
+        runner.settings = mine.model_copy(update={"storage_size_gb": 1e-6})
+        assert runner.clean() == 1, "over the quota the oldest finished job goes, a running one stays"
+        assert [job.id for job in runner.list(owner="me")] == [running.id]
     finally:
         runner.close()

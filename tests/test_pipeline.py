@@ -2,6 +2,7 @@ import pickle
 import threading
 from dataclasses import replace
 
+import disks
 import numpy as np
 import pytest
 import songs
@@ -158,6 +159,13 @@ def test_a_data_folder_that_cannot_be_written(song, settings, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError):
         transcribe(song, settings=settings.model_copy(update={"data_dir": tmp_path / "file" / "data"}))
+
+
+def test_a_full_disk_is_said_plainly(song, settings, tmp_path):
+    with disks.small_disk(tmp_path / "disk") as folder:
+        with pytest.raises(StorageError, match="full"):
+            transcribe(song, settings=settings.model_copy(update={"data_dir": folder}))
+        assert list(folder.rglob("*.val")) == []
 
 
 def test_rescore_changes_what_was_asked_and_shares_the_rest(result):

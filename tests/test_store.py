@@ -2,11 +2,10 @@ import hashlib
 import io
 import os
 import pickle
-import shutil
-import subprocess
 import time
 from pathlib import Path
 
+import disks
 import pytest
 
 from drumscribe.errors import EmptyAudioError, StorageError, TooLargeError, UnreadableFileError
@@ -156,17 +155,8 @@ def test_errors_of_the_disk_are_typed(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system with room for one megabyte; needs the right to mount."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    if (
-        mount is None
-        or subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode
-    ):
-        pytest.skip("mounting a tmpfs is not permitted here")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
+    with disks.small_disk(tmp_path / "disk") as folder:
+        yield folder
 
 
 def test_full_disk(small_disk):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -132,16 +133,31 @@ class StoredRunner:
         return job
 
     def clean(self) -> int:
-        """Remove jobs that ended ``artifact_ttl_hours`` ago, and files nobody refers to. Return how many jobs."""
+        """Remove jobs that ended ``artifact_ttl_hours`` ago, the oldest beyond ``storage_size_gb``, and stray files.
+
+        A job that waits or runs is never touched. Returns how many jobs were removed.
+        """
         expired = self.database.finished_before(time.time() - 3600 * self.settings.artifact_ttl_hours)
-        for job_id in expired:
+        self._remove(expired)
+        sizes = {key: size for kind in ("jobs", "uploads") for key, (size, _) in self.store.listing(kind).items()}
+        surplus = sum(sizes.values()) - self.settings.storage_size_gb * 2**30
+        beyond = []
+        for job_id in self.database.finished_before(time.time() + 1) if surplus > 0 else ():
+            if surplus <= 0:
+                break
+            beyond.append(job_id)
+            surplus -= sizes.get(f"jobs/{job_id}", 0)
+        self._remove(beyond)
+        sources = self.database.sources()
+        self.store.sweep(jobs=sources.keys(), uploads=set(sources.values()))
+        return len(expired) + len(beyond)
+
+    def _remove(self, job_ids: Iterable[str]) -> None:
+        for job_id in job_ids:
             try:
                 self.delete(job_id, owner=None)
             except JobNotFoundError:
                 continue  # somebody else was faster
-        sources = self.database.sources()
-        self.store.sweep(jobs=sources.keys(), uploads=set(sources.values()))
-        return len(expired)
 
     def _check_quota(self, owner: str) -> None:
         limit = self.settings.api_active_jobs

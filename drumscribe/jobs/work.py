@@ -76,6 +76,8 @@ def perform(
     if ending is not JobStatus.DONE:
         folder.remove()
     timings = tracker.spent()
+    if ending is JobStatus.DONE and tracker.duration_s:
+        database.learn(tracker.rates_over(tracker.duration_s))
     try:
         done = database.move(job.id, ending, worker=worker, **{**tracker.columns(), "timings": timings, **values})
     except JobNotFoundError:  # deleted meanwhile
@@ -83,8 +85,6 @@ def perform(
         return None
     except JobConflictError:  # taken over by another worker
         return None
-    if done.status is JobStatus.DONE and done.duration_s:
-        database.learn(tracker.rates_over(done.duration_s))
     return done.status
 
 
