@@ -131,19 +131,19 @@ def compare(expected: Notes, got: Notes, tolerance: float = 0.03) -> tuple[Notes
     return missing, sorted((time, key) for key, times in by_key.items() for time in times)
 
 
-def musescore_midi(documents: dict[str, bytes], folder: Path) -> dict[str, bytes]:
-    """MIDI that MuseScore makes of each document, all in one run."""
+def musescore_midi(documents: dict[str, bytes], folder: Path, kind: str = "mid") -> dict[str, bytes]:
+    """What MuseScore makes of each document, all in one run: MIDI, or another ``kind`` of file."""
     program = find_musescore()
     assert program is not None
     jobs = []
     for name, document in documents.items():
         (folder / f"{name}.musicxml").write_bytes(document)
-        jobs.append({"in": str(folder / f"{name}.musicxml"), "out": str(folder / f"{name}.mid")})
+        jobs.append({"in": str(folder / f"{name}.musicxml"), "out": str(folder / f"{name}-out.{kind}")})
     (folder / "jobs.json").write_text(json.dumps(jobs))
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
     subprocess.run([program, "-j", str(folder / "jobs.json")], env=environment, check=True, timeout=300,
                    capture_output=True)  # fmt: skip
-    return {name: (folder / f"{name}.mid").read_bytes() for name in documents}
+    return {name: (folder / f"{name}-out.{kind}").read_bytes() for name in documents}
 
 
 def verovio_midi(document: bytes) -> bytes:

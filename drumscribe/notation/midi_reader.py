@@ -15,6 +15,8 @@ from drumscribe.notation.midi import DRUM_CHANNEL
 from drumscribe.types import BeatGrid, Hit, Hits, Meter
 
 MAX_BYTES = 16 * 1024 * 1024
+MAX_PULSES = 20_000
+"""Beats in a file at most (over an hour at 300 a minute); a damaged delta time would otherwise ask for millions."""
 _DEFAULT_TEMPO = 500_000
 
 
@@ -102,6 +104,8 @@ def _grid(seconds: _Seconds, meters: list[tuple[int, Meter]], last_tick: int) ->
     meter = Meter()
     tick = 0.0
     while tick <= last_tick or not bars:
+        if len(times) > MAX_PULSES:
+            raise ProjectError(f"The MIDI file lasts more than {MAX_PULSES} beats.", "Cut it to one song.")
         while pending and pending[0][0] <= tick + 1:
             meter = pending.pop(0)[1]
         pulse = float(meter.pulse) * seconds.per_quarter

@@ -317,7 +317,7 @@ class _MeasureWriter:
     def _grace(self, parent: Any, event: Event, head: Head, k: int, number: int) -> None:
         note = self._open(parent, head)
         single = len(event.graces) == 1
-        _sub(note, "grace", {"slash": "yes"} if single else {})
+        _sub(note, "grace", slash="yes")  # without the slash, players put it on the beat and its main note behind
         self._pitch(note, head)
         _sub(note, "instrument", id=instrument_id(head.drum))
         _text(note, "voice", number)

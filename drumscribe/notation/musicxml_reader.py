@@ -36,6 +36,8 @@ from drumscribe.notation.text import one_line
 from drumscribe.types import Meter
 
 MAX_BYTES = 32 * 1024 * 1024
+_MAX_BAR = 64
+"""Quarter notes in a bar at most, and plays of a repeated passage: a damaged number must not fill the memory."""
 _DEFAULT_VELOCITY = 80
 _GHOST_VELOCITY = 36
 _OPEN = ("open-string", "open", "harmonic")
@@ -160,6 +162,8 @@ class _Reader:
         length = max((voice[-1].end for voice in voices.values() if voice), default=state.meter.quarter_length)
         if element.get("implicit") != "yes" or length > state.meter.quarter_length:
             length = state.meter.quarter_length if length <= state.meter.quarter_length else length
+        if length > _MAX_BAR:
+            raise ValueError(f"bar {element.get('number')} is longer than {_MAX_BAR} quarter notes")
         filled = tuple(_fill(voice, length, state.meter) for _, voice in sorted(voices.items()))
         if not filled:
             filled = (_fill((), length, state.meter),)
@@ -210,7 +214,7 @@ class _Reader:
             if repeat is not None and repeat.get("direction") == "forward":
                 changes["repeat_start"] = True
             elif repeat is not None:
-                changes["repeat_end"] = int(repeat.get("times") or 2)
+                changes["repeat_end"] = min(_MAX_BAR, int(repeat.get("times") or 2))
         return replace(measure, **changes)
 
     def _voices(self, element: Any, state: _State) -> dict[str, list[Event]]:

@@ -1,0 +1,81 @@
+\version "2.24.0"
+#(define drumscribe-style '(
+  (bassdrum default #f -3)
+  (snare default #f 1)
+  (sidestick cross #f 1)
+  (himidtom default #f 3)
+  (lowtom default #f 2)
+  (lowfloortom default #f -1)
+  (closedhihat cross #f 5)
+  (openhihat cross open 5)
+  (pedalhihat cross #f -5)
+  (crashcymbal cross #f 6)
+  (splashcymbal cross #f 7)
+  (chinesecymbal xcircle #f 8)
+  (ridecymbal cross #f 4)
+  (ridebell harmonic-black #f 4)))
+\header {
+  title = "Meters in turn"
+  composer = ""
+  tagline = ##f
+}
+#(set-global-staff-size 18)
+\paper {
+  #(set-paper-size "a4")
+  indent = 0
+  top-margin = 12\mm bottom-margin = 12\mm left-margin = 15\mm right-margin = 15\mm
+  ragged-last = ##f ragged-last-bottom = ##t ragged-bottom = ##t
+  print-first-page-number = ##f
+  oddHeaderMarkup = ##f evenHeaderMarkup = ##f
+  oddFooterMarkup = \markup \fill-line { \unless \on-first-page \fromproperty #'page:page-number-string }
+  evenFooterMarkup = \oddFooterMarkup
+  markup-system-spacing.padding = #2
+  system-system-spacing = #'((basic-distance . 13) (minimum-distance . 10) (padding . 3) (stretchability . 20))
+  score-system-spacing = #'((basic-distance . 14) (minimum-distance . 10) (padding . 3) (stretchability . 30))
+}
+\score {
+  <<
+    \new DrumStaff \with {
+      drumStyleTable = #(alist->hash-table drumscribe-style)
+      \omit TimeSignature \omit Stem \omit BarLine \magnifyStaff #2/3
+    } \drummode { \cadenzaOn bd4 sn4 hhc4 }
+    \new Lyrics \with { \override LyricText.font-size = #-3 } \lyricmode { "Bass drum"4 "Snare drum"4 "Closed hi-hat"4 }
+  >>
+  \layout { ragged-right = ##t \context { \Score \omit BarNumber } }
+}
+marks = \drummode {
+  \numericTimeSignature \compressEmptyMeasures
+  \time 4/4 \tempo 4 = 120 s1*1/1 |  % 1
+  \time 3/4 s1*3/4 |  % 2
+  \time 7/8 s1*7/8 |  % 3
+  \break \time 6/8 \tempo 4. = 60 s1*3/4 |  % 4
+  \time 2/4 \tempo 4 = 120 s1*1/2 | \bar "|."  % 5
+}
+hands = \drummode {
+  \voiceOne \autoBeamOff
+  <hhc>8[ <hhc>8 <sn hhc>8 <hhc>8] <hhc>8[ <hhc>8 <sn hhc>8 <hhc>8] |  % 1
+  <hhc>8[ <hhc>8 <sn hhc>8 <hhc>8 <sn hhc>8 <hhc>8] |  % 2
+  <hhc>8[ <hhc>8] <sn hhc>8[ <hhc>8 <hhc>8] <sn hhc>8[ <hhc>8] |  % 3
+  <hhc>8[ <hhc>8 <hhc>8] <sn hhc>8[ <hhc>8 <hhc>8] |  % 4
+  <hhc>8[ <hhc>8 <sn hhc>8 <hhc>8] |  % 5
+}
+feet = \drummode {
+  \voiceTwo \autoBeamOff \omit PercentRepeat \omit DoublePercentRepeat
+  <bd>4 r4 <bd>4 r4 |  % 1
+  <bd>4 r4 r4 |  % 2
+  <bd>4 r8 <bd>4 r4 |  % 3
+  <bd>4. r4 <bd>8 |  % 4
+  <bd>4 r4 |  % 5
+}
+\score {
+  \new DrumStaff \with {
+    drumStyleTable = #(alist->hash-table drumscribe-style)
+    \override RehearsalMark.self-alignment-X = #LEFT
+    \override TupletBracket.bracket-visibility = #'if-no-beam
+    \consists Merge_rests_engraver
+    \override MultiMeasureRest.expand-limit = #1
+    \override Parentheses.font-size = #-1
+    \override Parentheses.padding = #0.1
+  } << \new DrumVoice \marks \new DrumVoice \hands \new DrumVoice \feet >>
+  \layout { }
+}
