@@ -11,6 +11,7 @@ import streamlit as st
 
 # Before anything may import TensorFlow: its libraries and libsrtp's crash each other in the other order.
 from aiortc import rtcrtpreceiver
+from aiortc.jitterbuffer import JitterBuffer
 from streamlit_webrtc import WebRtcMode, create_audio_sink_track, webrtc_streamer
 
 from drumscribe.errors import DrumScribeError
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     import av
 
 
-class _Prompt(rtcrtpreceiver.JitterBuffer):  # type: ignore[misc]
+class _Prompt(JitterBuffer):
     """aiortc holds back 80 ms of sound in case packets overtake each other; to somebody drumming that is a lot."""
 
     def __init__(self, capacity: int, prefetch: int = 0, is_video: bool = False) -> None:
         super().__init__(capacity, min(prefetch, 1), is_video)
 
 
-rtcrtpreceiver.JitterBuffer = _Prompt
+rtcrtpreceiver.JitterBuffer = _Prompt  # type: ignore[attr-defined]
 
 METERS = ("4/4", "3/4", "6/8", "2/4", "5/4", "7/8", "12/8")
 LANES = ("crash", "ride", "open_hihat", "closed_hihat", "high_tom", "mid_tom", "floor_tom", "snare", "kick")
@@ -51,7 +52,7 @@ _CSS = """
 .ds-lanes { position: relative; border: 1px solid rgba(128,124,140,0.35); border-radius: 0.6rem; overflow: hidden; }
 .ds-lane { position: relative; height: 1.75rem; border-bottom: 1px solid rgba(128,124,140,0.18); }
 .ds-lane:last-child { border-bottom: 0; }
-.ds-lane > b { position: absolute; z-index: 2; left: 0.5rem; top: 0.28rem; font-weight: 550; font-size: 0.78rem; opacity: 0.85; }
+.ds-lane > b { position: absolute; z-index: 2; left: 0.5rem; top: 0.28rem; font-weight: 550; font-size: 0.78rem; }
 .ds-track { position: absolute; inset: 0 0.4rem 0 7.2rem; overflow: hidden; }
 .ds-track > i { position: absolute; top: 50%; width: 0.42rem; margin-left: -0.21rem; border-radius: 0.2rem;
   transform: translateY(-50%); animation: ds-live 6s linear forwards; }
