@@ -82,7 +82,7 @@ def main() -> None:
         "| network | song | threads | real-time factor | processor time / song | peak memory | of it the song itself |"
     )
     print("|---|---|---|---|---|---|---|")
-    for size, seconds in (("htdemucs", arguments.seconds), ("small", 60.0), ("small", 240.0)):
+    for size, seconds in (("htdemucs", arguments.seconds), ("small", 30.0), ("small", 120.0)):
         with tempfile.TemporaryDirectory() as folder:
             make(size, Path(folder))
             options = ["--threads", str(arguments.threads), "--device", arguments.device]

@@ -58,8 +58,9 @@ class _AddressCheck(urllib.request.BaseHandler):
 
 
 class _Downloader(YoutubeDL):  # type: ignore[misc]
-    def __init__(self, params: dict[str, Any], allowed: re.Pattern[str]) -> None:
+    def __init__(self, params: dict[str, Any], allowed: re.Pattern[str], first_answer_s: float) -> None:
         self._allowed = allowed
+        self._first_answer_s = first_answer_s
         self._reached = False
         all_plugins_loaded.value = True  # none wanted: they could bring extractors and request handlers of their own
         super().__init__(params, auto_init=False)
@@ -81,7 +82,7 @@ class _Downloader(YoutubeDL):  # type: ignore[misc]
         try:
             if self._reached:
                 return send(request)
-            response = within(self.params["socket_timeout"] + 0.5, lambda: send(request))
+            response = within(self._first_answer_s, lambda: send(request))
         except NoSupportingHandlers as error:
             ours = next((cause for cause in error.unexpected_errors if isinstance(cause, DrumScribeError)), None)
             raise ours or error from error
@@ -127,9 +128,9 @@ def downloader(
         "hls_prefer_native": True,
         "noplaylist": True,
         "cachedir": False,
-        "socket_timeout": settings.network_timeout_s,
-        "retries": 2,
-        "fragment_retries": 2,
+        "socket_timeout": 3 * settings.network_timeout_s,  # a pause in a transfer is not yet its end
+        "retries": 4,
+        "fragment_retries": 4,
         "extractor_retries": 1,
         "file_access_retries": 1,
         "skip_unavailable_fragments": False,
@@ -140,7 +141,7 @@ def downloader(
         "noprogress": True,
         "progress_hooks": [on_state],
     }
-    ydl = _Downloader(options, allowed)
+    ydl = _Downloader(options, allowed, settings.network_timeout_s)
     ydl.add_info_extractor(extractor())
     return ydl
 
@@ -182,6 +183,8 @@ def typed(error: YoutubeDLError) -> DrumScribeError:
             return UnsupportedLinkError("This link does not lead to one video.", _OTHER)
         if isinstance(cause, GeoRestrictedError):
             return VideoUnavailableError("This video is blocked in the country of this server.", _OTHER)
+    if re.search("giving up after|bytes read|any data blocks", text, re.IGNORECASE):
+        return NetworkError("The connection to YouTube broke off.", _AGAIN)
     for pattern, what, todo in _REASONS:
         if re.search(pattern, text, re.IGNORECASE):
             return VideoUnavailableError(what, todo)

@@ -58,7 +58,7 @@ def server(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server
 
 @pytest.fixture
 def settings(server: Server, tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, demucs_model="tiny", demucs_url=server.url, network_timeout_s=1)
+    return Settings(data_dir=tmp_path, demucs_model="tiny", demucs_url=server.url)
 
 
 DEMUCS = SeparateOptions(separator="demucs")

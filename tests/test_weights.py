@@ -42,7 +42,7 @@ def row(server: Server, monkeypatch: pytest.MonkeyPatch) -> weights.DemucsModel:
 
 @pytest.fixture
 def settings(server: Server, tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, demucs_url=f"{server.url}/demucs/", network_timeout_s=0.5, demucs_model="tiny")
+    return Settings(data_dir=tmp_path, demucs_url=f"{server.url}/demucs/", demucs_model="tiny")
 
 
 @pytest.fixture(autouse=True)
