@@ -24,6 +24,7 @@ _SETS = {label: name for name, labels in {
     "rides": ("ride", "ride_bell"),
 }.items() for label in labels}  # fmt: skip
 """Drums that come from one kit and are tuned together: a floor tom is what is lower than the other toms."""
+_RINGING = {"open_hihat", "crash", "splash", "china", "ride", "ride_bell"}
 _HATS = ("closed_hihat", "open_hihat", "pedal_hihat")
 _KINDS = {"acoustic": 1.0, "electronic": 0.2}
 
@@ -42,10 +43,16 @@ class Stem:
 class _Voice:
     """One drum of a virtual kit, tuned and damped for the clip."""
 
-    def __init__(self, sounds: Sounds, label: str, semitones: float, rng: np.random.Generator) -> None:
-        self.sounds, self.rng = sounds, rng
+    def __init__(
+        self, sounds: Sounds, under: Sounds | None, label: str, semitones: float, rng: np.random.Generator
+    ) -> None:
+        self.sounds, self.under, self.rng = sounds, under, rng
+        self.share = float(rng.uniform(0.2, 0.8))
+        self.corner = float(rng.uniform(0.6, 0.95))
+        self.tilt = 10 ** (rng.uniform(-5, 5, 2) / 20) if rng.random() < 0.5 else None
         self.pitch = float(2 ** (semitones / 12))
-        self.decay_s = float(rng.uniform(0.06, 0.5)) if rng.random() < 0.25 else 0.0
+        ringing = label in _RINGING  # damped like a drum an open hat would be a closed one
+        self.decay_s = float(rng.uniform(0.4, 1.5) if ringing else rng.uniform(0.06, 0.5)) * (rng.random() < 0.25)
         self.gain = float(10 ** ((_LEVEL_DB[label] + rng.normal(0, 4)) / 20))
         self.curve = float(rng.uniform(0.8, 1.7))
         self.damped = float(rng.uniform(0.2, 0.9)) if len(sounds.layers) < 3 else 0.0
@@ -60,8 +67,7 @@ class _Voice:
         soft = int((1 - velocity) * 3) if self.damped else 0
         key = (layer, take, soft)
         if key not in self.ready:
-            raw, onset = layers[layer][take]
-            x = raw.astype(np.float32)
+            x, onset = self._take(layer, take)
             if abs(self.pitch - 1) > 0.01:
                 x = np.interp(np.arange(0, len(x) - 1, self.pitch), np.arange(len(x)), x).astype(np.float32)
                 onset = round(onset / self.pitch)
@@ -71,9 +77,28 @@ class _Voice:
             if soft:  # one recorded level only: a soft stroke is duller than a loud one
                 pole = (0.0, 0.45, 0.7)[min(soft, 2)] * self.damped
                 x = signal.lfilter([1 - pole], [1, -pole], x).astype(np.float32)
+            if self.tilt is not None:
+                low = signal.lfilter([1 - self.corner], [1, -self.corner], x).astype(np.float32)
+                x = self.tilt[0] * low + self.tilt[1] * (x - low)
+                x = (x / max(1e-6, float(np.abs(x).max()))).astype(np.float32)
             self.ready[key] = (x, onset)
         x, onset = self.ready[key]
         return x * (self.gain * (0.04 + 0.96 * velocity**self.curve)), onset
+
+    def _take(self, layer: int, take: int) -> tuple[NDArray[np.float32], int]:
+        """A recorded stroke, with another kit's of about the same force under it where there is one: a new drum."""
+        layers = self.sounds.layers
+        raw, onset = layers[layer][take]
+        x = raw.astype(np.float32)
+        if self.under is None:
+            return x, onset
+        others = self.under.layers
+        second, at = others[(layer * len(others)) // len(layers)][0]
+        first = max(onset, at)
+        out = np.zeros(first + max(len(x) - onset, len(second) - at), dtype=np.float32)
+        out[first - onset : first - onset + len(x)] = self.share * x
+        out[first - at : first - at + len(second)] += (1 - self.share) * second.astype(np.float32)
+        return out / max(1e-6, float(np.abs(out).max())), first
 
 
 class VirtualKit:
@@ -111,7 +136,15 @@ class VirtualKit:
         sounds = owner.drums[label]
         count = 2 if label in ("crash", PERCUSSION) and len(sounds) > 1 else 1
         chosen = self.rng.permutation(len(sounds))[:count]
-        return [_Voice(sounds[int(i)], label, semitones, self.rng) for i in chosen]
+        return [_Voice(sounds[int(i)], self._under(label), label, semitones, self.rng) for i in chosen]
+
+    def _under(self, label: str) -> Sounds | None:
+        """Another kit's drum to layer under this one, for one voice in four."""
+        have = [kit for kit in self.kits if label in kit.drums]
+        if label == PERCUSSION or self.rng.random() > 0.25:
+            return None
+        options = have[int(self.rng.integers(len(have)))].drums[label]
+        return options[int(self.rng.integers(len(options)))]
 
     def voice(self, label: str) -> _Voice | None:
         """The drum that plays ``label``; ``None`` where no kit of this side has one."""
