@@ -163,16 +163,16 @@ class Store:
                 raise StorageError("The uploaded file is no longer there.", "Give it again.")
             yield path
             return
-        filesystem, root = self._remote
-        folder = self.settings.data_dir / "incoming"
-        local = folder / f"{secrets.token_hex(8)}{PurePosixPath(key).suffix}"
-        try:
-            with storing("The uploaded file"):
-                folder.mkdir(parents=True, exist_ok=True)
-                filesystem.get_file(f"{root}/{_safe(key)}", str(local))
-            yield local
-        finally:
-            local.unlink(missing_ok=True)
+        # Under its own name, which stage keys hold, and kept for a while: the next step of the job wants it too.
+        local = self.settings.cache_dir / "uploads" / PurePosixPath(_safe(key)).name
+        with storing("The uploaded file"):
+            if local.is_file():
+                os.utime(local)
+            else:
+                filesystem, root = self._remote
+                with atomic_path(local) as temporary:
+                    filesystem.get_file(f"{root}/{key}", str(temporary))
+        yield local
 
     def folder(self, job_id: str) -> Folder:
         """The folder of one job."""
@@ -269,7 +269,7 @@ class Store:
         for key in doomed:
             self.remove(key)
         removed = len(doomed)
-        for pattern in ("incoming/*", "jobs/*/.*.part", "uploads/.*.part"):
+        for pattern in ("incoming/*", "jobs/*/.*.part", "uploads/.*.part", "cache/uploads/*", "cache/uploads/.*.part"):
             for path in self.settings.data_dir.glob(pattern):
                 with storing(path.name):
                     if path.is_file() and path.stat().st_mtime < stale:

@@ -168,8 +168,10 @@ class TestDeployment:
         from alembic.autogenerate import compare_metadata
         from alembic.migration import MigrationContext
 
+        from drumscribe.api.webhooks import WebhookRow  # its table belongs to the metadata
         from drumscribe.jobs.db import Base
 
+        assert WebhookRow.__table__ in Base.metadata.tables.values()
         database = Database(Settings(_env_file=None, database_url=stack.postgres.url))
         with database.engine.connect() as connection:
             assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
