@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
@@ -85,14 +87,33 @@ def song(bars: int = 16, bpm: float = 120.0, *, title: str = "Test beat", separa
     )  # fmt: skip
 
 
+_ENCODED: dict[int, tuple[Transcription, dict[str, bytes]]] = {}
+
+
+def _files(made: Transcription) -> dict[str, bytes]:
+    """What a finished job of ``made`` has in its folder, player recordings included; encoded once."""
+    from drumscribe.ui.player import recordings
+
+    if id(made) in _ENCODED:
+        return _ENCODED[id(made)][1]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Store(Settings(data_dir=Path(scratch))).folder("0" * 32)
+        media.save(folder, made.audio, made.stem)
+        made.keep(folder)
+        recordings.recordings(Transcription.reopen(folder))
+        files = {path.name: path.read_bytes() for path in (Path(scratch) / "jobs" / ("0" * 32)).iterdir()}
+    _ENCODED[id(made)] = (made, files)
+    return files
+
+
 def put(settings: Settings, owner: str, made: Transcription) -> str:
     """Store ``made`` as a finished job of ``owner``; returns its id."""
     database, store = Database(settings), Store(settings)
     database.create()
-    job = database.insert(new_job(owner, "uploads/" + "0" * 64, title=made.song.title, options=made.options, priority=0))
-    folder = store.folder(job.id)
-    media.save(folder, made.audio, made.stem)
-    made.keep(folder)
+    job = new_job(owner, "uploads/" + "0" * 64, title=made.song.title, options=made.options, priority=0)
+    job = database.insert(job)
+    for name, data in _files(made).items():
+        store.folder(job.id).write(name, data)
     database.move(job.id, JobStatus.RUNNING)
     database.move(job.id, JobStatus.DONE, duration_s=made.song.duration_s, progress=1.0, finished_at=job.created_at)
     database.close()

@@ -158,11 +158,12 @@ def bulk(found: Transcription, ids: list[int]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         scope = st.segmented_control(
             "Change", ["Picked", "All shown"], default="Picked", required=True, key="ds_bulk_scope",
+            persist_state="page",
         )  # fmt: skip
         target = ids if scope == "All shown" else picked
         drum = st.selectbox(
             "to drum", LABELS, index=None, format_func=lambda label: labels.NAMES[label], key="ds_bulk_drum", width=180,
-            placeholder="Choose…",
+            placeholder="Choose…", persist_state="page",
         )  # fmt: skip
         count = labels.plural(len(target), "hit")
         st.button("Relabel", icon=":material/swap_horiz:", key="ds_bulk_relabel", on_click=_bulk,

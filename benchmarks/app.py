@@ -1,0 +1,195 @@
+"""How fast the studio answers in Chromium, and whether its memory grows.
+
+    python benchmarks/app.py [--hits 3000] [--sessions 10] [--reruns 100] [--repeat 5]
+
+Prints a table of medians: wall-clock seconds in the browser, and the server's own CPU seconds for the same action
+(what it would take on an idle core). Starts a server of its own with a song of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from playwright.sync_api import Page, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from test_browser_a import CHROMIUM, FLAGS, TOKEN  # noqa: E402
+from test_ui_pages import owner_of  # noqa: E402
+from ui_songs import put, song  # noqa: E402
+
+from drumscribe.settings import Settings  # noqa: E402
+
+HITS_PER_BAR = 14.25
+
+
+def serve(data_dir: Path) -> tuple[psutil.Process, str]:
+    """Start the app; returns its process and address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+        cwd=ROOT, env={**os.environ, "DATA_DIR": str(data_dir), "OFFLINE": "true"}, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).read()
+            return psutil.Process(process.pid), url
+        except OSError:
+            time.sleep(0.2)
+
+
+class Clock:
+    """Wall time in the browser and CPU time of the server, for one action after another."""
+
+    def __init__(self, server: psutil.Process) -> None:
+        self._server = server
+        self.rows: dict[str, list[tuple[float, float]]] = {}
+
+    def measure(self, name: str, action: Callable[[], Any]) -> None:
+        before, start = self._cpu(), time.perf_counter()
+        action()
+        wall = time.perf_counter() - start
+        self.rows.setdefault(name, []).append((wall, self._cpu() - before))
+
+    def _cpu(self) -> float:
+        times = self._server.cpu_times()
+        return times.user + times.system
+
+    def table(self) -> str:
+        lines = [f"{'action':44} {'wall s':>8} {'server CPU s':>13}"]
+        for name, values in self.rows.items():
+            wall, cpu = (statistics.median(part) for part in zip(*values, strict=True))
+            lines.append(f"{name:44} {wall:8.2f} {cpu:13.2f}")
+        return "\n".join(lines)
+
+
+def heading(page: Page, text: str) -> None:
+    page.get_by_role("heading", level=1).filter(has_text=text).wait_for()
+
+
+def idle(page: Page) -> None:
+    page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
+
+
+def hits_shown(page: Page) -> int:
+    shown = re.search(r"([\d,]+) hits", page.locator('[aria-label="Open song"]').inner_text())
+    return int(shown[1].replace(",", "")) if shown else -1
+
+
+def edits(page: Page, url: str, job_id: str, clock: Clock, repeat: int) -> None:
+    """Delete hits in the review queue: until the song's bar counts one less, and until the page is at rest."""
+    page.goto(f"{url}/edit?song={job_id}")
+    heading(page, "Edit")
+    page.locator('[data-testid="stDataFrame"]').wait_for()
+    page.get_by_text("Review queue").first.click()
+    page.get_by_text("to review").first.wait_for()
+    idle(page)
+    for _ in range(repeat):
+        count = hits_shown(page)
+
+        def act(count: int = count) -> None:
+            page.keyboard.press("d")
+            page.locator('[aria-label="Open song"]').get_by_text(f"{count - 1:,} hits", exact=True).wait_for()
+            idle(page)
+
+        clock.measure("edit: key to new score and player", act)
+
+
+def switches(page: Page, clock: Clock, repeat: int) -> None:
+    for _ in range(repeat):
+        for link, title in (("Inspect", "Inspect"), ("Edit", "Edit"), ("Score", "Score"), ("About", "About")):
+
+            def act(link: str = link, title: str = title) -> None:
+                page.get_by_role("link", name=link, exact=True).first.click()
+                heading(page, title)
+
+            clock.measure(f"page switch to {link}: heading", act)
+            idle(page)
+
+
+def memory(server: psutil.Process, browser: Any, url: str, job_id: str, sessions: int, reruns: int) -> list[float]:
+    """Server memory in MiB after each tenth of ``reruns`` steps through the hits in each of ``sessions`` sessions."""
+    pages = []
+    for _ in range(sessions):
+        context = browser.new_context()
+        context.set_default_timeout(300_000)
+        context.add_cookies([{"name": "drumscribe_browser", "value": TOKEN, "url": url}])
+        page = context.new_page()
+        page.goto(f"{url}/inspect_hits?song={job_id}")
+        heading(page, "Inspect")
+        page.get_by_role("button", name=re.compile("^Next hit")).wait_for()
+        pages.append(page)
+    sizes = [server.memory_info().rss / 2**20]
+    for number in range(reruns):
+        for page in pages:
+            page.get_by_role("button", name=re.compile("^Next hit")).click()
+        for page in pages:
+            idle(page)
+        if (number + 1) % max(1, reruns // 10) == 0:
+            sizes.append(server.memory_info().rss / 2**20)
+    return sizes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hits", type=int, default=3000)
+    parser.add_argument("--sessions", type=int, default=10)
+    parser.add_argument("--reruns", type=int, default=100)
+    parser.add_argument("--repeat", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        made = song(round(arguments.hits / HITS_PER_BAR))
+        job_id = put(Settings(data_dir=Path(folder)), owner_of(TOKEN), made)
+        server, url = serve(Path(folder))
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            clock = Clock(server)
+            context = browser.new_context()
+            context.set_default_timeout(300_000)
+            context.add_cookies([{"name": "drumscribe_browser", "value": TOKEN, "url": url}])
+            warm = context.new_page()
+            warm.goto(url)
+            heading(warm, "Turn a recording")
+            for _ in range(arguments.repeat):
+                page = context.new_page()
+
+                def first(page: Page = page) -> None:
+                    page.goto(url)
+                    page.get_by_role("button", name="Try the example").wait_for()
+
+                clock.measure("first page usable, warm server", first)
+                page.close()
+            edits(warm, url, job_id, clock, arguments.repeat)
+            switches(warm, clock, arguments.repeat)
+            print(f"{len(made.hits)} hits, {made.song.duration_s:.0f} s; load average {os.getloadavg()[0]:.1f}")
+            print(clock.table(), flush=True)
+            warm.close()
+            sizes = memory(server, browser, url, job_id, arguments.sessions, arguments.reruns)
+            print(f"server memory, {arguments.sessions} sessions, {arguments.reruns} reruns each (MiB):")
+            print(" ".join(f"{size:.0f}" for size in sizes))
+        finally:
+            browser.close()
+            server.terminate()
+            server.wait(30)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,283 @@
+"""The studio in Chromium against the real server and the real pipeline."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import pytest
+from test_ui_pages import owner_of
+from ui_songs import put, song
+
+from drumscribe.settings import Settings
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+         "--no-first-run", "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
+TOKEN = "0f" * 16
+PATIENCE_MS = 120_000
+PAGES = {"": "Turn a recording", "inspect_hits": "Inspect", "edit": "Edit", "score": "Score", "practice": "Practice",
+         "live": "Live", "about": "About"}  # fmt: skip
+
+
+class Server:
+    """``streamlit run app.py`` on a free port with a data folder of its own."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.settings = Settings(data_dir=data_dir)
+        self._data_dir = data_dir
+        self.start()
+
+    def start(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        environment = {**os.environ, "DATA_DIR": str(self._data_dir), "SEPARATOR": "none", "OFFLINE": "true"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port),
+             "--server.address", "127.0.0.1"],
+            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2).read()
+                return
+            except OSError:
+                time.sleep(0.2)
+        raise RuntimeError("the server does not answer")
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed")
+    running = Server(tmp_path_factory.mktemp("data"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def made():
+    return song(8)
+
+
+def user(chromium, server, token: str = "", **options):
+    """A browser profile; with ``token``, one that has been here before."""
+    context = chromium.new_context(viewport={"width": 1360, "height": 1000}, accept_downloads=True, **options)
+    context.set_default_timeout(PATIENCE_MS)
+    if token:
+        context.add_cookies([{"name": "drumscribe_browser", "value": token, "url": server.url}])
+    return context
+
+
+def come(context, server, path: str = "", heading: str = ""):
+    page = context.new_page()
+    page.goto(f"{server.url}/{path}")
+    page.get_by_role("heading", level=1).filter(has_text=heading or PAGES[path.split("?")[0]]).wait_for()
+    return page
+
+
+def bar_of(page) -> str:
+    return page.locator('[aria-label="Open song"]').inner_text().replace("\n", " ")
+
+
+def wait_for_hits(page, count: int) -> None:
+    page.locator('[aria-label="Open song"]').get_by_text(f"{count} hits", exact=True).wait_for()
+
+
+def test_cold_deep_links_to_every_page(chromium, tmp_path):
+    cold = Server(tmp_path)
+    try:
+        context = user(chromium, cold)
+        for path, heading in PAGES.items():
+            page = come(context, cold, path, heading)
+            assert page.get_by_text("Page not found").count() == 0
+            assert page.get_by_role("link", name="Transcribe").count() >= 1
+            page.close()
+            if path == "inspect_hits":  # the very first page of a fresh server is a deep link, too
+                cold.stop()
+                cold.start()
+                context.close()
+                context = user(chromium, cold)
+                come(context, cold, "edit", "Edit").close()
+        context.close()
+    finally:
+        cold.stop()
+
+
+def test_from_the_example_to_the_corrected_file(chromium, server):
+    context = user(chromium, server)
+    page = come(context, server)
+    page.get_by_role("button", name="Try the example").click()
+    page.get_by_text("In progress").wait_for()
+    page.locator("ol.ds-steps li[aria-current=step]").wait_for()
+    page.reload()  # in the middle: the job goes on and is found again
+    page.get_by_text("Ready", exact=False).first.wait_for(timeout=400_000)
+    if page.locator('[aria-label="Open song"]').count() == 0:
+        page.get_by_role("button", name=re.compile("^Open$")).first.click()
+    page.locator('[aria-label="Open song"]').wait_for()
+    before = int(re.search(r"([\d,]+) hits", bar_of(page))[1].replace(",", ""))
+    assert before > 100
+
+    # correct a hit in the table by keyboard, as a spreadsheet: the velocity of the first one, then its drum
+    page.get_by_role("link", name="Edit", exact=True).first.click()
+    page.get_by_role("heading", level=1).filter(has_text="Edit").wait_for()
+    table = page.locator('[data-testid="stDataFrame"]')
+    table.wait_for()
+    page.wait_for_timeout(2000)
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 90, box["y"] + 52)  # time of the first row
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.keyboard.type("China")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name=re.compile("^Undo")).and_(page.locator(":enabled")).wait_for()
+
+    # the score has it; BPM; download
+    page.get_by_role("link", name="Score", exact=True).first.click()
+    page.get_by_role("heading", level=1).filter(has_text="Score").wait_for()
+    slider = page.get_by_role("slider", name="BPM").first
+    slider.wait_for()
+    at_first = bar_of(page)
+    slider.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("was => document.querySelector('[aria-label=\"Open song\"]').innerText !== was",
+                           arg=page.locator('[aria-label="Open song"]').inner_text())  # fmt: skip
+    assert bar_of(page) != at_first
+    with page.expect_download() as download:
+        page.get_by_role("button", name=re.compile("MusicXML")).first.click()
+    data = Path(download.value.path()).read_bytes()
+    if data[:2] == b"PK":
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        data = archive.read(next(name for name in archive.namelist() if name.endswith((".musicxml", ".xml"))))
+
+    import music21
+
+    read = music21.converter.parseData(data, format="musicxml")
+    heads = {(note.displayStep, note.displayOctave) for note in read.recurse().getElementsByClass("Unpitched")}
+    heads |= {
+        (note.displayStep, note.displayOctave)
+        for chord in read.recurse().getElementsByClass("PercussionChord")
+        for note in chord.notes
+        if hasattr(note, "displayStep")
+    }
+    assert ("C", 6) in heads  # the china cymbal: it was in no bar of the example
+    context.close()
+
+
+def test_two_users_do_not_see_each_other(chromium, server, made):
+    mine = put(server.settings, owner_of(TOKEN), made)
+    first = user(chromium, server, TOKEN)
+    page = come(first, server, f"edit?song={mine}", "Edit")
+    wait_for_hits(page, len(made.hits))
+    second = user(chromium, server)
+    other = come(second, server, f"edit?song={mine}", "Edit")
+    other.get_by_text("not among this browser's projects").wait_for()
+    assert other.locator('[aria-label="Open song"]').count() == 0
+    shown = come(second, server)
+    shown.get_by_text("Your songs will be listed here").wait_for()
+    assert made.song.title not in shown.locator("body").inner_text()
+    first.close()
+    second.close()
+
+
+def test_ten_hits_reviewed_by_keyboard_alone(chromium, server, made):
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context = user(chromium, server, TOKEN)
+    page = come(context, server, f"edit?song={job_id}", "Edit")
+    page.get_by_role("radio", name="Review queue").or_(page.get_by_role("button", name="Review queue")).first.focus()
+    page.keyboard.press("Enter")
+    counter = page.locator('[data-testid="stProgress"]').filter(has_text="to review")
+    counter.wait_for()
+    for key in "aad1ashaaa3a".replace("h", ""):
+        was = counter.inner_text()
+        page.keyboard.press(key)
+        page.wait_for_function(
+            "was => { const bar = [...document.querySelectorAll('[data-testid=stProgress]')]"
+            ".find(one => one.innerText.includes('to review')); return bar && bar.innerText !== was; }",
+            arg=was,
+        )
+    from drumscribe.jobs.local import LocalRunner
+
+    runner = LocalRunner(server.settings)
+    kept = runner.result(job_id, owner=None)
+    runner.close()
+    assert len(kept.history.edits) == 10  # eleven keys, one of them skips
+    page.keyboard.press("Control+z")
+    page.get_by_role("button", name=re.compile("^Redo")).and_(page.locator(":enabled")).wait_for()
+    context.close()
+
+
+def test_a_reload_shows_the_edit_that_was_just_made(chromium, server, made):
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context = user(chromium, server, TOKEN)
+    page = come(context, server, f"edit?song={job_id}", "Edit")
+    page.get_by_text("Review queue").first.click()
+    page.get_by_text("to review").first.wait_for()
+    page.keyboard.press("d")
+    wait_for_hits(page, len(made.hits) - 1)
+    page.reload()
+    wait_for_hits(page, len(made.hits) - 1)
+    context.close()
+
+
+@pytest.mark.parametrize("path", ["", "inspect_hits", "edit", "about"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_for_axe(chromium, server, made, path, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context = user(chromium, server, TOKEN, color_scheme=scheme, reduced_motion="reduce")
+    page = come(context, server, f"{path}?song={job_id}", PAGES[path])
+    if path != "about":
+        page.locator('[aria-label="Open song"]').wait_for()
+    page.wait_for_timeout(3000)
+    found = axe.run(page).response["violations"]
+    serious = {
+        one["id"]: [node["html"][:160] for node in one["nodes"]][:3]
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    }
+    context.close()
+    assert not serious
+
+
+@pytest.mark.parametrize("path", ["", "inspect_hits", "edit", "about"])
+def test_nothing_is_cut_off_on_a_phone(chromium, server, made, path):
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context = user(chromium, server, TOKEN)
+    page = context.new_page()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{server.url}/{path}?song={job_id}")
+    page.get_by_role("heading", level=1).filter(has_text=PAGES[path]).wait_for()
+    page.wait_for_timeout(3000)
+    main = "document.querySelector('[data-testid=stMain]')"
+    wide = page.evaluate(f"() => {main}.scrollWidth - {main}.clientWidth")
+    context.close()
+    assert wide <= 1

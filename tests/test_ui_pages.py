@@ -1,0 +1,292 @@
+"""Every page in every state, run by Streamlit's own test runner against the real job table and store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+from ui_songs import put, put_state, song
+
+from drumscribe import settings as settings_module
+from drumscribe.jobs.model import JobStatus
+from drumscribe.ui import owner, state
+
+APP = str(Path(__file__).parent.parent / "app.py")
+TOKEN = "ab" * 16
+MINE = ["transcribe", "inspect_hits", "edit", "about"]
+
+
+@pytest.fixture(scope="module")
+def made():
+    return song(8, separated=True)
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    settings_module.get_settings.cache_clear()
+    st.cache_resource.clear()
+    yield settings_module.get_settings()
+    state.runner().close()
+    st.cache_resource.clear()
+    settings_module.get_settings.cache_clear()
+
+
+def owner_of(token: str) -> str:
+    import hashlib
+
+    return "browser-" + hashlib.sha256(token.encode()).hexdigest()[:32]
+
+
+def visit(page: str = "transcribe", *, song_id: str = "", token: str = TOKEN) -> AppTest:
+    """A browser session of ``token`` that comes to ``page`` by a link."""
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.session_state[owner._KEY] = token
+    if song_id:
+        app.query_params["song"] = song_id
+    if page != "transcribe":
+        app.run()
+        app.switch_page(f"pages/{page}.py")
+    app.run()
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+def texts(app: AppTest) -> str:
+    parts = [*app.markdown, *app.info, *app.error, *app.warning, *app.success, *app.caption, *app.title, *app.header]
+    return "\n".join(str(part.value) for part in parts) + "\n".join(str(one.proto.body) for one in app.get("html"))
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click().run()
+    assert not app.exception, app.exception[0].message
+    return app
+
+
+@pytest.mark.parametrize("page", MINE)
+def test_pages_without_a_song(settings, page):
+    app = visit(page)
+    assert app.title[0].value
+    if page in ("inspect_hits", "edit"):
+        assert "No song is open yet" in texts(app)
+
+
+@pytest.mark.parametrize("page", MINE)
+def test_pages_with_a_song(settings, made, page):
+    app = visit(page, song_id=put(settings, owner_of(TOKEN), made))
+    if page != "about":
+        assert "Test beat" in texts(app)
+
+
+def test_first_page_lists_only_own_projects(settings, made):
+    put(settings, owner_of(TOKEN), made)
+    put_state(settings, owner_of("cd" * 16), JobStatus.FAILED, title="Somebody else's song", error={"what": "x"})
+    shown = texts(visit())
+    assert "Test beat" in shown and "Somebody" not in shown
+
+
+def test_another_browsers_song_cannot_be_opened(settings, made):
+    theirs = put(settings, owner_of("cd" * 16), made)
+    app = visit(song_id=theirs)
+    assert "not among this browser's projects" in texts(app) and "song" not in app.query_params
+
+
+def test_a_failed_job_says_why_and_can_be_retried(settings):
+    error = {"code": "silent_audio", "what": "The recording is silent.", "todo": "Check the recording."}
+    job_id = put_state(settings, owner_of(TOKEN), JobStatus.FAILED, error=error)
+    app = visit()
+    assert "The recording is silent" in texts(app).replace("\\", "") and app.button(key=f"ds_again_{job_id}")
+    page = visit("edit", song_id=job_id)
+    assert any("The recording is silent" in one.value for one in page.error)
+    assert page.button(key=f"ds_retry_{job_id}")
+
+
+def test_a_running_job_shows_its_stage_and_can_be_cancelled(settings):
+    job_id = put_state(settings, owner_of(TOKEN), JobStatus.RUNNING, title="Long song")
+    app = visit()
+    assert "In progress" in texts(app)
+    press(app, f"ds_cancel_{job_id}")
+    assert state.runner().get(job_id, owner=None).status is JobStatus.CANCELLING
+    waiting = visit("edit", song_id=job_id)
+    assert "still being transcribed" in texts(waiting)
+
+
+def test_deleting_a_project_removes_it(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit(song_id=job_id)
+    press(app, f"ds_delete_{job_id}")
+    assert not state.runner().list(owner=owner_of(TOKEN))
+    assert not (settings.data_dir / "jobs" / job_id).exists()
+
+
+def test_a_result_without_its_files_is_explained(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    (settings.data_dir / "jobs" / job_id / "project.json").write_bytes(b"{broken")
+    app = visit("edit", song_id=job_id)
+    assert app.error and not app.exception
+
+
+def test_edits_are_kept_and_can_be_taken_back(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("edit", song_id=job_id)
+    app.segmented_control(key="ds_edit_mode").set_value("Review queue").run()
+    before = len(made.hits)
+    press(app, "ds_review_delete")
+    assert len(state.runner().result(job_id, owner=None).hits) == before - 1
+    again = visit("edit", song_id=job_id)  # a reload: a session of its own
+    assert f"{before - 1} hits" in texts(again)
+    press(again, "ds_undo")
+    assert len(state.runner().result(job_id, owner=None).hits) == before
+    press(again, "ds_redo")
+    assert len(state.runner().result(job_id, owner=None).hits) == before - 1
+
+
+def test_a_second_tab_does_not_overwrite_the_first(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    first, second = visit("edit", song_id=job_id), visit("edit", song_id=job_id)
+    for app in (first, second):
+        app.segmented_control(key="ds_edit_mode").set_value("Review queue").run()
+    press(first, "ds_review_delete")
+    press(second, "ds_review_accept")
+    kept = state.runner().result(job_id, owner=None)
+    assert len(kept.history.log) == 1 and len(kept.hits) == len(made.hits) - 1
+    assert "changed in another tab" in texts(second)
+    press(second, "ds_review_accept")  # now it knows the newest state
+    assert len(state.runner().result(job_id, owner=None).history.log) == 2
+
+
+def test_review_accept_relabel_skip(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("edit", song_id=job_id)
+    app.segmented_control(key="ds_edit_mode").set_value("Review queue").run()
+    press(app, "ds_review_accept")
+    press(app, "ds_review_skip")
+    press(app, "ds_review_1")
+    kept = state.runner().result(job_id, owner=None)
+    assert [one.label.split()[0] for one in kept.history.edits] == ["Accept", "Make"]
+    assert "You changed a" in texts(app)  # and its likes are offered
+    count = len(kept.hits)
+    press(app, "ds_likes_apply")
+    after = state.runner().result(job_id, owner=None)
+    assert len(after.history.edits) == 3 and len(after.hits) <= count
+    assert len(after.history.edits[-1].added) >= 1
+
+
+def test_review_ends(settings, made):
+    app = visit("edit", song_id=put(settings, owner_of(TOKEN), made))
+    app.segmented_control(key="ds_edit_mode").set_value("Review queue").run()
+    app.slider(key="ds_review_below").set_value(5).run()
+    assert "Nothing is left to review" in texts(app)
+
+
+def test_candidates_are_accepted_with_one_click(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("edit", song_id=job_id)
+    app.segmented_control(key="ds_edit_mode").set_value("Candidates").run()
+    likeliest = max(made.rejected, key=lambda hit: hit.confidence)
+    press(app, f"ds_take_{likeliest.id}")
+    taken = state.runner().result(job_id, owner=None).hits.by_id()[likeliest.id]
+    assert taken.origin == "user" and taken.confidence == 1
+
+
+def test_bulk_changes_of_all_shown(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("edit", song_id=job_id)
+    app.multiselect(key="ds_filter_drums").set_value(["mid_tom"]).run()
+    app.segmented_control(key="ds_bulk_scope").set_value("All shown").run()
+    app.selectbox(key="ds_bulk_drum").set_value("floor_tom").run()
+    press(app, "ds_bulk_relabel")
+    drums = [hit.drum for hit in state.runner().result(job_id, owner=None).hits]
+    assert "mid_tom" not in drums and drums.count("floor_tom") == [hit.drum for hit in made.hits].count("mid_tom")
+
+
+def test_a_filter_that_nothing_passes(settings, made):
+    app = visit("edit", song_id=put(settings, owner_of(TOKEN), made))
+    app.slider(key="ds_filter_below").set_value(5).run()
+    assert "No hit fits these filters" in texts(app) and not app.exception
+
+
+def test_adding_a_hit(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("edit", song_id=job_id)
+    time_s = next(box for box in app.number_input if box.label == "Time (s)")
+    time_s.set_value(3.3)
+    next(button for button in app.button if button.label == "Add hit").click().run()
+    new = [hit for hit in state.runner().result(job_id, owner=None).hits if hit.origin == "user"]
+    assert [(hit.time_s, hit.drum) for hit in new] == [(3.3, "snare")]
+
+
+def test_inspect_steps_from_hit_to_hit_and_moves_its_window(settings, made):
+    app = visit("inspect_hits", song_id=put(settings, owner_of(TOKEN), made))
+    press(app, "ds_step_on")
+    first = app.session_state["ds_session"].selected
+    press(app, "ds_step_on")
+    assert first is not None and app.session_state["ds_session"].selected != first
+    window = next(slider for slider in app.slider if slider.label.startswith("Window"))
+    before = window.value
+    press(app, "ds_window_zoom_in")
+    window = next(slider for slider in app.slider if slider.label.startswith("Window"))
+    assert window.value[1] - window.value[0] < before[1] - before[0]
+    press(app, "ds_window_all")
+    window = next(slider for slider in app.slider if slider.label.startswith("Window"))
+    assert window.value == (0.0, pytest.approx(made.song.duration_s))
+
+
+@pytest.mark.parametrize("rows", [["Spectrogram"], ["Hits"], []])
+def test_inspect_shows_the_panels_asked_for(settings, made, rows):
+    app = visit("inspect_hits", song_id=put(settings, owner_of(TOKEN), made))
+    app.pills(key="ds_inspect_rows").set_value(rows).run()
+    assert not app.exception
+    if not rows:
+        assert "Choose at least one panel" in texts(app)
+
+
+@pytest.mark.parametrize("chart", ["Timing", "Tempo", "Confidence"])
+def test_inspect_charts(settings, made, chart):
+    app = visit("inspect_hits", song_id=put(settings, owner_of(TOKEN), made))
+    app.segmented_control(key="ds_chart").set_value(chart).run()
+    assert not app.exception
+
+
+def test_inspect_without_its_recording_still_shows_the_hits(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    (settings.data_dir / "jobs" / job_id / "audio.flac").unlink()
+    app = visit("inspect_hits", song_id=job_id)
+    assert any("cannot be read" in one.value for one in app.warning)
+
+
+def test_thresholds_change_the_hits_and_keep_the_edits(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("inspect_hits", song_id=job_id)
+    slider = next(one for one in app.slider if one.label == "Snare drum")
+    slider.set_value(0.1).run()
+    kept = state.runner().result(job_id, owner=None)
+    assert kept.options.detect.thresholds == {"snare": 0.1} and len(kept.hits) > len(made.hits)
+    press(app, "ds_threshold_reset")
+    assert len(state.runner().result(job_id, owner=None).hits) == len(made.hits)
+
+
+def test_settings_that_do_not_fit_are_explained_before_anything_starts(settings):
+    app = visit()
+    app.segmented_control(key="ds_intake_how").set_value("Link").run()
+    link = next(box for box in app.text_input if box.label.startswith("Link"))
+    link.set_value("https://example.org/not-a-video").run()
+    press(app, "ds_start")
+    assert app.error and not state.runner().list(owner=None)
+
+
+def test_the_web_process_loads_no_network():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; import drumscribe.ui.shell, drumscribe.ui.intake, drumscribe.ui.explore, drumscribe.ui.hit_table, "
+        "drumscribe.ui.review_queue, drumscribe.ui.about, drumscribe.hits, drumscribe.rhythm; "
+        "from drumscribe.jobs.local import LocalRunner; "
+        "print([name for name in ('tensorflow', 'torch', 'madmom', 'keras', 'librosa') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(APP).parent, check=True)
+    assert done.stdout.strip() == "[]"
