@@ -103,7 +103,7 @@ class Run:
     def report(self, stage: str, fraction: float, message: str) -> None:
         """Pass progress on. Raises Cancelled if the user asked to stop."""
         if self._cancel is not None and self._cancel.is_set():
-            raise Cancelled("The transcription was cancelled.", "Start it again to go on from the last finished stage.")
+            raise _cancelled()
         if self._on_progress is not None:
             self._on_progress(Progress(stage, min(1.0, max(0.0, fraction)), message))
 
@@ -234,10 +234,17 @@ class Run:
     def _timed(self, stage: str, compute: Callable[[OnFraction], T]) -> T:
         self.report(stage, 0.0, "")
         start = time.perf_counter()
-        value = compute(lambda fraction, message: self.report(stage, fraction, message))
+        try:
+            value = compute(lambda fraction, message: self.report(stage, fraction, message))
+        except Cancelled:
+            raise _cancelled() from None  # stages word it each in their own way
         self.timings[stage] = time.perf_counter() - start
         self.report(stage, 1.0, "")
         return value
+
+
+def _cancelled() -> Cancelled:
+    return Cancelled("The transcription was cancelled.", "Start it again to go on from the last finished stage.")
 
 
 def _digest(path: Path) -> str:
