@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from limits import RateLimitItem, parse_many
 from limits.errors import StorageError as LimitsStorageError
@@ -98,6 +99,11 @@ class Gate:
     def open(self) -> bool:
         """No keys are configured: everybody is the same client, without limits."""
         return not self._keys
+
+    @property
+    def shared(self) -> bool:
+        """Counting needs the network."""
+        return not self.open and self._shared is not self._memory
 
     def identify(self, key: str | None) -> Client:
         """The client behind ``key``. Raises ProblemError (401)."""
@@ -188,7 +194,7 @@ _bearer = HTTPBearer(auto_error=False, description="API key")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="API key")
 
 
-def client_of(
+async def client_of(
     request: Request,
     response: Response,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
@@ -198,7 +204,10 @@ def client_of(
     gate: Gate = request.app.state.gate
     gate.check_origin(request)
     client = gate.identify(bearer.credentials if bearer else header)
-    gate.count_request(client, response)
+    if gate.shared:  # counting asks Redis, which must not hold up the others
+        await run_in_threadpool(gate.count_request, client, response)
+    else:
+        gate.count_request(client, response)
     return client
 
 

@@ -55,7 +55,7 @@ _FORM = {
 }
 
 
-def runner_of(request: Request) -> JobRunner:
+async def runner_of(request: Request) -> JobRunner:
     """Dependency: the runner behind this application."""
     runner: JobRunner = request.app.state.runner
     return runner
