@@ -77,8 +77,8 @@ def rhythms(draw: st.DrawFn) -> Rhythm:
     placements: list[Placement] = []
     clock = 0.0
     swing = draw(st.booleans())
-    for index, (meter_at, parts_at, seconds_at) in enumerate(draw(st.lists(
-            st.tuples(st.integers(0, 8), st.integers(0, 10**8), st.integers(1, 8)), min_size=1, max_size=5))):  # fmt: skip
+    bar_numbers = st.tuples(st.integers(0, 8), st.integers(0, 10**8), st.integers(1, 8))
+    for index, (meter_at, parts_at, seconds_at) in enumerate(draw(st.lists(bar_numbers, min_size=1, max_size=5))):
         meter = Meter.parse(METERS[meter_at])
         pulses = meter.pulses_per_bar
         if index == 0 and swing:
@@ -649,7 +649,7 @@ def test_under_a_repeat_all_passes_point_to_the_written_heads():
     rhythm = parse(repeated(ROCK, 16))
     score = notate(rhythm, NotateOptions())
     times = Timeline.of(score, rhythm)
-    last = [place for place in rhythm.placements if place.bar == 15][0]
+    last = next(place for place in rhythm.placements if place.bar == 15)
     element = times.element_of(last.hit_id)
     assert element != f"hit-{last.hit_id}"
     assert element in {head.element for m in score.measures for _, head in m.heads()}
@@ -657,7 +657,9 @@ def test_under_a_repeat_all_passes_point_to_the_written_heads():
 
 
 def test_importing_the_package_loads_no_engine():
-    code = ("import sys, drumscribe.notation as n; n.notate; n.to_musicxml; "
-            "print([m for m in ('verovio', 'music21', 'reportlab', 'tensorflow', 'torch') if m in sys.modules])")  # fmt: skip
+    code = (
+        "import sys, drumscribe.notation as n; n.notate; n.to_musicxml; "
+        "print([m for m in ('verovio', 'music21', 'reportlab', 'tensorflow', 'torch') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

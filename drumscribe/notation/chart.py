@@ -106,15 +106,16 @@ class _Chart:
             build_voices(bars[i].meter, bars[i].length, self.strokes[i], self.marks, voices=options.voices,
                          grouping=groupings.get(bars[i].meter, ())) for i in written
         ]  # fmt: skip
-        plans = structure.lay_out(
-            [inks[i] for i in written],
-            [_width(found) for found in voices],
-            [not self.strokes[i] for i in written],
-            [fixed[i] or i in starts for i in written],
-            [i in letters or (i == first and first == 0) for i in written],
-            [i in ends for i in written],
-            simile=options.simile,
+        layout = structure.Written(
+            inks=[inks[i] for i in written],
+            widths=[_width(found) for found in voices],
+            silent=[not self.strokes[i] for i in written],
+            fixed=[fixed[i] or i in starts for i in written],
+            line_starts=[i in letters and i > first for i in written],
+            repeat_ends=[i in ends for i in written],
+            pickup=first == 1,
         )
+        plans = structure.lay_out(layout, simile=options.simile)
         return [
             Measure(
                 number=bars[i].number, meter=bars[i].meter, length=bars[i].length, voices=found,

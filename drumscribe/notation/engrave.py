@@ -16,15 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from drumscribe.errors import NotationError
+from drumscribe.notation.heads import Dialect
 from drumscribe.notation.model import Event, Measure, Score
 from drumscribe.notation.musicxml import PAPER_MM, to_musicxml
 from drumscribe.notation.spelling import VALUES
+from drumscribe.notation.summary import grooves, summary_score
 from drumscribe.notation.svg import polish
 
 FONT = "Leland"
 _UNITS_PER_MM = 10.0
 _FIRST_PAGE_LINES = {"a4": 9, "letter": 8}
 _PAGE_LINES = {"a4": 10, "letter": 9}
+_TOP, _TOP_UNDER_TITLE, _TOP_UNDER_LEGEND = 100, 260, 390
 _threads = threading.local()
 
 
@@ -41,13 +44,21 @@ def to_svg(score: Score, pages: Sequence[int] | None = None) -> list[str]:
         NotationError: if verovio cannot read the page (a bug).
     """
     cuts = page_cuts(score)
-    wanted = range(len(cuts)) if pages is None else [page for page in pages if 0 <= page < len(cuts)]
-    return [_page(score, cuts[page], page) for page in wanted]
+    count = page_count(score)
+    wanted = range(count) if pages is None else [page for page in pages if 0 <= page < count]
+    return [_page(score, cuts[page], page) if page < len(cuts) else _summary_page(score) for page in wanted]
 
 
 def page_count(score: Score) -> int:
-    """Number of SVG pages (at least one)."""
-    return len(page_cuts(score))
+    """Number of SVG pages (at least one), the summary's included."""
+    return len(page_cuts(score)) + bool(score.style.summary and grooves(score))
+
+
+def _summary_page(score: Score) -> str:
+    """The groove summary; its ids must not be those of the bars it shows."""
+    summary = summary_score(score)
+    page = _page(summary, (0, len(summary.measures)), 0)
+    return page.replace('id="hit-', 'id="summary-hit-').replace('id="bar-', 'id="summary-bar-')
 
 
 def page_cuts(score: Score) -> list[tuple[int, int]]:
@@ -71,18 +82,21 @@ def _page(score: Score, cut: tuple[int, int], page: int) -> str:
         measures = (replace(measures[0], new_system=True), *measures[1:])
     signs = tuple((f"bar-{start + i}", measure.simile) for i, measure in enumerate(measures) if measure.simile)
     measures = tuple(_blank(measure) if measure.simile else measure for measure in measures)
-    document = to_musicxml(replace(score, measures=measures, title="", artist=""), first_index=start)
+    document = to_musicxml(replace(score, measures=measures, title="", artist=""), first_index=start,
+                           ends=end == len(score.measures))  # fmt: skip
     if page:
         return _engrave(document, score.style.paper, signs, page_number=page + 1)
-    return _engrave(document, score.style.paper, signs, title=score.title, artist=score.artist)
+    legend = score.drums() if score.style.legend else ()
+    return _engrave(document, score.style.paper, signs, title=score.title, artist=score.artist, legend=legend,
+                    dialect=score.style.noteheads)  # fmt: skip
 
 
 def _blank(measure: Measure) -> Measure:
     """An empty bar of the width of a few notes: verovio makes simile bars too narrow, and cannot draw two-bar signs."""
     quarters, rest = divmod(measure.length, 1)
-    events = [Event(Fraction(i), Fraction(1), "quarter") for i in range(int(quarters))]
+    events = [Event(Fraction(i), Fraction(1), "quarter") for i in range(quarters)]
     if rest:
-        events.append(Event(quarters, rest, *VALUES[rest]))
+        events.append(Event(Fraction(quarters), rest, *VALUES[rest]))
     return replace(measure, simile=0, voices=(tuple(events),))
 
 
@@ -99,12 +113,13 @@ def _toolkit() -> Any:
 
 @lru_cache(maxsize=256)
 def _engrave(document: bytes, paper: str, signs: tuple[tuple[str, int], ...], *, title: str = "", artist: str = "",
-             page_number: int = 0) -> str:  # fmt: skip
+             page_number: int = 0, legend: tuple[str, ...] = (), dialect: Dialect = "pas") -> str:  # fmt: skip
     toolkit = _toolkit()
     width, height = PAPER_MM[paper]
+    top = _TOP if page_number else _TOP_UNDER_LEGEND if legend else _TOP_UNDER_TITLE
     toolkit.setOptions({
         "pageWidth": round(width * _UNITS_PER_MM), "pageHeight": round(height * _UNITS_PER_MM),
-        "pageMarginLeft": 130, "pageMarginRight": 130, "pageMarginTop": 100 if page_number else 260,
+        "pageMarginLeft": 130, "pageMarginRight": 130, "pageMarginTop": top,
         "pageMarginBottom": 100, "unit": 9, "scale": 100, "font": FONT, "breaks": "encoded",
         "header": "none", "footer": "none", "spacingSystem": 8, "svgViewBox": True, "justifyVertically": False,
         "minLastJustification": 0.55, "measureMinWidth": 30, "spacingLinear": 0.3, "multiRestStyle": "block",
@@ -112,4 +127,10 @@ def _engrave(document: bytes, paper: str, signs: tuple[tuple[str, int], ...], *,
     })  # fmt: skip
     if not toolkit.loadData(document.decode()):
         raise NotationError("The page could not be engraved.", "Report this as a bug, with the MusicXML file.")
-    return polish(toolkit.renderToSVG(1), signs, title=title, artist=artist, page_number=page_number)
+    return polish(toolkit.renderToSVG(1), signs, title=title, artist=artist, page_number=page_number, legend=legend,
+                  dialect=dialect)  # fmt: skip
+
+
+def clear_cache() -> None:
+    """Forget engraved pages (for measurements)."""
+    _engrave.cache_clear()

@@ -13,7 +13,7 @@ from fractions import Fraction
 from drumscribe.kit import DRUMS
 from drumscribe.notation.heads import Dialect, notehead
 from drumscribe.notation.model import FLAGS, Event, Head, Measure, NoteType, Score
-from drumscribe.notation.summary import grooves
+from drumscribe.notation.summary import SUMMARY_TITLE, grooves
 from drumscribe.notation.text import lilypond_string
 
 VERSION = "2.24.0"
@@ -187,6 +187,8 @@ def _marks(measure: Measure, previous: Measure | None, plain: bool, bars: int) -
     if measure.pickup:
         found.append(f"\\partial {_length(measure.length)}")
     if not plain:
+        if previous and measure.number > previous.number + 1:  # after a repeat, bars are numbered as played
+            found.append(f"\\set Score.currentBarNumber = #{measure.number}")
         if measure.rehearsal:
             found.append(f'\\mark \\markup \\box \\bold "{measure.rehearsal}"')
         if measure.tempo:
@@ -297,7 +299,10 @@ def _summary(score: Score) -> list[str]:
         return []
     measures = tuple(groove.measure for groove in found)
     return [
-        '\\markup \\vspace #1 \\markup \\bold \\large "Grooves in this chart"',
         _variables(measures, "Summary"),
-        _score_block("Summary", "\\layout { \\context { \\Score \\omit BarNumber } }"),
+        _score_block(
+            "Summary",
+            f"\\header {{ piece = \\markup \\bold {lilypond_string(SUMMARY_TITLE)} }}\n"
+            "  \\layout { \\context { \\Score \\omit BarNumber } }",
+        ),
     ]

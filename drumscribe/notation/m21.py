@@ -39,8 +39,8 @@ def _measure(measure: Measure) -> Any:
     if measure.pickup:
         made.paddingLeft = measure.meter.quarter_length - measure.length
     if measure.tempo:
-        made.insert(0, tempo.MetronomeMark(number=measure.tempo.bpm, referent=_duration(measure.tempo.beat,
-                                                                                        measure.tempo.dots)))  # fmt: skip
+        beat = _duration(measure.tempo.beat, measure.tempo.dots)
+        made.insert(0, tempo.MetronomeMark(number=measure.tempo.bpm, referent=beat))
     if measure.rehearsal:
         made.insert(0, expressions.RehearsalMark(measure.rehearsal))
     if measure.text:
@@ -102,5 +102,3 @@ def _head(head: Head) -> Any:
     made.volume.velocity = head.velocity
     made.editorial.drum = head.drum
     return made
-
-

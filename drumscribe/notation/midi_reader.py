@@ -62,7 +62,7 @@ def read_midi(data: bytes) -> Played:
         raise ProjectError("The MIDI file has no notes.", "Export the drum track.")
     seconds = _Seconds(file.ticks_per_beat, tempos)
     unknown: dict[int, int] = {}
-    hits = []
+    hits: list[Hit] = []
     for tick, _, key, velocity in notes:
         if key in BY_MIDI:
             hits.append(Hit(len(hits), seconds.at(tick), BY_MIDI[key], 1.0, velocity, "user"))

@@ -88,6 +88,7 @@ class Event:
 
     @property
     def end(self) -> Fraction:
+        """Where it stops, from the bar line."""
         return self.onset + self.duration
 
 
@@ -154,6 +155,7 @@ class Measure:
 
     @property
     def silent(self) -> bool:
+        """Without a single notehead."""
         return not any(event.heads for voice in self.voices for event in voice)
 
     def heads(self) -> Iterator[tuple[Event, Head]]:

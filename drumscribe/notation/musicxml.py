@@ -44,12 +44,13 @@ def _text(parent: Any, tag: str, text: object, **attributes: str) -> Any:
     return element
 
 
-def to_musicxml(score: Score, *, first_index: int = 0) -> bytes:
+def to_musicxml(score: Score, *, first_index: int = 0, ends: bool = True) -> bytes:
     """Return the score as an uncompressed MusicXML 4.0 document (UTF-8). Equal scores give equal bytes.
 
     Args:
         score: the chart.
         first_index: index of its first measure, where it is one page of a longer chart: measure ids go on from there.
+        ends: whether the last measure is the end of the piece and gets the final bar line.
     """
     root = etree.Element("score-partwise", version="4.0")
     _header(root, score)
@@ -64,7 +65,7 @@ def to_musicxml(score: Score, *, first_index: int = 0) -> bytes:
     previous: Measure | None = None
     for index, measure in enumerate(score.measures):
         element = _sub(part, "measure", number=str(measure.number), id=f"bar-{first_index + index}")
-        writer.write(element, measure, previous, last=index == len(score.measures) - 1)
+        writer.write(element, measure, previous, last=ends and index == len(score.measures) - 1)
         previous = measure
     if previous is None:
         writer.empty(_sub(part, "measure", number="1"))

@@ -173,7 +173,7 @@ class _Reader:
             number=state.number, meter=state.meter, length=length, voices=filled[:2], show_meter=show_meter,
             simile=state.simile, rest_run=rest_run,
             new_system=index > 0 and any(
-                found.get("new-system") == "yes" or found.get("new-page") == "yes" for found in element.findall("print")),
+                found.get(f"new-{what}") == "yes" for found in element.findall("print") for what in ("system", "page")),
         )  # fmt: skip
         return self._marks(element, measure)
 
@@ -204,7 +204,7 @@ class _Reader:
                 bpm = re.search(r"\d+(\.\d+)?", mark.findtext("per-minute"))
                 beat = mark.findtext("beat-unit") or "quarter"
                 if bpm and beat in TYPE_LENGTH:
-                    changes["tempo"] = TempoMark(round(float(bpm[0])), beat, len(mark.findall("beat-unit-dot")))  # type: ignore[arg-type]
+                    changes["tempo"] = TempoMark(max(1, round(float(bpm[0]))), beat, len(mark.findall("beat-unit-dot")))
             elif swing is not None:
                 changes["swing"] = "straight" if swing.find("straight") is not None else "swing"
             elif words and not (direction.get("id") or "").endswith("-times"):
@@ -252,7 +252,9 @@ class _Reader:
         if drum is None:
             return None
         dynamics = note.get("dynamics")
-        velocity = round(float(dynamics) * FULL_DYNAMICS) if dynamics else _GHOST_VELOCITY if ghost else _DEFAULT_VELOCITY
+        velocity = (
+            round(float(dynamics) * FULL_DYNAMICS) if dynamics else _GHOST_VELOCITY if ghost else _DEFAULT_VELOCITY
+        )
         return Head(self._id(note), drum, min(127, max(1, velocity)), ghost)
 
     def _drum(self, note: Any, shape: str | None) -> str | None:

@@ -38,11 +38,14 @@ class Slot:
 
     @property
     def end(self) -> Fraction:
+        """Where it stops, from the bar line."""
         return self.onset + self.duration
 
 
 @lru_cache(maxsize=256)
-def beat_groups(meter: Meter, length: Fraction, grouping: tuple[int, ...] = ()) -> tuple[tuple[Fraction, Fraction], ...]:
+def beat_groups(
+    meter: Meter, length: Fraction, grouping: tuple[int, ...] = ()
+) -> tuple[tuple[Fraction, Fraction], ...]:
     """Return ``(start, end)`` of the beats of a bar, as they are felt.
 
     Args:

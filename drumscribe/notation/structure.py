@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from drumscribe.kit import LABELS
 from drumscribe.types import Placement
 
-KERNEL_BARS = 8
+KERNEL_BARS = (4, 8)
+"""Reaches of the kernels: the short one places a change, the long one tells it from a fill."""
 NOVELTY_FLOOR = 0.22
 """Novelty (mean similarity inside minus across, 0–1) from which a bar may begin a section."""
 SHORTEST_SECTION = 4
@@ -25,7 +26,7 @@ LONGEST_REPEAT = 16
 SAVED_BARS = 4
 """A repeat is written where it saves at least so many bars."""
 LINE_BARS = 4
-LINE_WIDTH = 56.0
+LINE_WIDTH = 54.0
 """Room on a line, in note columns of the widest staff that is still easy to read."""
 _REST_RUN_WIDTH = 10.0
 _SIMILE_WIDTH = 5.0
@@ -43,14 +44,13 @@ def sections(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float], f
     if count - first < 2 * SHORTEST_SECTION:
         return [first] if count > first else []
     similarity = _similarity(_features(strokes, lengths))
-    novelty = _novelty(similarity, KERNEL_BARS)
+    novelty = np.mean([_novelty(similarity, reach) for reach in KERNEL_BARS], axis=0)
     crash = np.array([_crashes(bar) for bar in strokes])
     begins = [first]
     while True:
         candidates = []
-        for bar in range(begins[-1] + SHORTEST_SECTION, count - 1):
-            on_phrase = (bar - begins[-1]) % PHRASE == 0
-            weight = novelty[bar] * (1.0 if on_phrase else 0.6) * (1.15 if crash[bar] else 1.0)
+        for bar in range(begins[-1] + SHORTEST_SECTION, count - SHORTEST_SECTION + 1):
+            weight = _weight(novelty, crash, begins[-1], bar)
             if weight >= NOVELTY_FLOOR and weight >= 0.999 * _best_near(novelty, crash, begins[-1], bar):
                 candidates.append(bar)
         if not candidates:
@@ -60,10 +60,14 @@ def sections(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float], f
 
 def _best_near(novelty: NDArray[np.float64], crash: NDArray[np.bool_], begin: int, bar: int) -> float:
     low, high = max(begin + SHORTEST_SECTION, bar - 2), min(len(novelty), bar + 3)
-    return max(
-        float(novelty[i]) * (1.0 if (i - begin) % PHRASE == 0 else 0.6) * (1.15 if crash[i] else 1.0)
-        for i in range(low, high)
-    )
+    return max(_weight(novelty, crash, begin, i) for i in range(low, high))
+
+
+def _weight(novelty: NDArray[np.float64], crash: NDArray[np.bool_], begin: int, bar: int) -> float:
+    """Novelty, more where a crash announces something, less where it would leave an odd number of bars."""
+    bars = bar - begin
+    phrase = 1.0 if bars % PHRASE == 0 else 0.9 if bars % 2 == 0 else 0.7
+    return float(novelty[bar]) * phrase * (1.15 if crash[bar] else 1.0)
 
 
 def _crashes(bar: Sequence[Placement]) -> bool:
@@ -131,9 +135,9 @@ def repeats(inks: Sequence[Hashable], fixed: Sequence[bool]) -> list[Passage]:
         for length in range(PHRASE, min(LONGEST_REPEAT, (count - bar) // 2) + 1, PHRASE):
             times = 1
             limit = next((i for i in range(bar + 1, count) if fixed[i]), count)
-            while (bar + (times + 1) * length <= limit
-                   and inks[bar : bar + length] == inks[bar + times * length : bar + (times + 1) * length]):  # fmt: skip
-                times += 1
+            phrase, end = inks[bar : bar + length], bar + length
+            while end + length <= limit and inks[end : end + length] == phrase:
+                times, end = times + 1, end + length
             if (times - 1) * length > saved:
                 saved = (times - 1) * length
                 best = Passage(bar, bar + length, times)
@@ -154,74 +158,97 @@ class BarPlan:
     new_system: bool = False
 
 
-def lay_out(inks: Sequence[Hashable], widths: Sequence[float], silent: Sequence[bool], fixed: Sequence[bool],
-            line_starts: Sequence[bool], repeat_ends: Sequence[bool], *, simile: bool) -> list[BarPlan]:  # fmt: skip
-    """Decide lines, similes, and multi-bar rests together: a line always begins with a bar written out.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The bars to lay out, each tuple with one entry a bar.
 
-    Args:
-        inks: the look of each written bar.
-        widths: note columns of each bar written out.
+    Attributes:
+        inks: the look.
+        widths: note columns when written out.
         silent: bars without a note.
         fixed: bars with a mark above them, which are always written out.
         line_starts: bars that must begin a line (sections).
         repeat_ends: bars that end with a repeat barline.
-        simile: draw repeated bars as similes.
+        pickup: the first bar is a pickup, which takes no bar's place on the first line.
     """
-    runs = _rest_runs(silent, fixed)
+
+    inks: Sequence[Hashable]
+    widths: Sequence[float]
+    silent: Sequence[bool]
+    fixed: Sequence[bool]
+    line_starts: Sequence[bool]
+    repeat_ends: Sequence[bool]
+    pickup: bool = False
+
+
+def lay_out(written: Written, *, simile: bool) -> list[BarPlan]:
+    """Decide lines, similes, and multi-bar rests together: a line always begins with a bar written out."""
+    runs = _rest_runs(written.silent, written.fixed)
     plans: list[BarPlan] = []
-    count = len(inks)
+    count = len(written.inks)
     while len(plans) < count:
         start = len(plans)
-        stop = next((i for i in range(start + 1, count) if line_starts[i]), count)
+        stop = next((i for i in range(start + 1, count) if written.line_starts[i]), count)
+        extra = int(start == 0 and written.pickup)
         choices: dict[int, tuple[list[BarPlan], float]] = {}
         for units in range(1, LINE_BARS + 1):
-            line, width = _line(start, stop, units, inks, widths, fixed, repeat_ends, runs, simile)
-            choices[units] = (line, width)
-            if start + len(line) >= stop:
+            choices[units] = _line(written, runs, start, stop, units + extra, simile)
+            if start + len(choices[units][0]) >= stop:
                 break
-        plans += _choose(choices, stop - start)
+        plans += _choose(choices, stop - start - extra)
     return plans
 
 
 def _choose(choices: dict[int, tuple[list[BarPlan], float]], left: int) -> list[BarPlan]:
+    """The fullest line that fits, but phrases of two and four stay together and no bar is left alone."""
     fitting = [units for units, (_, width) in choices.items() if width <= LINE_WIDTH] or [1]
     most = max(fitting)
     line = choices[most][0]
-    if len(line) == left:
+    if len(line) >= left:
         return line
-    if most == 3:  # keep phrases of two and four together, unless three leave nothing lonely behind
+    if most == 3:
         most = 3 if left in (3, 5, 6) else 2
     elif most == 4 and left == 5:
         most = 3
     return choices[most][0]
 
 
-def _line(start: int, stop: int, units: int, inks: Sequence[Hashable], widths: Sequence[float], fixed: Sequence[bool],
-          repeat_ends: Sequence[bool], runs: dict[int, int], simile: bool) -> tuple[list[BarPlan], float]:  # fmt: skip
+def _line(written: Written, runs: dict[int, int], start: int, stop: int, units: int,
+          simile: bool) -> tuple[list[BarPlan], float]:  # fmt: skip
+    """Plan and width of a line of ``units`` bars (a multi-bar rest counts as one) from ``start``, not over ``stop``."""
     line: list[BarPlan] = []
     width = 0.0
-    while units and start + len(line) < stop:
+    while units > 0 and start + len(line) < stop:
         bar = start + len(line)
-        opens = not line
         if bar in runs and bar + runs[bar] <= stop:
-            line += [BarPlan(0, runs[bar], opens), *[BarPlan()] * (runs[bar] - 1)]
+            line += [BarPlan(0, runs[bar], not line), *[BarPlan()] * (runs[bar] - 1)]
             width += _REST_RUN_WIDTH
-            units -= 1
-            continue
-        if simile and not opens and not fixed[bar] and inks[bar] == inks[bar - 1] and runs.get(bar - 1, 0) == 0:
+        elif simile and line and _repeats_one(written, runs, bar):
             line.append(BarPlan(1))
             width += _SIMILE_WIDTH
-        elif (simile and units >= 2 and len(line) >= 2 and bar + 1 < stop and not fixed[bar] and not fixed[bar + 1]
-              and not repeat_ends[bar] and not repeat_ends[bar - 1] and inks[bar : bar + 2] == inks[bar - 2 : bar]
-              and inks[bar] != inks[bar + 1] and line[-1].simile in (0, 2) and line[-2].simile in (0, 2)):  # fmt: skip
+        elif simile and units >= 2 and bar + 1 < stop and _repeats_two(written, bar, line):
             line += [BarPlan(2), BarPlan(2)]
             width += 2 * _SIMILE_WIDTH
             units -= 1
         else:
-            line.append(BarPlan(0, 0, opens))
-            width += widths[bar]
+            line.append(BarPlan(0, 0, not line))
+            width += written.widths[bar]
         units -= 1
     return line, width
+
+
+def _repeats_one(written: Written, runs: dict[int, int], bar: int) -> bool:
+    return not written.fixed[bar] and written.inks[bar] == written.inks[bar - 1] and bar - 1 not in runs
+
+
+def _repeats_two(written: Written, bar: int, line: Sequence[BarPlan]) -> bool:
+    """Whether ``bar`` and the next repeat the two bars before, which stand on the same line, written or repeated."""
+    if len(line) < 2 or any(plan.simile == 1 or plan.rest_run for plan in line[-2:]):
+        return False
+    marked = written.fixed[bar] or written.fixed[bar + 1]
+    ended = written.repeat_ends[bar] or written.repeat_ends[bar - 1]
+    pair = written.inks[bar : bar + 2]
+    return not marked and not ended and pair == written.inks[bar - 2 : bar] and pair[0] != pair[1]
 
 
 def _rest_runs(silent: Sequence[bool], fixed: Sequence[bool]) -> dict[int, int]:

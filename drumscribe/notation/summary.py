@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 
 from drumscribe.notation.model import Measure, Score
 
+SUMMARY_TITLE = "Grooves in this chart"
 MOST = 8
 """Grooves shown at most."""
 
@@ -38,7 +38,7 @@ def grooves(score: Score, most: int = MOST) -> tuple[Groove, ...]:
             heard[_look(measure)] = heard.get(_look(measure), 0) + 1
     for measure in score.measures:
         shown.setdefault(_look(measure), []).append(measure)
-    found = []
+    found: list[Groove] = []
     for look, times in sorted(heard.items(), key=lambda item: -item[1])[:most]:
         if times < 2:
             break
@@ -59,10 +59,4 @@ def grooves(score: Score, most: int = MOST) -> tuple[Groove, ...]:
 def summary_score(score: Score) -> Score:
     """Return the grooves as a chart of their own."""
     measures = tuple(groove.measure for groove in grooves(score))
-    return Score(f"Grooves of {score.title}" if score.title else "Grooves", score.artist, measures,
-                 replace(score.style, summary=False, legend=False))  # fmt: skip
-
-
-def bars_played(score: Score) -> Fraction:
-    """Quarter notes of the whole piece as played."""
-    return sum((score.measures[i].length for i in score.play_order()), Fraction(0))
+    return Score(SUMMARY_TITLE, "", measures, replace(score.style, summary=False, legend=False))

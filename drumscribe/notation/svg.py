@@ -15,6 +15,9 @@ from typing import Any
 
 from lxml import etree
 
+from drumscribe.kit import DRUMS, Notehead
+from drumscribe.notation.heads import Dialect, notehead
+
 NAMESPACE = "http://www.w3.org/2000/svg"
 _S = f"{{{NAMESPACE}}}"
 _BOLD = {"ending", "fing", "reh", "tempo"}
@@ -25,13 +28,18 @@ _SIGN_FONT = "Leland"
 _STAFF = 0.72
 """Size of music glyphs on the staff, in page units for each unit of the font."""
 _SPACE = 60.0
+_HEADS: dict[Notehead, int] = {"normal": 0xE0A4, "x": 0xE0A9, "circle-x": 0xE0B3, "diamond": 0xE0DB}
+"""Code points of the noteheads (SMuFL)."""
+_LEGEND_TOP, _LEGEND_SPACE, _LEGEND_STEP, _LEGEND_SIZE = 2350.0, 110.0, 1750.0, 230.0
+_LOWEST_LINE = 4 * 7 + 2
+"""E4, the bottom line, in staff steps."""
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TITLE_SIZE = 620.0
 _ARTIST_SIZE = 380.0
 
 
 def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", artist: str = "",
-           page_number: int = 0) -> str:  # fmt: skip
+           page_number: int = 0, legend: Sequence[str] = (), dialect: Dialect = "pas") -> str:  # fmt: skip
     """Return the page ready for the screen and for :mod:`~drumscribe.notation.svg_pdf`.
 
     Args:
@@ -40,6 +48,8 @@ def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", 
         title: heading of the first page.
         artist: to the right under the heading.
         page_number: printed at the foot, if not 0.
+        legend: labels of the drums to show with their names under the heading.
+        dialect: of the noteheads in the legend.
     """
     root = etree.fromstring(svg.encode(), etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
     inner = next(element for element in root.iter(f"{_S}svg") if element.get("class") == "definition-scale")
@@ -53,6 +63,8 @@ def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", 
         _add_text(inner, title, width / 2, 1500, _TITLE_SIZE, "middle", bold=True)
     if artist:
         _add_text(inner, artist, width - 1300, 2150, _ARTIST_SIZE, "end")
+    if legend:
+        _draw_legend(inner, legend, dialect, 1300, width - 1300)
     if page_number:
         _add_text(inner, str(page_number), width / 2, height - 700, _ARTIST_SIZE, "middle")
     return str(etree.tostring(root, encoding="unicode"))
@@ -88,6 +100,36 @@ def _sign(measure: Any, code: int, x: float, y: float) -> None:
     group.set("class", "mRpt")
     path = etree.SubElement(group, f"{_S}path", d=outline)
     path.set("transform", f"translate({x - advance * _STAFF / 2:.1f}, {y:.1f}) scale({_STAFF}, {-_STAFF})")
+
+
+def _draw_legend(parent: Any, labels: Sequence[str], dialect: Dialect, left: float, right: float) -> None:
+    """A small staff with each drum's head, and its name below."""
+    step = min(_LEGEND_STEP, (right - left) / len(labels))
+    group = etree.SubElement(parent, f"{_S}g")
+    group.set("class", "legend")
+    bottom = _LEGEND_TOP + 4 * _LEGEND_SPACE
+    for line in range(5):
+        y = bottom - line * _LEGEND_SPACE
+        _line(group, left, left + step * len(labels), y, 10)
+    for i, label in enumerate(labels):
+        row = DRUMS[label]
+        place = row.octave * 7 + "CDEFGAB".index(row.step) - _LOWEST_LINE
+        x, y = left + (i + 0.5) * step, bottom - place * _LEGEND_SPACE / 2
+        for ledger in range(10, place + 1, 2):
+            _line(group, x - 110, x + 110, bottom - ledger * _LEGEND_SPACE / 2, 14)
+        outline, advance = _glyph(_SIGN_FONT, _HEADS[notehead(label, dialect)])
+        scale = 4 * _LEGEND_SPACE / _EM
+        path = etree.SubElement(group, f"{_S}path", d=outline)
+        path.set("transform", f"translate({x - advance * scale / 2:.1f}, {y:.1f}) scale({scale:.4f}, {-scale:.4f})")
+        if label == "open_hihat":
+            circle = etree.SubElement(group, f"{_S}circle", cx=f"{x:.0f}", cy=f"{y - 150:.0f}", r="40", fill="none")
+            circle.set("stroke-width", "12")
+        _add_text(group, row.name, x, bottom + 330, _LEGEND_SIZE, "middle")
+
+
+def _line(parent: Any, left: float, right: float, y: float, width: int) -> None:
+    path = etree.SubElement(parent, f"{_S}path", d=f"M{left:.0f} {y:.0f} L{right:.0f} {y:.0f}")
+    path.set("stroke-width", str(width))
 
 
 def _add_text(parent: Any, words: str, x: float, y: float, size: float, anchor: str, *, bold: bool = False,

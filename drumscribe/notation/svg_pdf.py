@@ -97,8 +97,8 @@ class _Page:
             return
         if element.get("stroke-width"):
             ink = replace(ink, stroke_width=float(element.get("stroke-width").removesuffix("px")))
-        if element.get("fill"):
-            ink = replace(ink, fill=element.get("fill") != "none")
+        if element.get("fill") or element.get("fill-opacity"):
+            ink = replace(ink, fill=element.get("fill") != "none" and element.get("fill-opacity") != "0")
         self._canvas.saveState()
         for matrix in _matrices(element.get("transform") or ""):
             self._canvas.transform(*matrix)
@@ -122,10 +122,10 @@ class _Page:
         elif tag == "rect":
             path.rect(*(_number(element, name) for name in ("x", "y", "width", "height")))
         elif tag in ("polygon", "polyline"):
-            numbers = [float(number) for number in _NUMBER.findall(element.get("points") or "")]
-            path.moveTo(*numbers[:2])
-            for i in range(2, len(numbers) - 1, 2):
-                path.lineTo(numbers[i], numbers[i + 1])
+            corners = [float(number) for number in _NUMBER.findall(element.get("points") or "")]
+            path.moveTo(*corners[:2])
+            for i in range(2, len(corners) - 1, 2):
+                path.lineTo(corners[i], corners[i + 1])
             if tag == "polygon":
                 path.close()
         elif tag in ("ellipse", "circle"):
@@ -214,7 +214,7 @@ def path_operations(data: str) -> tuple[Operation, ...]:
             command = "L" if command == "M" else "l"
         kind = command.upper()
         count = needs[kind]
-        values = [float(number) for _, number in tokens[at : at + count]]
+        values: Sequence[float] = [float(number) for _, number in tokens[at : at + count]]
         at += count
         if command.islower():
             values = [value + (x if i % 2 == 0 else y) for i, value in enumerate(values)] if kind != "V" else \

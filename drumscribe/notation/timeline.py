@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 
 from drumscribe.notation.model import Head, Score, TempoMark
 from drumscribe.types import Bar, BeatGrid, Ornament, Placement, Rhythm
@@ -129,8 +130,9 @@ def to_rhythm(score: Score) -> Rhythm:
         swing = measure.swing == "swing" if measure.swing else swing
         seconds = float(measure.length) * 60 / tempo.quarter_bpm
         onsets = [event.onset for event, _ in measure.heads()]
+        parts = _subdivisions(measure.meter.pulse, measure.length, onsets)
         bars.append(Bar(index, measure.number, measure.meter, measure.length, clock, clock + seconds,
-                        tempo.quarter_bpm, _subdivisions(measure.meter.pulse, measure.length, onsets), swing))  # fmt: skip
+                        tempo.quarter_bpm, parts, swing))  # fmt: skip
         for voice in measure.voices:
             for event in voice:
                 for head in event.heads:
@@ -153,8 +155,6 @@ def to_rhythm(score: Score) -> Rhythm:
 
 
 def _subdivisions(pulse: Fraction, length: Fraction, onsets: list[Fraction]) -> tuple[int, ...]:
-    from math import lcm
-
     parts = [1] * max(1, int(length / pulse))
     for onset in onsets:
         number, inside = divmod(onset, pulse)

@@ -64,7 +64,7 @@ def _voice(meter: Meter, length: Fraction, strokes: Sequence[Placement], marks: 
             heads=_heads(chords[slot.onset], marks) if slot.sounding else (),
             tuplet=slot.tuplet, tuplet_edge=slot.tuplet_edge, beams=slot.beams,
             graces=_graces(chords[slot.onset]) if slot.sounding else (),
-            slashes=3 if slot.sounding and any(place.ornament == "roll" for place in chords[slot.onset]) else 0,
+            slashes=_slashes(chords[slot.onset], slot.duration) if slot.sounding else 0,
             accent=slot.sounding and any(place.hit_id in marks.accents for place in chords[slot.onset]),
             whole_bar=slot.whole_bar,
         )
@@ -72,12 +72,16 @@ def _voice(meter: Meter, length: Fraction, strokes: Sequence[Placement], marks: 
     )  # fmt: skip
 
 
+def _slashes(chord: Sequence[Placement], duration: Fraction) -> int:
+    """Three strokes through the stem for a roll; on less than an eighth one, which doubles the stroke."""
+    if not any(place.ornament == "roll" for place in chord):
+        return 0
+    return 3 if duration >= Fraction(1, 2) else 1
+
+
 def _heads(chord: Sequence[Placement], marks: Marks) -> tuple[Head, ...]:
     ordered = sorted(chord, key=lambda place: (_HEIGHT[place.drum], _ORDER[place.drum]))
-    return tuple(
-        Head(place.hit_id, place.drum, place.velocity, place.hit_id in marks.ghosts)
-        for place in ordered
-    )
+    return tuple(Head(place.hit_id, place.drum, place.velocity, place.hit_id in marks.ghosts) for place in ordered)
 
 
 def _graces(chord: Sequence[Placement]) -> tuple[Head, ...]:
