@@ -1,0 +1,125 @@
+"""Traces arrive at a collector as one tree, and metrics of forked workers add up. Each in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.observability import metrics
+
+API = """
+import sys
+from drumscribe.observability import traces
+from drumscribe.settings import Settings
+traces.configure(Settings(_env_file=None, otlp_endpoint=sys.argv[1]), "api")
+with traces.span("POST /api/v1/jobs"):
+    print(traces.carrier()["traceparent"])
+traces.flush()
+"""
+WORKER = """
+import sys
+from drumscribe.observability import traces
+from drumscribe.settings import Settings
+traces.configure(Settings(_env_file=None, otlp_endpoint=sys.argv[1]), "worker-heavy")
+with traces.span("step detect", {"job.id": "x", "job.attempt": 1}, parent={"traceparent": sys.argv[2]}):
+    with traces.span("inside"):
+        pass
+traces.flush()
+"""
+FORKED = """
+import os, sys
+from drumscribe.observability import metrics
+for _ in range(3):
+    if os.fork() == 0:
+        metrics.stage_done("detect", 2.0, cached=False)
+        metrics.stage_done("beats", 0.0, cached=True)
+        metrics.peak_memory("heavy")
+        os._exit(0)
+for _ in range(3):
+    os.wait()
+print(metrics.render().decode())
+"""
+
+
+def python(code: str, *arguments: str, **env: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env={**os.environ, **env}, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+def test_one_trace_goes_through_the_queue() -> None:
+    seen = ExportTraceServiceRequest()
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            assert self.path == "/v1/traces"
+            seen.MergeFrom(ExportTraceServiceRequest.FromString(body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Collector)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    try:
+        parent = python(API, endpoint)
+        python(WORKER, endpoint, parent)
+    finally:
+        server.shutdown()
+        server.server_close()
+    spans = {span.name: span for r in seen.resource_spans for s in r.scope_spans for span in s.spans}
+    assert len({span.trace_id for span in spans.values()}) == 1
+    assert spans["step detect"].parent_span_id == spans["POST /api/v1/jobs"].span_id
+    assert spans["inside"].parent_span_id == spans["step detect"].span_id
+    services_named = {
+        attribute.value.string_value
+        for resource in seen.resource_spans
+        for attribute in resource.resource.attributes
+        if attribute.key == "service.name"
+    }
+    assert services_named == {"drumscribe-api", "drumscribe-worker-heavy"}
+
+
+def test_without_a_collector_nothing_of_the_sdk_is_loaded() -> None:
+    code = (
+        "import sys; from drumscribe.observability import traces; from drumscribe.settings import Settings;"
+        "traces.configure(Settings(_env_file=None), 'api')\nwith traces.span('x'): pass\n"
+        "print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
+    )
+    assert python(code) == "[]"
+
+
+def test_metrics_of_children_add_up(tmp_path: Path) -> None:
+    text = python(FORKED, PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
+    assert 'drumscribe_stage_seconds_sum{stage="detect"} 6.0' in text
+    assert 'drumscribe_stage_run_total{stage="detect"} 3.0' in text
+    assert 'drumscribe_stage_cached_total{stage="beats"} 3.0' in text
+    assert 'drumscribe_worker_peak_memory_bytes{pool="heavy"}' in text
+
+
+def test_a_finished_job_is_counted() -> None:
+    def value(name: str, **labels: str) -> float:
+        return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
+
+    before = value("drumscribe_jobs_finished_total", status="done"), value("drumscribe_real_time_factor_sum")
+    job = Job(
+        id="0" * 32, owner="me", source="x", status=JobStatus.DONE, created_at=100.0, finished_at=130.0,
+        duration_s=60.0, timings={"ingest": 1.0, "detect": 5.0},
+    )  # fmt: skip
+    metrics.job_done(job)
+    metrics.stages_of(job)
+    assert value("drumscribe_jobs_finished_total", status="done") == before[0] + 1
+    assert value("drumscribe_real_time_factor_sum") - before[1] == 0.1
+    assert value("drumscribe_stage_cached_total", stage="beats") >= 1
