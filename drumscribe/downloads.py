@@ -27,6 +27,7 @@ from drumscribe.deadline import within
 from drumscribe.errors import Cancelled, ChecksumError, WeightsUnavailableError
 from drumscribe.store import storing, write_atomic
 from drumscribe.types import CancelToken, OnFraction
+from drumscribe.weights import public_url
 
 _BLOCK = 1 << 18
 _RETRY = "Try again later, or put the file there yourself; see the README on weights."
@@ -74,7 +75,7 @@ def download(
             if resumed:  # the kept part may have been damaged, or of another version: once more from the start
                 return download(url, target, sha256=sha256, timeout_s=timeout_s, on_progress=report, cancel=cancel)
             raise ChecksumError(
-                f"{target.name} from {_shown(url)} has the SHA-256 {digest[:12]}…, not the promised {sha256[:12]}….",
+                f"{target.name} from {public_url(url)} has the SHA-256 {digest[:8]}…, not the promised {sha256[:8]}….",
                 "Check the address and the expected checksum; the file was thrown away.",
             )
         _make_final(part, target)
@@ -145,13 +146,13 @@ class _HttpDownload:
                 try:
                     return self._request(client)
                 except httpx.HTTPStatusError as error:
-                    what = f"{_shown(self.url)} answered with HTTP {error.response.status_code}."
+                    what = f"{public_url(self.url)} answered with HTTP {error.response.status_code}."
                     raise WeightsUnavailableError(what, _RETRY) from error
                 except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
                     pause = next(pauses, None)
                     if (have := _size(self.part)) <= before or pause is None:
                         what = f"broke off after {have / 2**20:.1f} MB" if have else "cannot be reached"
-                        raise WeightsUnavailableError(f"{_shown(self.url)} {what}.", _RETRY) from error
+                        raise WeightsUnavailableError(f"{public_url(self.url)} {what}.", _RETRY) from error
                     _wait(pause, self.cancel)
 
     def _request(self, client: httpx.Client) -> None:
@@ -188,7 +189,7 @@ def _from_filesystem(url: str, part: Path, report: OnFraction, cancel: CancelTok
     except lost as error:
         if isinstance(error, OSError) and error.filename == str(part):
             raise
-        raise WeightsUnavailableError(f"{_shown(url)} cannot be read: {error}.", _RETRY) from error
+        raise WeightsUnavailableError(f"{public_url(url)} cannot be read: {error}.", _RETRY) from error
 
 
 def _filesystem_errors() -> tuple[type[Exception], ...]:
@@ -239,11 +240,6 @@ def _tag(headers: httpx.Headers) -> str:
 def _range_start(headers: httpx.Headers) -> int:
     found = re.match(r"bytes (\d+)-", headers.get("Content-Range", ""))
     return int(found[1]) if found else -1
-
-
-def _shown(url: str) -> str:
-    """The address without user name, password and query, which may hold secrets."""
-    return re.sub(r"//[^/@]*@", "//", url).split("?")[0]
 
 
 def _check(cancel: CancelToken | None) -> None:

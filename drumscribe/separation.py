@@ -19,7 +19,15 @@ import numpy as np
 
 from drumscribe import weights
 from drumscribe.audio import SAMPLE_RATE
-from drumscribe.errors import BadWeightsError, Cancelled, ModelError, SeparationError, WeightsUnavailableError
+from drumscribe.errors import (
+    BadWeightsError,
+    Cancelled,
+    DrumScribeError,
+    ModelError,
+    SeparationError,
+    StorageError,
+    WeightsUnavailableError,
+)
 from drumscribe.options import SeparateOptions
 from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction, Stem
@@ -59,7 +67,7 @@ def separate(
     name = settings.demucs_model
     try:
         model = _obtain(name, settings, wish, _part(on_progress, 0.0, 0.1), cancel)
-    except ModelError as error:
+    except (ModelError, StorageError) as error:
         if wish == "demucs":
             raise
         return Stem(audio.samples, audio.sample_rate, "none", note=_why(error))
@@ -86,7 +94,7 @@ def _obtain(
     return _load(folder, folder.stat().st_mtime_ns, _device(settings))
 
 
-def _why(error: ModelError) -> str:
+def _why(error: DrumScribeError) -> str:
     return f"Transcribed from the whole mix, because the drums could not be separated first. {error.what}"
 
 

@@ -11,13 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from drumscribe.errors import BadWeightsError, ChecksumError, ModelError, OptionsError, WeightsUnavailableError
+from drumscribe.errors import (
+    BadWeightsError,
+    ChecksumError,
+    DrumScribeError,
+    ModelError,
+    OptionsError,
+    StorageError,
+    WeightsUnavailableError,
+)
 from drumscribe.settings import Settings, get_settings
 from drumscribe.store import storing, write_atomic
 from drumscribe.types import CancelToken, OnFraction
@@ -88,7 +97,7 @@ class ModelInfo:
     used: bool = False
 
 
-_failures: dict[str, tuple[float, ModelError]] = {}
+_failures: dict[str, tuple[float, DrumScribeError]] = {}
 _seen: set[str] = set()
 
 
@@ -109,6 +118,7 @@ def resolve(
         WeightsUnavailableError: not on disk, and it cannot be fetched now.
         ChecksumError: what was fetched is not what was promised.
         BadWeightsError: a local folder without a model in it.
+        StorageError: what was fetched cannot be written.
         OptionsError: no such model.
     """
     settings = settings or get_settings()
@@ -126,7 +136,7 @@ def resolve(
             raise OptionsError(
                 f"DEMUCS_MODEL names neither a model nor a folder: {model!r}.", f"Use one of {', '.join(DEMUCS)}."
             )
-    except ModelError as error:
+    except (ModelError, StorageError) as error:
         _failures[model] = (time.monotonic(), error)
         raise
     _failures.pop(model, None)
@@ -149,6 +159,15 @@ def demucs_name(folder: Path) -> str:
     raise BadWeightsError(
         f"There are {len(bags) or len(files)} models in {folder}.", "Give a folder with one model in it."
     )
+
+
+def public_url(url: str) -> str:
+    """The address without user name, password and query, which may hold secrets.
+
+    >>> public_url("https://name:secret@models.example/v1/hits.keras?token=secret")
+    'https://models.example/v1/hits.keras'
+    """
+    return re.sub(r"//[^/@]*@", "//", url).split("?")[0]
 
 
 def catalogue(settings: Settings | None = None) -> list[ModelInfo]:
@@ -323,7 +342,7 @@ def _obtain(
             )
         tag = "" if expected else downloads.validator(url, settings.network_timeout_s)
         _seen.add(url)
-        entry = {"sha256": digest, "size": _bytes(target), "version": VERSION, "url": url.split("?")[0], "tag": tag}
+        entry = {"sha256": digest, "size": _bytes(target), "version": VERSION, "url": public_url(url), "tag": tag}
         files = {**_manifest(target.parent), target.name: entry}
         write_atomic(target.parent / "manifest.json", json.dumps(files, indent=1))
 
@@ -359,4 +378,4 @@ def _hits_info(settings: Settings) -> ModelInfo:
     else:
         path, state, licence = (_cached(uri, settings) if "://" in uri else Path(uri)), "ready", ""
     found: State = ("packaged" if state == "packaged" else "ready") if path.is_file() else "missing"
-    return ModelInfo("hits", "hits", "Drum hits", licence, uri.split("?")[0], found, path, _bytes(path), True)
+    return ModelInfo("hits", "hits", "Drum hits", licence, public_url(uri), found, path, _bytes(path), True)

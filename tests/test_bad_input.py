@@ -316,6 +316,21 @@ def test_full_disk_while_fetching_weights(small_disk: Path) -> None:
     assert not list(small_disk.rglob("model.keras"))
 
 
+def test_full_disk_does_not_stop_a_song(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where separation is not insisted on, weights that cannot be stored are weights that cannot be had."""
+    from drumscribe import separation, weights
+
+    monkeypatch.setitem(weights.DEMUCS, "tiny", weights.DemucsModel("tiny", "0a1b2c3d-11111111.th", "for tests"))
+    weights._failures.clear()
+    with serving() as server:
+        server.files["/0a1b2c3d-11111111.th"] = bytes(2**20)
+        settings = Settings(data_dir=small_disk, demucs_url=server.url, demucs_model="tiny")
+        song = audio.from_samples(SONG, 44100)
+        for _ in range(2):
+            assert "disk is full" in separation.separate(song, settings=settings).note
+        assert len(server.requested) == 1
+
+
 def test_full_disk_while_downloading_a_video(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import re
 
