@@ -151,7 +151,7 @@ async function show(name) {
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not OSMD.exists(), reason="no OpenSheetMusicDisplay (npm install opensheetmusicdisplay, or OSMD_JS)")
+@pytest.mark.skipif(not OSMD.exists(), reason="no OSMD_JS (npm install opensheetmusicdisplay)")
 def test_opensheetmusicdisplay_renders_every_groove(tmp_path):
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     (tmp_path / "index.html").write_text(_PAGE)

@@ -30,7 +30,7 @@ PAPER_MM = {"a4": (210.0, 297.0), "letter": (215.9, 279.4)}
 _MARGIN_MM = 15.0
 _STAFF_MM = 7.0
 """Height of the staff, which is 40 tenths."""
-_REST_PLACE = (("E", "5"), ("D", "4"))
+_REST_PLACE = (("E", "5"), ("E", "4"))
 _SWING_WORDS = {"swing": "Swing", "straight": "Straight"}
 
 _Rests = frozenset[tuple[Fraction, Fraction]]
