@@ -10,14 +10,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from drumscribe._version import __version__
-from drumscribe.console import Bars, Report, bars_on, complain, conclude, table
+from drumscribe.console import Bars, Report, bars_on, complain, conclude, native_noise_in, table
 from drumscribe.errors import Cancelled, DrumScribeError, NotationError, OptionsError, SourceError
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool
     taken: set[str] = set()
     reports = []
     cancel = _cancelled_by_ctrl_c()
-    with _native_noise_in(settings.cache_dir / "native.log"), bars_on(quiet or as_json) as bars:
+    with native_noise_in(settings.cache_dir / "native.log"), bars_on(quiet or as_json) as bars:
         for source in sources:
             report = Report(str(source))
             reports.append(report)
@@ -410,32 +409,6 @@ def free_name(name: str, taken: set[str]) -> str:
         candidate, number = f"{name}-{number}", number + 1
     taken.add(candidate.casefold())
     return candidate
-
-
-@contextmanager
-def _native_noise_in(log: Path) -> Iterator[None]:
-    """Send what native libraries print on file descriptor 2 to a log; Python's own ``sys.stderr`` is not touched.
-
-    TensorFlow greets with lines that no setting of its silences.
-    """
-    try:
-        if sys.stderr.fileno() != 2 or click.get_current_context().obj:
-            yield
-            return
-        log.parent.mkdir(parents=True, exist_ok=True)
-        noise = log.open("wb")
-    except (OSError, ValueError):  # no real standard error, or nowhere to write: let it be noisy
-        yield
-        return
-    quiet, before = os.dup(2), sys.stderr
-    with noise, os.fdopen(quiet, "w", buffering=1, encoding=before.encoding, errors="backslashreplace") as stream:
-        os.dup2(noise.fileno(), 2)
-        sys.stderr = stream
-        try:
-            yield
-        finally:
-            sys.stderr = before
-            os.dup2(quiet, 2)
 
 
 def _cancelled_by_ctrl_c() -> threading.Event:

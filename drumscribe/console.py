@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -144,3 +146,29 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     for row in [head, *rows]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@contextmanager
+def native_noise_in(log: Path) -> Iterator[None]:
+    """Send what native libraries print on file descriptor 2 to a log; Python's own ``sys.stderr`` is not touched.
+
+    TensorFlow greets with lines that no setting of its silences.
+    """
+    try:
+        if sys.stderr.fileno() != 2 or click.get_current_context().obj:
+            yield
+            return
+        log.parent.mkdir(parents=True, exist_ok=True)
+        noise = log.open("wb")
+    except (OSError, ValueError):  # no real standard error, or nowhere to write: let it be noisy
+        yield
+        return
+    quiet, before = os.dup(2), sys.stderr
+    with noise, os.fdopen(quiet, "w", buffering=1, encoding=before.encoding, errors="backslashreplace") as stream:
+        os.dup2(noise.fileno(), 2)
+        sys.stderr = stream
+        try:
+            yield
+        finally:
+            sys.stderr = before
+            os.dup2(quiet, 2)
