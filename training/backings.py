@@ -204,7 +204,7 @@ def main() -> None:
     styles = [path for path in paths if path.parent.name == "mma" or "mma" in path.parts]
     others = [path for path in paths if path not in set(styles)]
     turns = [[group[i] for i in rng.permutation(len(group))] for group in (others, styles) if group]
-    for index in range(args.count):
+    for index in range(args.count if turns else 0):
         turn = turns[index % len(turns)]
         path = turn[index // len(turns) % len(turn)]
         name = f"{index:04d}"

@@ -84,6 +84,19 @@ def validate(net: HitNetwork, work: Path, split: str, clips: int = 32) -> dict[s
     return found
 
 
+def prepare(args: argparse.Namespace) -> None:
+    """Render what training cannot begin without: some accompaniment, then stems of every side of the split."""
+    common = ["--data", str(args.data), "--work", str(args.work), "--seed", str(args.seed)]
+    jobs = [["training.backings", *common, "--count", str(min(args.backings, 40))]] if args.backings else []
+    for split in ("train", "valid", "test"):
+        have = len(list((args.work / "stems" / split).glob("*.pickle")))
+        if have < args.first:
+            jobs.append(["training.stems", *common, "--split", split, "--count", str(args.first)])
+    for job in jobs:
+        print("preparing:", *job[:1], *job[7:], flush=True)
+        subprocess.run([sys.executable, "-m", *job], check=True, stdout=subprocess.DEVNULL)
+
+
 def _renderers(args: argparse.Namespace) -> list[subprocess.Popen[bytes]]:
     """Start the processes that render material; they share this process's fate."""
     base = ["nice", "-n", "5", sys.executable, "-m"]
@@ -107,7 +120,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2.5e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--backings", type=int, default=0, help="render up to so many accompaniments meanwhile")
+    parser.add_argument("--backings", type=int, default=420, help="render up to so many accompaniments meanwhile")
+    parser.add_argument("--first", type=int, default=100, help="stems of each side to render before beginning")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two new stems once the pool is full")
     parser.add_argument("--still", action="store_true", help="render nothing meanwhile: repeatable from the seed")
     parser.add_argument("--every", type=int, default=500, help="steps between validations")
@@ -131,6 +145,8 @@ def main() -> None:
         optimiser.load_state_dict(state["optimiser"])
         step = int(state["step"])
     first, best = step, 0.0
+    if not args.still:
+        prepare(args)
     feed: Any = mp.get_context("spawn").Queue(6)
     loader = mp.get_context("spawn").Process(target=_feed, args=(feed, args.work, args.seed + step), daemon=True)
     renderers = [] if args.still else _renderers(args)
