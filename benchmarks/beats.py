@@ -36,7 +36,8 @@ FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 _LONGEST_S = 60.0
 _MDB = {
     "KD": "kick", "SD": "snare", "SS": "cross_stick", "CH": "closed_hihat", "PH": "pedal_hihat", "OH": "open_hihat",
-    "HI": "high_tom", "MH": "mid_tom", "HF": "floor_tom", "LF": "floor_tom", "RD": "ride", "CR": "crash", "SP": "splash",
+    "HI": "high_tom", "MH": "mid_tom", "HF": "floor_tom", "LF": "floor_tom", "RD": "ride", "CR": "crash",
+    "SP": "splash",
 }  # fmt: skip
 
 
@@ -56,14 +57,14 @@ def rendered(data: Path, work: Path, split: str, limit: int) -> Iterator[Piece]:
     """GMD performances and songs of a split, rendered once into ``work``."""
     work.mkdir(parents=True, exist_ok=True)
     for kind, paths in (("gmd", _gmd(data, split)), ("songs", _songs(data, split))):
-        for path in paths[:limit]:
+        for path in paths[:: max(1, len(paths) // limit)]:
             midi = pretty_midi.PrettyMIDI(str(path))
             hits = _hits(midi, all_channels=kind == "gmd")
             beats, downbeats = midi.get_beats(), midi.get_downbeats()
             compound = [sign for sign in midi.time_signature_changes if sign.denominator == 8]
             if len(hits) < 20 or compound or len(downbeats) < 4:
                 continue
-            target = work / f"{kind}_{path.stem}.wav"
+            target = work / f"{kind}_{path.parent.parent.name}_{path.stem}.wav"
             if not target.exists():
                 part = target.with_suffix(".part.wav")
                 subprocess.run(
@@ -129,7 +130,7 @@ def recorded(folder: Path) -> Iterator[Piece]:
 def evidence_of(piece: Piece, work: Path | None) -> tuple[BeatEvidence, float]:
     """Track a piece, or take what was kept. Returns the evidence and the real-time factor (0 where kept)."""
     samples, rate = soundfile.read(piece.audio, dtype="float32", always_2d=True)
-    kept = work / f"{piece.name}.npz" if work else None
+    kept = work / f"{piece.kind}_{piece.name}.npz" if work else None
     if kept is not None and kept.exists():
         data = np.load(kept)
         return BeatEvidence(data["activations"], 100.0, "madmom", data["beats"]), 0.0
@@ -177,17 +178,22 @@ def main() -> None:
         elapsed = time.perf_counter() - start
         blind = beat_grid(evidence, Hits(), BeatOptions(), float(piece.beats[-1]))
         rows = [theirs, *((g.times, g.times[g.numbers == 1]) for g in (blind, grid))]
-        values = [score(truth, found) for pair in rows for truth, found in zip((piece.beats, piece.downbeats), pair)]
+        values = [
+            score(truth, found)
+            for pair in rows
+            for truth, found in zip((piece.beats, piece.downbeats), pair, strict=True)
+        ]
         results[piece.kind].append([*values, grid.confidence, elapsed])
         if args.each:
             print(f"{piece.name[:40]:40s}" + "".join(f"{value:8.3f}" for value in values), f"{grid.confidence:.2f}",
                   sorted({str(meter) for meter in grid.meters}), f"{grid.bpm:.1f}")  # fmt: skip
     head = ("madmom", "", "no hits", "", "DrumScribe", "")
     print(f"{'':14s}" + "".join(f"{name:>10s}" for name in head))
-    print(f"{'pieces':14s}" + "".join(f"{name:>10s}" for name in ("beat", "downbeat") * 3) + f"{'grid ms':>10s}")
+    print(f"{'pieces':14s}" + "".join(f"{name:>10s}" for name in ("beat", "downbeat") * 3) + "   grid ms")
     for kind, table in results.items():
         mean = np.mean(table, axis=0)
-        print(f"{f'{kind} ({len(table)})':14s}" + "".join(f"{value:10.3f}" for value in mean[:6]) + f"{1000 * mean[7]:10.1f}")
+        values = "".join(f"{value:10.3f}" for value in mean[:6])
+        print(f"{f'{kind} ({len(table)})':14s}{values}{1000 * mean[7]:10.1f}")
         right = np.array([row[5] > 0.5 for row in table])
         sure = np.array([row[6] for row in table])
         print(f"{'':14s}confidence where right {sure[right].mean() if right.any() else 0:.2f}, "

@@ -79,14 +79,22 @@ def _the_past() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def load() -> types.SimpleNamespace:
-    """Import madmom and return the parts that DrumScribe uses: ``beats, downbeats, filters, spectrogram, models, nn``.
+    """Import madmom and return its modules by their last name: ``beats``, ``downbeats``, ``signal``, ...
 
     Raises:
         ImportError: if madmom is not installed, or was built for another numpy.
     """
     with _LOCK:
         with _the_past():
-            names = ("features.beats", "features.downbeats", "audio.filters", "audio.spectrogram", "models", "ml.nn")
+            names = (
+                "features.beats",
+                "features.downbeats",
+                "audio.signal",
+                "audio.filters",
+                "audio.spectrogram",
+                "models",
+                "ml.nn",
+            )
             parts = {name.rsplit(".", 1)[-1]: import_module(f"madmom.{name}") for name in names}
         view = _NumpyView()
         for name, module in list(sys.modules.items()):

@@ -18,8 +18,7 @@ from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
 
-_PRIOR = {Meter(4, 4): 0.0, Meter(3, 4): -2.5, Meter(2, 4): -4.0, Meter(5, 4): -4.0, Meter(7, 4): -5.0,
-          Meter(6, 4): -5.0}  # fmt: skip
+_PRIOR = {Meter(4, 4): 0.0, Meter(3, 4): -2.5, Meter(2, 4): -4.0, Meter(5, 4): -4.0, Meter(7, 4): -5.0}
 """How common meters are, in nats, each time a meter begins."""
 _CHANGE = 5.0
 """Cost of another meter than in the bar before, in nats."""
@@ -76,7 +75,7 @@ class Bars:
         return replace(self, meters={start: names.get(meter, meter) for start, meter in self.meters.items()})
 
 
-def find_bars(times: Times, downbeat_odds: Times, hits: Hits, meter: Meter | None) -> Bars:
+def find_bars(times: Times, downbeat_odds: Times, hits: Hits, meter: Meter | None, *, eighths: bool = False) -> Bars:
     """Choose meters and bar lines.
 
     Args:
@@ -84,6 +83,7 @@ def find_bars(times: Times, downbeat_odds: Times, hits: Hits, meter: Meter | Non
         downbeat_odds: ``(n,)`` log-odds by the tracker; zeros where it does not know.
         hits: all hits.
         meter: fixes the meter and leaves only the phase to be found.
+        eighths: pulses may be eighths, so that six of them may be a bar.
     """
     count = len(times)
     table = pulse_table(times, hits)
@@ -91,7 +91,7 @@ def find_bars(times: Times, downbeat_odds: Times, hits: Hits, meter: Meter | Non
     usual = float(downbeat_odds[downbeat_odds != 0].mean()) if downbeat_odds.any() else 0.0
     tracker = np.where(downbeat_odds != 0, downbeat_odds - usual, 0.0)
     logit = _TRACKER * tracker + _DRUMS * (downbeat_logit(table, model) + 1.1) - 1.1
-    priors = {meter: 0.0} if meter else _PRIOR
+    priors = {meter: 0.0} if meter else _PRIOR | ({Meter(6, 4): -5.0} if eighths else {})
     like = {m.pulses_per_bar: likeness(table, m.pulses_per_bar) for m in priors}
     gain = _bar_gain(like)
     chain = _viterbi(logit, gain, priors)
@@ -118,7 +118,7 @@ def _bar_gain(like: dict[int, Times]) -> dict[int, Times]:
 def _viterbi(logit: Times, gain: dict[int, Times], priors: dict[Meter, float]) -> list[tuple[int, Meter]]:
     """Best chain of bars, ``[(first pulse, meter)]``; the song may begin and end inside a bar."""
     count = len(logit)
-    down = (-np.logaddexp(0, -logit)).tolist() + [0.0]
+    down = [*(-np.logaddexp(0, -logit)).tolist(), 0.0]
     other = np.concatenate([[0.0], np.cumsum(-np.logaddexp(0, logit))]).tolist()
     names = list(priors)
     lengths = [meter.pulses_per_bar for meter in names]

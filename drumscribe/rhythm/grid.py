@@ -63,11 +63,11 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
 
 
 def _metered(times: Times, evidence: BeatEvidence, hits: Hits, wish: Meter | None, *, free: bool) -> tuple[Times, Bars]:
-    """Find the bars, and where the user left it open (``free``) read the pulse as the eighth or dotted quarter it is."""
+    """Find the bars; where the user left it open (``free``), a pulse may prove an eighth or a dotted quarter."""
     fast = steady_bpm(times) >= _EIGHTHS_BPM
     if free and not fast and sevens(times, hits):
         times, wish = halved(times), Meter(7, 8)
-    found = find_bars(times, evidence.downbeat_odds(times), hits, wish)
+    found = find_bars(times, evidence.downbeat_odds(times), hits, wish, eighths=fast)
     if not free or wish is not None:
         return times, found
     meters = list(found.meters.values())
@@ -105,7 +105,7 @@ def _extended(times: Times, first_s: float, last_s: float, margin: int) -> Times
 def _cut(times: Times, bars: Bars, first_s: float, last_s: float) -> tuple[Times, NDArray[np.int64], tuple[Meter, ...]]:
     """Keep the bars that hold hits, and a pickup where the piece begins late in its first bar."""
     starts = np.flatnonzero(bars.numbers == 1)
-    slack = 0.25 * float(np.median(np.diff(times)))  # a hit just before a bar line belongs to it
+    slack = 0.12 * float(np.median(np.diff(times)))  # a hit just before a bar line belongs to it
     low = starts[max(0, int(np.searchsorted(times[starts], first_s + slack, side="right")) - 1)]
     above = starts[times[starts] > last_s + slack]
     high = int(above[0]) if len(above) else int(starts[-1])

@@ -20,16 +20,18 @@ class Layout:
         starts: ``(bars + 1,)`` index of each bar's first pulse, and of the pulse after the last bar.
         meters: ``(bars,)``.
         pickup: whether bar 0 is a pickup.
+        own: bars up to the end of the grid; those after are there in case that a last hit needs them.
     """
 
     grid: BeatGrid
     starts: NDArray[np.int64]
     meters: tuple[Meter, ...]
     pickup: bool
+    own: int
 
     @classmethod
     def of(cls, grid: BeatGrid, first_s: float, last_s: float) -> Layout:
-        """Lay out ``grid``, with whole bars added at its ends where hits lie outside."""
+        """Lay out ``grid``, with whole bars added at its ends where hits lie, or may be written, outside."""
         starts = np.flatnonzero(grid.numbers == 1)
         meters = list(grid.meters)
         pickup = bool(len(grid.numbers) and grid.numbers[0] != 1)
@@ -51,7 +53,8 @@ class Layout:
             times = np.concatenate([times[0] + step * np.arange(-count, 0), times])
             numbers = np.concatenate([np.arange(1, count + 1), numbers])
         step = times[-1] - times[-2]
-        while last_s >= times[-1] - 0.25 * step:
+        own = len(meters)
+        while last_s >= times[-1] - 0.5 * step:  # the bar line may be nearest
             count = meters[-1].pulses_per_bar
             times = np.concatenate([times, times[-1] + step * np.arange(1, count + 1)])
             numbers = np.concatenate([numbers, np.arange(2, count + 1), [1]])
@@ -60,7 +63,7 @@ class Layout:
         if pickup:
             starts = np.concatenate([[0], starts])
         wide = BeatGrid(times, numbers, tuple(meters), grid.bpm, grid.tracker, grid.candidates, grid.confidence)
-        return cls(wide, starts, tuple(meters), pickup)
+        return cls(wide, starts, tuple(meters), pickup, own)
 
     @property
     def bar_of(self) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.options import QuantiseOptions
+from drumscribe.rhythm.analysis import performed
 from drumscribe.rhythm.divisions import STATES, Divisions
 from drumscribe.rhythm.layout import Layout
 from drumscribe.rhythm.ornaments import Stroke, gather, plain
@@ -32,6 +33,10 @@ _LCM = 840
 _WRITTEN = (1, 2, 3, 4, 6, 8, 5)
 """Divisions in the order in which the first that holds all places of a pulse is taken."""
 _ROUNDS = 3
+_NEAR = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
+"""Weights, by distance in pulses, of the strokes that tell how far all drums are off together."""
+_SETTLE = 4
+"""Times that a result is written again from its own exact times, at most, until it stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class _Habits:
     """What a song tells about its player; re-estimated each round."""
 
     offset_s: Floats  # per drum index: mean lateness
+    drift_s: Floats  # per pulse: what all drums share there
     spread: float  # factor on the usual spread of timing
     swing: float  # place of the off-beat eighth in a swung pulse
     places: Ints  # sorted keys of (drum, pulse of the bar, slot)
@@ -60,6 +66,17 @@ def quantise(hits: Hits, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
     first, last = (hits[0].time_s, hits[-1].time_s) if len(hits) else (grid.times[0], grid.times[-2])
     layout = Layout.of(grid, float(first), float(last))
     divisions = Divisions.of(layout, options)
+    rhythm = _once(hits, layout, divisions, options)
+    for _ in range(_SETTLE):
+        exact = performed(Hits(tuple(hit for hit in hits if hit.id not in set(rhythm.dropped))), rhythm)
+        again = _once(exact, layout, divisions, options)
+        if _same(again, rhythm):
+            break
+        rhythm = _as_played(again, rhythm)
+    return rhythm
+
+
+def _once(hits: Hits, layout: Layout, divisions: Divisions, options: QuantiseOptions) -> Rhythm:
     finest_s = float(np.median(np.diff(layout.grid.times))) / divisions.finest
     strokes = gather(hits, finest_s) if options.ornaments else plain(hits)
     search = _Search(layout, divisions, strokes)
@@ -68,7 +85,23 @@ def quantise(hits: Hits, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
     for _ in range(_ROUNDS):
         path, slots = search.run(habits)
         habits = search.learn(path, slots, habits)
-    return _written(layout, divisions, strokes, search, path, slots, habits)
+    return _written(layout, strokes, search, path, slots, habits)
+
+
+def _same(a: Rhythm, b: Rhythm) -> bool:
+    def places(rhythm: Rhythm) -> list[tuple[object, ...]]:
+        return [(p.hit_id, p.bar, p.onset, p.ornament, p.grace_ids, p.roll_length) for p in rhythm.placements]
+
+    return places(a) == places(b) and a.bars == b.bars and not a.dropped
+
+
+def _as_played(again: Rhythm, before: Rhythm) -> Rhythm:
+    """``again`` was written from exact times: give it the deviations of the hits as played, and the hits left out."""
+    moved = {place.hit_id: place.deviation_s for place in before.placements}
+    for place in before.placements:
+        moved |= dict.fromkeys(place.grace_ids, place.deviation_s)
+    placements = tuple(replace(p, deviation_s=p.deviation_s + moved.get(p.hit_id, 0.0)) for p in again.placements)
+    return replace(again, placements=placements, dropped=tuple(sorted({*before.dropped, *again.dropped})))
 
 
 class _Search:
@@ -94,13 +127,15 @@ class _Search:
 
     def first_habits(self) -> _Habits:
         empty = np.zeros(0, np.int64)
-        return _Habits(np.zeros(len(self.names)), 1.0, 0.66, empty, np.zeros(0))
+        return _Habits(np.zeros(len(self.names)), np.zeros(self.pulses), 1.0, 0.66, empty, np.zeros(0))
 
     def run(self, habits: _Habits) -> tuple[Ints, Ints]:
         """Return the state of each pulse, ``(pulses,)``, and the slot of each hit, ``(hits,)`` in 1/840 pulses."""
         cost = self.divisions.reading.copy()
         slots = np.zeros((len(STATES), len(self.times)), np.int64)
-        phase_s = (self.place - self.pulse) * self.step_s - (habits.offset_s[self.drum] if len(self.times) else 0.0)
+        phase_s = (self.place - self.pulse) * self.step_s
+        if len(self.times):
+            phase_s = phase_s - habits.offset_s[self.drum] - habits.drift_s[self.pulse]
         for s, state in enumerate(STATES):
             chosen, paid = self._fit(s, state.places(habits.swing), phase_s, habits)
             slots[s] = self.pulse * _LCM + chosen
@@ -146,11 +181,16 @@ class _Search:
         if not len(self.times):
             return before
         off = self.deviation(path, slots, before)
-        offset = np.zeros(len(self.names))
-        for d in range(len(self.names)):
-            mine = off[(self.drum == d) & (np.abs(off) < 0.05)]
-            offset[d] = mine.sum() / (len(mine) + 8.0)
-        rest = np.clip((off - offset[self.drum]) / self.sigma, -3, 3)
+        steady = np.abs(off) < 0.06
+        shared, count = np.zeros(self.pulses), np.zeros(self.pulses)
+        np.add.at(shared, self.pulse[steady], off[steady])
+        np.add.at(count, self.pulse[steady], 1.0)
+        drift = np.convolve(shared, _NEAR, "same") / (np.convolve(count, _NEAR, "same") + 3.0)
+        drift = drift[: self.pulses] if self.pulses >= len(_NEAR) else np.zeros(self.pulses)
+        rest = off - drift[self.pulse]
+        total = np.bincount(self.drum[steady], rest[steady], len(self.names))
+        offset = total / (np.bincount(self.drum[steady], minlength=len(self.names)) + 8.0)
+        rest = np.clip((rest - offset[self.drum]) / self.sigma, -3, 3)
         spread = float(np.sqrt((12.0 + (rest**2).sum()) / (12.0 + len(rest))))
         swing = before.swing
         swung = np.isin(path[self.pulse], [s for s, state in enumerate(STATES) if state.swing])
@@ -160,7 +200,7 @@ class _Search:
             swing = float(np.clip((0.66 * 6 + phase.sum()) / (6 + swung.sum()), 0.57, 0.74))
         keys, counts = np.unique(self._key(slots - self.pulse * _LCM), return_counts=True)
         share = np.maximum(counts - 1, 0) / self.bars
-        return replace(before, offset_s=offset, spread=max(0.35, spread), swing=swing, places=keys, share=share)
+        return _Habits(offset, drift, max(0.35, spread), swing, keys, share)
 
     def deviation(self, path: Ints, slots: Ints, habits: _Habits) -> Floats:
         """Played minus written time of each hit, in seconds; a swung place counts as written where it is swung."""
@@ -197,17 +237,10 @@ def _viterbi(cost: Floats, within: Floats, across: Floats, bar_line: NDArray[np.
 
 
 def _written(
-    layout: Layout,
-    divisions: Divisions,
-    strokes: list[Stroke],
-    search: _Search,
-    path: Ints,
-    slots: Ints,
-    habits: _Habits,
+    layout: Layout, strokes: list[Stroke], search: _Search, path: Ints, slots: Ints, habits: _Habits
 ) -> Rhythm:
     grid = layout.grid
     deviation = search.deviation(path, slots, habits) if strokes else np.zeros(0)
-    slots = np.minimum(slots, search.pulses * _LCM - 1) if len(slots) else slots
     keep, dropped = _strongest(strokes, slots)
     bar_of = layout.bar_of
     used: list[set[int]] = [set() for _ in range(search.pulses)]
@@ -231,7 +264,8 @@ def _written(
     parts = [next(n for n in _WRITTEN if all(rest * n % _LCM == 0 for rest in places)) for places in used]
     swung = np.array([STATES[s].feel for s in path], dtype=bool)
     bars = []
-    for b, meter in enumerate(layout.meters):
+    last = max(layout.own, placements[-1].bar + 1) if placements else layout.own
+    for b, meter in enumerate(layout.meters[:last]):
         low, high = int(layout.starts[b]), int(layout.starts[b + 1])
         length = layout.length(b)
         seconds = float(grid.times[high] - grid.times[low])

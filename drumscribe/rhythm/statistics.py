@@ -1,4 +1,4 @@
-"""Numbers learnt from played and written drums, made by ``training/rhythm_stats.py`` (see the file's ``made`` entry)."""
+"""Numbers learnt from played and written drums, made by ``training/rhythm_stats.py``."""
 
 from __future__ import annotations
 
