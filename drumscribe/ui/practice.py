@@ -25,12 +25,13 @@ def show(found: Transcription) -> None:
             "The drums were not separated from this recording, so it can be heard only as a whole: "
             "the synthesised drums and the click have faders of their own."
         )
+    pages: list[str | None] = []
     try:
         pages = scoring.engraved(found) if st.session_state.get("practice_score", True) else []
     except DrumScribeError as error:
         shell.error(error)
-        pages = []
-    song_player(found, key="player_practice", pages=pages, mixer=True, score_height=430, on_select=None)
+    song_player(found, key="player_practice", pages=pages, mixer=True, score_height=430, on_select=None,
+                on_more=scoring.engrave_rest)  # fmt: skip
     left, right = st.columns(2, vertical_alignment="center")
     with left:
         st.toggle("Show the score", True, key="practice_score", persist_state="session")

@@ -50,26 +50,41 @@ def show(found: Transcription) -> None:
 
 def sheet(found: Transcription) -> None:
     """The chart under the player."""
+    pages: list[str | None] = []
     try:
         pages = engraved(found)
     except DrumScribeError as error:
         shell.error(error)
-        pages = []
     tint = st.session_state.get("score_tint", False)
-    song_player(found, key="player_score", pages=pages, timeline=False, tint=tint, score_height=820)
+    song_player(found, key="player_score", pages=pages, timeline=False, tint=tint, score_height=820,
+                on_more=engrave_rest)  # fmt: skip
     if not len(found.hits):
         st.info("No hits were found, so the chart is empty. Raise the sensitivity on the Inspect page.")
 
 
-def engraved(found: Transcription) -> list[str]:
-    """SVG pages of the score as it is now. Raises NotationError."""
+def engraved(found: Transcription) -> list[str | None]:
+    """SVG pages of the score as it is now: the one in view at once, the others when :func:`engrave_rest` was called.
 
-    def make() -> list[str]:
-        from drumscribe import notation
+    Raises:
+        NotationError: a page cannot be engraved.
+    """
+    from drumscribe import notation
 
-        return notation.to_svg(found.score)
+    count = state.projected("score_count", lambda: notation.page_count(found.score))
+    view = min(int(st.session_state.get("score_view", 0)), count - 1)
+    whole = count == 1 or state.session().projected.get("score_rest", False)
+    wanted = range(count) if whole else (view,)
+    made = {
+        page: state.projected(("score_page", page), lambda page=page: notation.to_svg(found.score, [page])[0])  # type: ignore[misc]
+        for page in wanted
+    }
+    return [made.get(page) for page in range(count)]
 
-    return state.projected("score_pages", make)
+
+def engrave_rest(view: int) -> None:
+    """Have all pages engraved from the next run on; ``view`` is the page that the user looks at."""
+    st.session_state["score_view"] = view
+    state.session().projected["score_rest"] = True
 
 
 def controls(found: Transcription) -> None:

@@ -87,6 +87,8 @@ class Player {
         this.score.colour(data.tint);
         this.score.select(this.chosen);
         this.#frame();
+        // What is in view has been drawn; now the rest.
+        if (data.pages.includes(null)) component.setTriggerValue("more", { page: this.score.current(), of: data.versions.pages });
       },
       (error) => this.message(error.message),
     );

@@ -44,11 +44,12 @@ export class Score {
     this.scroller.addEventListener("scroll", () => this.#showPage(), { passive: true });
   }
 
-  /** `urls`: of SVG pages, each a new one when its page changed; noteheads are `hit-<id>`. */
+  /** `urls`: of SVG pages, each a new one when its page changed, null where it is still to be engraved; noteheads are
+   *  `hit-<id>`. */
   async setPages(urls) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const old = [...this.scroller.querySelectorAll(".page")];
-    const texts = await Promise.all(urls.map((url, index) => (old[index]?.url === url ? null : fetchText(url))));
+    const texts = await Promise.all(urls.map((url, index) => (url === null || old[index]?.url === url ? null : fetchText(url))));
     if (turn !== this.turn) return;
     const top = this.scroller.scrollTop;
     const parser = new DOMParser();
@@ -59,6 +60,7 @@ export class Score {
         page.className = "page";
         this.scroller.append(page);
       }
+      page.classList.toggle("stale", url === null);
       if (texts[index] === null) return;
       const svg = parser.parseFromString(texts[index], "image/svg+xml").documentElement;
       svg.setAttribute("role", "img");
@@ -219,12 +221,13 @@ export class Score {
 
   #turn(step) {
     const pages = [...this.scroller.querySelectorAll(".page")];
-    const page = pages[Math.min(pages.length - 1, Math.max(0, this.#current() + step))];
+    const page = pages[Math.min(pages.length - 1, Math.max(0, this.current() + step))];
     this.touched = performance.now();
     if (page) this.scroller.scrollTo({ top: page.offsetTop - this.scroller.offsetTop, behavior: "auto" });
   }
 
-  #current() {
+  /** Index of the page in view. */
+  current() {
     const pages = [...this.scroller.querySelectorAll(".page")];
     const middle = this.scroller.scrollTop + this.scroller.clientHeight / 3;
     const index = pages.findIndex((page) => page.offsetTop - this.scroller.offsetTop + page.offsetHeight > middle);
@@ -234,7 +237,7 @@ export class Score {
   #showPage() {
     const count = this.scroller.querySelectorAll(".page").length;
     this.pager.hidden = count < 2;
-    const label = `Page ${this.#current() + 1} of ${count}`;
+    const label = `Page ${this.current() + 1} of ${count}`;
     const text = this.pager.querySelector("span");
     if (text.textContent !== label) text.textContent = label;
   }

@@ -116,7 +116,7 @@ def player(
     hits: Iterable[Hit] = (),
     faint: Iterable[Hit] = (),
     bars: Sequence[Bar] = (),
-    pages: Sequence[str] = (),
+    pages: Sequence[str | None] = (),
     chart: Timeline | None = None,
     selected: int | None = None,
     loop: tuple[float, float] | None = None,
@@ -127,6 +127,7 @@ def player(
     score_height: int = 640,
     on_select: Callable[[int], None] | None = None,
     on_loop: Callable[[tuple[float, float] | None], None] | None = None,
+    on_more: Callable[[int], None] | None = None,
     report_position: bool = False,
 ) -> PlayerState:
     """Mount the player. The same ``key`` keeps playing across reruns while hits, score, or faders change under it.
@@ -142,7 +143,8 @@ def player(
         hits: marks on the timeline, sampled drums, and lit noteheads.
         faint: hits to show hollow and not to play: rejected candidates. Their ids must differ from those of ``hits``.
         bars: bar lines, click, count-in, and steps of the arrow keys.
-        pages: SVG pages of the score; a notehead's element is ``hit-<id>``, a bar's ``bar-<index>``. None: no score.
+        pages: SVG pages of the score; a notehead's element is ``hit-<id>``, a bar's ``bar-<index>``. Empty: no score.
+            ``None`` stands for a page that is still to be engraved, which ``on_more`` asks for.
         chart: when each written bar sounds, and which head stands for a hit under a repeat.
         selected: id of the hit to mark and reveal.
         loop: sets the loop when it changes; the user may change it again.
@@ -153,6 +155,7 @@ def player(
         score_height: of the score's window, in pixels.
         on_select: called with the hit's id when one is clicked, before the page runs again. ``None``: clicks only
             mark and sound the hit.
+        on_more: called with the index of the page in view once the pages given have been drawn and some are ``None``.
         on_loop: called with the new loop, or ``None``. Without it a changed loop makes no rerun.
         report_position: rerun at each pause, with :attr:`PlayerState.position_s` set.
 
@@ -191,7 +194,10 @@ def player(
             "faint": [low for _, low in shown],
         },
         "bars": [[b.number, round(b.start_s, 4), round(b.end_s, 4), len(synth.pulse_times(b))] for b in bars],
-        "pages": [serve(f"page-{index}", page.encode(), "image/svg+xml") for index, page in enumerate(pages)],
+        "pages": [
+            None if page is None else serve(f"page-{index}", page.encode(), "image/svg+xml")
+            for index, page in enumerate(pages)
+        ],
         "chart": {
             "measures": [[round(b.start_s, 4), round(b.end_s, 4), b.element] for b in chart.bars],
             "aliases": [[h.hit_id, h.element] for h in chart.heads if h.element != f"hit-{h.hit_id}"],
@@ -238,11 +244,17 @@ def player(
         if on_loop is not None:
             on_loop((float(told[0]), float(told[1])) if told else None)
 
+    def asking() -> None:
+        told = st.session_state[key].get("more")
+        if on_more is not None and told:
+            on_more(int(told["page"]))
+
     result = _COMPONENT(
         key=key,
         data=data,
         on_select_change=selecting,
         on_loop_change=looping,
+        on_more_change=asking,
         on_position_change=lambda: None,
     )
     told = result.get("loop")

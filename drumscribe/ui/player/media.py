@@ -11,6 +11,7 @@ Pure: no streamlit here.
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 
 import av
@@ -51,7 +52,7 @@ def spans(data: bytes) -> list[tuple[float, int, int]]:
     starts = list(_streams(data))
     return [
         (round(max(0.0, index * SEGMENT_S - OVERLAP_S), 3), first, last)
-        for index, (first, last) in enumerate(zip(starts, [*starts[1:], len(data)], strict=True))
+        for index, (first, last) in enumerate(itertools.pairwise([*starts, len(data)]))
     ]
 
 
@@ -74,11 +75,13 @@ def opus(samples: FloatArray, sample_rate: int) -> bytes:
         stream.layout = layout
         stream.bit_rate = _BITS_PER_S[samples.shape[0]]
         resampler = av.AudioResampler(format="flt", layout=layout, rate=_RATE)
-        if samples.shape[1]:
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.clip(-1, 1), np.float32), "fltp", layout)
-            frame.sample_rate = sample_rate
-            for piece in (*resampler.resample(frame), *resampler.resample(None)):
-                container.mux(stream.encode(piece))
+        sound = np.ascontiguousarray(samples.clip(-1, 1), np.float32)
+        if not sound.shape[1]:
+            sound = np.zeros((samples.shape[0], 480), np.float32)  # a stream without packets is none
+        frame = av.AudioFrame.from_ndarray(sound, "fltp", layout)
+        frame.sample_rate = sample_rate
+        for piece in (*resampler.resample(frame), *resampler.resample(None)):
+            container.mux(stream.encode(piece))
         container.mux(stream.encode(None))
     return out.getvalue()
 

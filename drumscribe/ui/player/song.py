@@ -32,7 +32,7 @@ def song_player(
     found: Transcription,
     *,
     key: str,
-    pages: Sequence[str] = (),
+    pages: Sequence[str | None] = (),
     timeline: bool = True,
     mixer: bool = False,
     faint: Iterable[Hit] = (),
@@ -43,6 +43,7 @@ def song_player(
     score_height: int = 640,
     on_select: Callable[[int], None] | None = _select,
     on_loop: Callable[[tuple[float, float] | None], None] | None = None,
+    on_more: Callable[[int], None] | None = None,
     report_position: bool = False,
 ) -> PlayerState:
     """Mount :func:`~drumscribe.ui.player.component.player` for ``found``, with its recordings, hits, and bars.
@@ -77,6 +78,7 @@ def song_player(
         score_height=score_height,
         on_select=on_select,
         on_loop=on_loop,
+        on_more=on_more,
         report_position=report_position,
     )
 
