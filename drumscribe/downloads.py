@@ -12,11 +12,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import filelock
 import fsspec
@@ -173,9 +173,12 @@ class _HttpDownload:
                 raise httpx.RemoteProtocolError("another range than the one asked for")
             total = start + int(response.headers.get("Content-Length", 0))
             write_atomic(self.note, json.dumps({"url": self.url, "tag": _tag(response.headers)}))
-            with self.part.open("r+b" if start else "wb") as file:
+            blocks = cast(
+                "Generator[bytes, None, None]", response.iter_raw()
+            )  # left open, it would fail at the interpreter's end
+            with self.part.open("r+b" if start else "wb") as file, closing(blocks):
                 file.seek(start)
-                _copy(response.iter_raw(), file, start, total, self.report, self.cancel)
+                _copy(blocks, file, start, total, self.report, self.cancel)
         return None
 
 
