@@ -135,12 +135,12 @@ def memory(server: psutil.Process, browser: Any, url: str, job_id: str, sessions
         page = context.new_page()
         page.goto(f"{url}/inspect_hits?song={job_id}")
         heading(page, "Inspect")
-        page.get_by_role("button", name=re.compile("^Next hit")).wait_for()
+        page.locator(".st-key-ds_step_on button").wait_for()
         pages.append(page)
     sizes = [server.memory_info().rss / 2**20]
     for number in range(reruns):
         for page in pages:
-            page.get_by_role("button", name=re.compile("^Next hit")).click()
+            page.locator(".st-key-ds_step_on button").click()
         for page in pages:
             idle(page)
         if (number + 1) % max(1, reruns // 10) == 0:

@@ -29,6 +29,6 @@ else:
         hit = facts.selected(transcription)
         at_s = hit.time_s if hit else (transcription.hits.by_id()[ids[0]].time_s if ids else 0.0)
         bars = review.bars_around(transcription.rhythm, at_s)
-        excerpt.show(transcription, *bars, key="ds_edit_player")
-        hitcard.selection(transcription, key="ds_edit")
+        excerpt.show(transcription, *bars, key="ds_edit_player", hear=hitcard.in_player(transcription, hit))
+        hitcard.selection(transcription, key="ds_edit", player=True)
         likes.show(transcription)

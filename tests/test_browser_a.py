@@ -137,10 +137,7 @@ def test_from_the_example_to_the_corrected_file(chromium, server):
     page.get_by_text("In progress").wait_for()
     page.locator("ol.ds-steps li[aria-current=step]").wait_for()
     page.reload()  # in the middle: the job goes on and is found again
-    page.get_by_text("Ready", exact=False).first.wait_for(timeout=400_000)
-    if page.locator('[aria-label="Open song"]').count() == 0:
-        page.get_by_role("button", name=re.compile("^Open$")).first.click()
-    page.locator('[aria-label="Open song"]').wait_for()
+    page.locator('[aria-label="Open song"]').wait_for(timeout=400_000)  # and opens by itself when it is ready
     before = int(re.search(r"([\d,]+) hits", bar_of(page))[1].replace(",", ""))
     assert before > 100
 
@@ -157,7 +154,7 @@ def test_from_the_example_to_the_corrected_file(chromium, server):
     page.keyboard.press("Enter")
     page.keyboard.type("China")
     page.keyboard.press("Enter")
-    page.get_by_role("button", name=re.compile("^Undo")).and_(page.locator(":enabled")).wait_for()
+    page.locator(".st-key-ds_undo button:enabled").wait_for()
 
     # the score has it; BPM; download
     page.get_by_role("link", name="Score", exact=True).first.click()
@@ -231,7 +228,25 @@ def test_ten_hits_reviewed_by_keyboard_alone(chromium, server, made):
     runner.close()
     assert len(kept.history.edits) == 10  # eleven keys, one of them skips
     page.keyboard.press("Control+z")
-    page.get_by_role("button", name=re.compile("^Redo")).and_(page.locator(":enabled")).wait_for()
+    page.locator(".st-key-ds_redo button:enabled").wait_for()
+    context.close()
+
+
+def test_a_click_in_the_plot_selects_the_hit(chromium, server, made):
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context = user(chromium, server, TOKEN)
+    page = come(context, server, f"inspect_hits?song={job_id}", "Inspect")
+    point = page.locator(".js-plotly-plot .scatterlayer .points path.point").nth(3)
+    point.wait_for(state="attached")
+    page.wait_for_timeout(2000)
+    box = point.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator(".st-key-ds_inspect_card audio").wait_for()
+    first = page.locator(".st-key-ds_inspect_card .ds-chips").inner_text()
+    page.keyboard.press("Alt+n")
+    page.wait_for_function(
+        "was => document.querySelector('.st-key-ds_inspect_card .ds-chips')?.innerText !== was", arg=first
+    )
     context.close()
 
 

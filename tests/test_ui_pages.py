@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 from ui_songs import put, put_state, song
 
@@ -23,9 +25,16 @@ def made():
     return song(8, separated=True)
 
 
+@pytest.fixture(scope="module")
+def silent():
+    return song(0)
+
+
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    # AppTest forgets before each run that app.py has a page table, as a server does only once, at its start.
+    monkeypatch.setattr(script_runner, "_mpa_v1", lambda path: runpy.run_path(path, run_name="__main__"))
     settings_module.get_settings.cache_clear()
     st.cache_resource.clear()
     yield settings_module.get_settings()
@@ -266,6 +275,17 @@ def test_thresholds_change_the_hits_and_keep_the_edits(settings, made):
     assert kept.options.detect.thresholds == {"snare": 0.1} and len(kept.hits) > len(made.hits)
     press(app, "ds_threshold_reset")
     assert len(state.runner().result(job_id, owner=None).hits) == len(made.hits)
+
+
+@pytest.mark.parametrize(
+    ("page", "mode"),
+    [("transcribe", ""), ("inspect_hits", ""), ("edit", "Table"), ("edit", "Review queue"), ("edit", "Candidates")],
+)
+def test_a_recording_without_drums(settings, silent, page, mode):
+    app = visit(page, song_id=put(settings, owner_of(TOKEN), silent))
+    if page == "edit":
+        app.segmented_control(key="ds_edit_mode").set_value(mode).run()
+    assert not app.exception
 
 
 def test_settings_that_do_not_fit_are_explained_before_anything_starts(settings):

@@ -108,11 +108,12 @@ def _window(found: Transcription) -> tuple[float, float]:
                       args=(whole, move, scale))  # fmt: skip
         st.button("Whole song", icon=":material/fit_width:", key="ds_window_all", on_click=_move,
                   args=(whole, 0.0, 1e9))  # fmt: skip
-    start_s, end_s = st.slider(
+    chosen: Any = st.slider(
         f"Window, in seconds of {labels.span(whole)}", 0.0, whole, step=0.05, format="%.1f", key=key,
         persist_state="session",
     )  # fmt: skip
-    return start_s, max(start_s + _SHORTEST_S / 5, end_s)
+    start_s, end_s = chosen  # a pair, because the session holds one
+    return float(start_s), float(max(start_s + _SHORTEST_S / 5, end_s))
 
 
 def _window_key() -> str:
@@ -166,32 +167,33 @@ def thresholds(found: Transcription) -> None:
 
     with st.expander("Sensitivity and thresholds", icon=":material/tune:"):
         detect = found.options.detect
+        st.session_state["ds_sensitivity"] = detect.sensitivity
         st.slider(
-            "Sensitivity", 0.0, 1.0, detect.sensitivity, 0.01, key=f"ds_sensitivity_{state.revision()}",
-            on_change=_sensitivity, args=(state.revision(),),
+            "Sensitivity", 0.0, 1.0, step=0.01, key="ds_sensitivity", on_change=_sensitivity,
             help="Moves the thresholds of all drums that have none of their own",
         )  # fmt: skip
         shown = hits.display_thresholds(detect, model=found.activations.model)
         drums = [drum for drum in plots.drums_of([*found.hits, *facts.rejected(found)]) if drum in shown]
         columns = st.columns(3)
         for number, drum in enumerate(drums):
+            key = f"ds_threshold_{drum}"
+            st.session_state[key] = round(shown[drum], 2)
             with columns[number % 3]:
                 own = " (own)" if drum in detect.thresholds else ""
                 st.slider(
-                    f"{labels.NAMES[drum]}{own}", 0.0, 1.0, round(shown[drum], 2), 0.01,
-                    key=f"ds_threshold_{drum}_{state.revision()}", on_change=_threshold, args=(drum, state.revision()),
-                )  # fmt: skip
+                    f"{labels.NAMES[drum]}{own}", 0.0, 1.0, step=0.01, key=key, on_change=_threshold, args=(drum,)
+                )
         st.button("Forget own thresholds", key="ds_threshold_reset", on_click=_forget, disabled=not detect.thresholds)
 
 
-def _sensitivity(revision: int) -> None:
-    state.change(detect={"sensitivity": st.session_state[f"ds_sensitivity_{revision}"]})
+def _sensitivity() -> None:
+    state.change(detect={"sensitivity": st.session_state["ds_sensitivity"]})
 
 
-def _threshold(drum: str, revision: int) -> None:
+def _threshold(drum: str) -> None:
     found = state.current()
     if found is not None:
-        own = {**found.options.detect.thresholds, drum: st.session_state[f"ds_threshold_{drum}_{revision}"]}
+        own = {**found.options.detect.thresholds, drum: st.session_state[f"ds_threshold_{drum}"]}
         state.change(detect={"thresholds": own})
 
 

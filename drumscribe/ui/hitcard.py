@@ -11,10 +11,12 @@ from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS, LABELS
 from drumscribe.types import Hit
 from drumscribe.ui import facts, labels, review, state, theme
+from drumscribe.ui.player import Excerpt
 
 if TYPE_CHECKING:
     from drumscribe.transcription import Transcription
 
+_HEARD = "ds_heard"
 CONTEXT_S = {"Just it": (0.06, 0.35), "A little around": (0.7, 0.9), "A bar or so": (1.6, 1.8)}
 """How much is heard before and after a hit."""
 
@@ -117,15 +119,32 @@ def _correct(hit: Hit, drum: str | None) -> None:
         likes.offer(hit, drum)
 
 
-def selection(found: Transcription, *, key: str) -> None:
-    """The whole card for whatever is selected."""
+def in_player(found: Transcription, hit: Hit | None) -> Excerpt | None:
+    """What the page's player should sound now: the hit that the user has just selected, with a little around."""
+    if hit is None or state.session().sound != hit.id:
+        return None
+    times = st.session_state.get(_HEARD, 0)
+    return Excerpt(f"{hit.id}-{times}", max(0.0, hit.time_s - 0.7), min(found.song.duration_s, hit.time_s + 0.9))
+
+
+def hear_again(hit: Hit) -> None:
+    """Have the player sound ``hit`` once more."""
+    state.select(hit.id)
+    st.session_state[_HEARD] = st.session_state.get(_HEARD, 0) + 1
+
+
+def selection(found: Transcription, *, key: str, player: bool = False) -> None:
+    """The whole card for whatever is selected; with ``player``, the page's player is what sounds."""
     hit = facts.selected(found)
     if hit is None:
         st.caption("Select a hit in the plot, the table or the score to see and hear it here.")
         return
     with st.container(border=True, key=f"{key}_card"):
         describe(found, hit)
-        listen(found, hit, key=key)
+        if player:
+            st.button("Hear it", icon=":material/volume_up:", key=f"{key}_hear", on_click=hear_again, args=(hit,))
+        else:
+            listen(found, hit, key=key)
         quick(found, hit, key=key)
 
 

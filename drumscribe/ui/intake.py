@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import streamlit as st
 
 from drumscribe.errors import DrumScribeError
+from drumscribe.kit import DRUMS
 from drumscribe.options import Options
 from drumscribe.settings import get_settings
 from drumscribe.ui import labels, progress, shell, state, theme
@@ -157,7 +158,7 @@ def result(found: Transcription) -> None:
     """What came out, and where to go next."""
     shell.song_bar(found)
     for warning in found.warnings:
-        st.warning(warning)
+        st.warning(labels.escape(warning))
     counts: dict[str, int] = {}
     for hit in found.hits:
         counts[hit.drum] = counts.get(hit.drum, 0) + 1
@@ -169,7 +170,7 @@ def result(found: Transcription) -> None:
         st.metric("Bars", len(found.rhythm.bars), border=True)
     theme.chips(
         [
-            theme.chip(f"{labels.NAMES[drum]} {number}", theme.DRUMS[drum].colour)
+            theme.chip(f"{labels.NAMES[drum]} {number}", DRUMS[drum].colour)
             for drum, number in sorted(counts.items(), key=lambda item: -item[1])
         ]
     )

@@ -81,3 +81,8 @@ def plural(count: int, word: str) -> str:
 def percent(value: float) -> str:
     """0–1 as a whole percentage."""
     return f"{round(100 * value)} %"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is: titles come from file names and tags."""
+    return "".join("\\" + char if char in "\\`*_{}[]()#+-.!|<>$:~" else char for char in text)

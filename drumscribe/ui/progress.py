@@ -16,9 +16,12 @@ _AUTO_OPEN = "ds_auto_open"
 
 
 def active() -> list[Job]:
-    """This browser's jobs that are not finished, next first."""
+    """This browser's jobs that are not finished, next first; where no song is open, the next one is waited for."""
     unfinished = [job for job in state.runner().list(owner=owner()) if not job.status.finished]
-    return sorted(unfinished, key=lambda job: (not job.status.active, job.position, job.created_at))
+    unfinished.sort(key=lambda job: (not job.status.active, job.position, job.created_at))
+    if unfinished and state.session().job is None:
+        st.session_state.setdefault(_AUTO_OPEN, unfinished[0].id)
+    return unfinished
 
 
 def open_when_ready(job_id: str) -> None:
@@ -62,7 +65,7 @@ def card(job: Job) -> None:
     with st.container(border=True, key=f"ds_job_{job.id}"):
         top, side = st.columns([5, 1], vertical_alignment="center")
         with top:
-            st.markdown(f"**{escape(job.title) or 'Your song'}**")
+            st.markdown(f"**{labels.escape(job.title) or 'Your song'}**")
         with side:
             st.button(
                 "Stopping…" if job.status is JobStatus.CANCELLING else "Cancel",
@@ -72,7 +75,7 @@ def card(job: Job) -> None:
                 disabled=job.status is JobStatus.CANCELLING,
                 on_click=cancel,
                 args=(job.id,),
-                help=f"Stop transcribing {job.title or 'this song'}",
+                help=f"Stop transcribing {labels.escape(job.title) or 'this song'}",
             )
         if job.status is JobStatus.QUEUED:
             waiting = f"{labels.plural(job.position, 'song')} before it" if job.position else "next in line"
@@ -80,7 +83,7 @@ def card(job: Job) -> None:
             return
         st.html(stages(job))
         words = [labels.STAGE_NAMES.get(job.stage, "Starting"), job.message, job.eta_text]
-        st.progress(min(1.0, max(0.0, job.progress)), text=" · ".join(escape(word) for word in words if word))
+        st.progress(min(1.0, max(0.0, job.progress)), text=" · ".join(labels.escape(word) for word in words if word))
 
 
 def stages(job: Job) -> str:
@@ -121,15 +124,17 @@ def recent(limit: int = 20) -> None:
 
 def _row(job: Job) -> None:
     open_ = state.session().job
+    called = labels.escape(job.title) or "this song"
     with st.container(border=True, key=f"ds_recent_{job.id}"):
         words, buttons = st.columns([3, 2], vertical_alignment="center")
         with words:
             details = [labels.STATUS_NAMES[job.status], labels.ago(job.created_at)]
             if job.duration_s:
                 details.insert(0, labels.span(job.duration_s))
-            st.markdown(f"**{escape(job.title) or 'Untitled'}**  \n:small[{' · '.join(details)}]")
+            st.markdown(f"**{labels.escape(job.title) or 'Untitled'}**  \n:small[{' · '.join(details)}]")
             if job.error:
-                st.markdown(f":small[:red[{escape(job.error.get('what', ''))}] {escape(job.error.get('todo', ''))}]")
+                what, todo = (labels.escape(job.error.get(part, "")) for part in ("what", "todo"))
+                st.markdown(f":small[:red[{what}] {todo}]")
         with buttons, st.container(horizontal=True, horizontal_alignment="right"):
             if job.status is JobStatus.DONE:
                 st.button(
@@ -139,7 +144,7 @@ def _row(job: Job) -> None:
                     on_click=state.open_job,
                     args=(job.id,),
                     disabled=open_ is not None and open_.id == job.id,
-                    help=f"Open {job.title or 'this song'}",
+                    help=f"Open {called}",
                 )
             else:
                 st.button(
@@ -148,10 +153,10 @@ def _row(job: Job) -> None:
                     icon=":material/refresh:",
                     on_click=shell.retry,
                     args=(job.id,),
-                    help=f"Transcribe {job.title or 'this song'} again; finished stages are reused",
+                    help=f"Transcribe {called} again; finished stages are reused",
                 )
-            with st.popover("Delete", icon=":material/delete:", help=f"Delete {job.title or 'this song'}"):
-                st.write(f"Delete **{escape(job.title) or 'this song'}** with its audio, edits and files for good?")
+            with st.popover("Delete", icon=":material/delete:", help=f"Delete {called}"):
+                st.write(f"Delete **{called}** with its audio, edits and files for good?")
                 st.button("Delete for good", key=f"ds_delete_{job.id}", type="primary", on_click=delete, args=(job.id,))
 
 
@@ -165,8 +170,3 @@ def delete(job_id: str) -> None:
         return
     if open_ is not None and open_.id == job_id:
         state.close_job()
-
-
-def escape(text: str) -> str:
-    """Text that Markdown shows as it is: titles come from file names and tags."""
-    return "".join("\\" + char if char in "\\`*_{}[]()#+-.!|<>$:~" else char for char in text)

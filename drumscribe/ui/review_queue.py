@@ -8,14 +8,12 @@ import streamlit as st
 
 from drumscribe.types import Hit
 from drumscribe.ui import excerpt, facts, hitcard, labels, likes, review, state
-from drumscribe.ui.player import Excerpt
 
 if TYPE_CHECKING:
     from drumscribe.transcription import Transcription
 
 _SKIPPED = "ds_review_skipped"
 _BELOW = "ds_review_below"
-_HEARD = "ds_review_heard"
 
 
 def show(found: Transcription) -> None:
@@ -31,7 +29,7 @@ def show(found: Transcription) -> None:
         return
     hit = waiting[0]
     if state.session().selected != hit.id:
-        state.select(hit.id, sound=False)
+        state.select(hit.id)
     checked = sum(one.origin == "user" for one in found.hits)
     st.progress(
         checked / max(1, checked + len(waiting)),
@@ -46,9 +44,7 @@ def show(found: Transcription) -> None:
     with card:
         likes.show(found)
     with paper:
-        heard = f"{hit.id}-{st.session_state.get(_HEARD, 0)}"
-        around = Excerpt(heard, max(0.0, hit.time_s - 0.8), min(found.song.duration_s, hit.time_s + 0.9))
-        excerpt.show(found, first, last, key="ds_review_player", hear=around)
+        excerpt.show(found, first, last, key="ds_review_player", hear=hitcard.in_player(found, hit))
 
 
 def _decide(found: Transcription, hit: Hit) -> None:
@@ -58,7 +54,8 @@ def _decide(found: Transcription, hit: Hit) -> None:
         st.button("Delete", icon=":material/delete:", key="ds_review_delete", shortcut="D", on_click=hitcard.delete,
                   args=(hit,))  # fmt: skip
         st.button("Skip", icon=":material/skip_next:", key="ds_review_skip", shortcut="S", on_click=_skip, args=(hit,))
-        st.button("Hear again", icon=":material/replay:", key="ds_review_again", shortcut="H", on_click=_again)
+        st.button("Hear again", icon=":material/replay:", key="ds_review_again", shortcut="H",
+                  on_click=hitcard.hear_again, args=(hit,))  # fmt: skip
     st.caption("No, it is another drum:")
     with st.container(horizontal=True):
         for number, drum in enumerate(review.alternatives(found.activations, hit, 8), start=1):
@@ -77,10 +74,6 @@ def _skipped() -> set[int]:
 
 def _skip(hit: Hit) -> None:
     _skipped().add(hit.id)
-
-
-def _again() -> None:
-    st.session_state[_HEARD] = st.session_state.get(_HEARD, 0) + 1
 
 
 def _finished(skipped: set[int]) -> None:

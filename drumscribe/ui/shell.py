@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
@@ -22,7 +22,7 @@ ICON = (
     '<path d="M9 5l6 9M24 5l-7 9" stroke="#FCFBF8" stroke-width="2" stroke-linecap="round"/></svg>'
 )
 """The page's icon, drawn here: Streamlit would fetch its own from another server."""
-MENU = {
+MENU: dict[Literal["About", "Get help", "Report a bug"], str | None] = {
     "About": "**DrumScribe**: recorded music in, drum sheet music out.",
     "Get help": None,
     "Report a bug": None,
@@ -97,7 +97,8 @@ def nothing_open() -> None:
     if job is not None and not job.status.finished:
         from drumscribe.ui import progress
 
-        st.info(f"**{job.title or 'Your song'}** is still being transcribed. This page fills when it is ready.")
+        called = labels.escape(job.title) or "Your song"
+        st.info(f"**{called}** is still being transcribed. This page fills when it is ready.")
         progress.watch([job.id])
         return
     if job is not None:
@@ -111,7 +112,7 @@ def nothing_open() -> None:
         st.header("Recent projects")
         for one in recent:
             st.button(
-                f"{one.title or 'Untitled'} · {labels.ago(one.created_at)}",
+                f"{labels.escape(one.title) or 'Untitled'} · {labels.ago(one.created_at)}",
                 key=f"ds_reopen_{one.id}",
                 icon=":material/folder_open:",
                 on_click=state.open_job,
@@ -138,5 +139,6 @@ def retry(job_id: str) -> None:
 
 def error(failure: DrumScribeError, *, title: str = "") -> None:
     """An error card: what happened, and what to do."""
-    head = f"**{title}**: {failure.what}" if title else f"**{failure.what}**"
-    st.error(f"{head}\n\n{failure.todo}" if failure.todo else head, icon=":material/error:")
+    what, todo = labels.escape(failure.what), labels.escape(failure.todo)
+    head = f"**{labels.escape(title)}**: {what}" if title else f"**{what}**"
+    st.error(f"{head}\n\n{todo}" if todo else head, icon=":material/error:")

@@ -206,19 +206,19 @@ def apply(edit: Edit) -> bool:
     return _replace(lambda found: found.edit(edit))
 
 
-def undo() -> bool:
+def undo() -> None:
     """Take back the last edit."""
-    return _replace(lambda found: found.undo())
+    _replace(lambda found: found.undo())
 
 
-def redo() -> bool:
+def redo() -> None:
     """Do again what was taken back."""
-    return _replace(lambda found: found.redo())
+    _replace(lambda found: found.redo())
 
 
 def change(**groups: dict[str, Any]) -> bool:
     """Change options by group, as :meth:`drumscribe.options.Options.updated`, and save them; the score follows."""
-    return _replace(lambda found: found.rescore(**groups))
+    return _replace(lambda found: found.rescore(None, **groups))
 
 
 def _replace(make: Callable[[Transcription], Transcription]) -> bool:
