@@ -21,9 +21,11 @@ from pathlib import Path
 import mido
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import softmax
 
 from drumscribe.kit import BY_MIDI, DRUMS
-from drumscribe.rhythm.patterns import features, in_context
+from drumscribe.rhythm.patterns import features, in_context, pulse_cues
 
 Floats = NDArray[np.float64]
 TARGET = Path(__file__).parents[1] / "drumscribe" / "rhythm" / "statistics.json"
@@ -213,13 +215,42 @@ def _heard(performance: Performance, random: np.random.Generator) -> tuple[list[
     return drums, velocity, keep
 
 
+def pulse(data: Path) -> list[float]:
+    """Weights that tell the written pulse from half and double speed: a conditional logit over the three."""
+    cues = []
+    for performance in [*grooves(data, "train"), *songs(data, "train")]:
+        laid = pulses(performance)
+        if laid is not None:
+            place, velocity = laid[0], performance.velocity.astype(np.float64)
+            bpm = performance.bpm * place[-1] / performance.quarter[-1]
+            cues.append([pulse_cues(place * f, performance.drum, velocity, bpm * f) for f in (1.0, 0.5, 2.0)])
+    return fit_pulse(np.array(cues))
+
+
+def fit_pulse(cues: Floats) -> list[float]:
+    """Fit ``cues`` of shape ``(pieces, 3, 10)``, the right reading first."""
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        scores = cues @ weights
+        chances = softmax(scores, axis=1)
+        slope = ((chances[:, :, None] * cues).sum(axis=1) - cues[:, 0]).mean(axis=0)
+        return float(-np.log(chances[:, 0] + 1e-12).mean() + 1e-3 * weights @ weights), slope + 2e-3 * weights
+
+    return [round(float(w), 3) for w in minimize(loss, np.zeros(cues.shape[2]), jac=True).x]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with grooves/gmd and songs")
-    data = parser.parse_args().data
+    parser.add_argument("--part", choices=["timing", "bars", "pulse"], help="learn this again and keep the rest")
+    args = parser.parse_args()
+    learnt = json.loads(TARGET.read_text()) if args.part else {}
     source = "Groove MIDI Dataset 1.0.0, training split (CC BY 4.0), and drum tracks of General MIDI songs"
-    made = {"by": "python -m training.rhythm_stats", "from": source}
-    TARGET.write_text(json.dumps({"made": made, "timing": timing(data), "bars": bars(data)}) + "\n")
+    learnt["made"] = {"by": "python -m training.rhythm_stats", "from": source}
+    for part, learn in (("timing", timing), ("bars", bars), ("pulse", pulse)):
+        if args.part in (None, part):
+            learnt[part] = learn(args.data)
+    TARGET.write_text(json.dumps(learnt) + "\n")
 
 
 if __name__ == "__main__":

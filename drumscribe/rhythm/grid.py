@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drumscribe.options import BeatOptions
 from drumscribe.rhythm.bars import Bars, find_bars, sevens, ternary
 from drumscribe.rhythm.evidence import BeatEvidence
-from drumscribe.rhythm.pulses import aligned, candidates, halved, pulses_of, smoothed, steady_bpm
+from drumscribe.rhythm.pulses import aligned, candidates, counted, halved, pulses_of, smoothed, steady_bpm
 from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
@@ -40,6 +40,8 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
     tracked = len(evidence.beats) >= 2
     if tracked:
         times = aligned(smoothed(times), hits)
+        if options.bpm is None and wish is None:
+            times = counted(times, evidence, hits)
     if options.first_downbeat_s is not None:
         times = _through(times, options.first_downbeat_s)
     first_s, last_s = (hits[0].time_s, hits[-1].time_s) if len(hits) else (float(times[0]), float(times[-1]))
@@ -50,14 +52,13 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
     if options.bar_shift:
         found = found.shifted(options.bar_shift)
     times, numbers, meters = _cut(times, found, first_s, last_s)
-    bpm = steady_bpm(times)
     return BeatGrid(
         times=times,
         numbers=numbers,
         meters=meters,
-        bpm=bpm,
+        bpm=steady_bpm(times),
         tracker=evidence.tracker if tracked else "user",
-        candidates=candidates(bpm),
+        candidates=candidates(times, hits),
         confidence=1.0 if options.first_downbeat_s is not None else found.confidence,
     )
 

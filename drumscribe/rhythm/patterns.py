@@ -64,6 +64,25 @@ def features(place: Floats, drums: Sequence[str], velocity: Floats, count: int) 
     return np.minimum(table, 1.0)
 
 
+def pulse_cues(place: Floats, drums: Sequence[str], velocity: Floats, bpm: float) -> Floats:
+    """What tells whether a pulse is counted rightly, or at half or double speed, ``(10,)``.
+
+    Tempo (log2 over 110, and its square); then the part of the sounding pulses with: a loud snare on it, a kick on it,
+    snares between, kicks between, notes in all (per four), hats or rides on it, snares half-way, kicks half-way.
+    """
+    table = features(place, drums, velocity, int(place[-1]) + 2)
+    table = table[table.any(axis=1)]
+    speed = float(np.log2(bpm / 110.0))
+    columns = {name: table[:, index] for name, index in _COLUMNS.items()}
+    hands = columns["hat"] + columns["ride"] + columns["open"]
+    parts = (
+        columns["snare on"] > 0.4, columns["kick on"] > 0.2, columns["snare between"] > 0.2,
+        columns["kick between"] > 0.2, np.full(len(table), len(place) / len(table) / 4), hands > 0.1,
+        columns["snare off"] > 0.4, columns["kick off"] > 0.2,
+    )  # fmt: skip
+    return np.array([speed, speed * speed, *(float(np.mean(part)) for part in parts)])
+
+
 def in_context(table: Floats) -> Floats:
     """Each pulse's features with those of its neighbours, ``(count, 9 x 13)``; silence beyond the ends."""
     padded = np.pad(table, ((CONTEXT, CONTEXT), (0, 0)))

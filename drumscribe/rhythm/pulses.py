@@ -7,12 +7,16 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 from drumscribe.rhythm.evidence import BeatEvidence
+from drumscribe.rhythm.patterns import pulse_cues
+from drumscribe.rhythm.statistics import load
 from drumscribe.rhythm.tracking import decode
-from drumscribe.types import Hits, Meter, TempoCandidate
+from drumscribe.types import BeatGrid, Hits, Meter, TempoCandidate
 
 Times = NDArray[np.float64]
 
 _DEFAULT_BPM = 120.0
+_SURE = 0.8
+"""From this confidence on, half or double speed is taken without being asked for."""
 _RATIOS = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3, 4.0, 0.25)
 
 
@@ -39,18 +43,38 @@ def steady_bpm(times: Times) -> float:
     return float(60.0 * (centred @ (index - index.mean())) / (centred @ centred))
 
 
-def candidates(bpm: float) -> tuple[TempoCandidate, ...]:
-    """The chosen tempo with its half and double, most likely first."""
-    factors = np.array([1.0, 0.5, 2.0])
-    # how often music is counted at a tempo: log-normal around 115 with half an octave of spread
-    weights = np.exp(-0.5 * (np.log2(bpm * factors / 115.0) / 0.5) ** 2) * np.array([4.0, 1.0, 1.0])
-    weights /= weights.sum()
+def candidates(times: Times, hits: Hits) -> tuple[TempoCandidate, ...]:
+    """The tempo of ``times`` (factor 1) with its half and double, most likely first by what is played on the pulses."""
+    bpm = steady_bpm(times)
+    factors = [factor for factor in (1.0, 0.5, 2.0) if 20 <= bpm * factor <= 400 or factor == 1.0]
+    if len(hits) < 8:
+        # how often music is counted at a tempo: log-normal around 115 with half an octave of spread
+        scores = np.array([-2.0 * np.log2(bpm * factor / 115.0) ** 2 for factor in factors])
+    else:
+        place = BeatGrid(times, np.ones(len(times), np.int64), (), bpm, "").pulse_at(_moments(hits))
+        place = place - np.floor(place[0])
+        drums, velocity = [hit.drum for hit in hits], np.array([hit.velocity for hit in hits], dtype=np.float64)
+        weights = load().pulse
+        scores = np.array([pulse_cues(place * f, drums, velocity, bpm * f) @ weights for f in factors])
+    chances = np.exp(scores - scores.max())
+    chances /= chances.sum()
     found = [
-        TempoCandidate(bpm=float(bpm * factor), factor=float(factor), confidence=float(weight))
-        for factor, weight in zip(factors, weights, strict=True)
-        if 20 <= bpm * factor <= 400
+        TempoCandidate(bpm=float(bpm * factor), factor=factor, confidence=float(chance))
+        for factor, chance in zip(factors, chances, strict=True)
     ]
     return tuple(sorted(found, key=lambda candidate: -candidate.confidence))
+
+
+def counted(times: Times, evidence: BeatEvidence, hits: Hits) -> Times:
+    """Pulses at half or double speed where what is played says clearly that they are counted so."""
+    best = candidates(times, hits)[0]
+    if len(hits) < 24 or best.factor == 1.0 or best.confidence < _SURE:
+        return times
+    return _rescaled(times, best.factor, evidence, hits)
+
+
+def _moments(hits: Hits) -> Times:
+    return np.array([hit.time_s for hit in hits], dtype=np.float64)
 
 
 def smoothed(times: Times, stiffness: float = 3.0) -> Times:
@@ -76,7 +100,7 @@ def aligned(times: Times, hits: Hits) -> Times:
     """Move all pulses together to where the strokes on them are: trackers see a beat up to two frames off."""
     if len(hits) < 8 or len(times) < 4:
         return times
-    moments = np.array([hit.time_s for hit in hits])
+    moments = _moments(hits)
     after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
     nearest = np.where(moments - times[after - 1] < times[after] - moments, after - 1, after)
     off = moments - times[nearest]
@@ -128,7 +152,7 @@ def _strength(beats: Times, evidence: BeatEvidence, hits: Hits) -> Times:
 
 def _from_hits(hits: Hits, bpm: float | None, duration_s: float) -> Times:
     """A steady pulse through the hits where no beat could be tracked."""
-    times = np.array([hit.time_s for hit in hits])
+    times = _moments(hits)
     start = float(times[0]) if len(times) else 0.0
     if bpm is None:
         bpm = _tempo_of(times)

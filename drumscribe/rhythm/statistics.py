@@ -38,10 +38,17 @@ class BarModel:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """All that was learnt: ``timing`` by drum label, with ``"any"`` for drums seldom seen, and the bar model."""
+    """All that was learnt.
+
+    Attributes:
+        timing: by drum label, with ``"any"`` for drums seldom seen.
+        bars: tells downbeats from drum patterns.
+        pulse: ``(10,)`` weights of :func:`drumscribe.rhythm.patterns.pulse_cues`: half, full, or double speed.
+    """
 
     timing: dict[str, Timing]
     bars: BarModel
+    pulse: Floats
 
     def of(self, drum: str) -> Timing:
         """Timing of a drum."""
@@ -57,4 +64,4 @@ def load() -> Statistics:
     model = BarModel(
         np.array(bars["first"]), np.array(bars["first_bias"]), np.array(bars["second"]), float(bars["second_bias"])
     )
-    return Statistics(timing, model)
+    return Statistics(timing, model, np.array(data["pulse"]))
