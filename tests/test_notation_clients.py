@@ -34,6 +34,7 @@ AS_WRITTEN = NotateOptions(simile=False, repeats=False)
 GOLDEN = Path(__file__).parent / "golden"
 
 
+@functools.lru_cache(maxsize=2)
 def charts(options: NotateOptions) -> dict[str, Score]:
     """2,000+ random hits in six meters, and every groove."""
     found = {f"random-{meter.replace('/', '-')}": notate(random_rhythm(seed, Meter.parse(meter), 36), options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate
 
 from drumscribe.errors import NotationError
 from drumscribe.kit import DRUMS
@@ -149,30 +150,24 @@ def _width(voices: Sequence[Voice]) -> float:
 
 
 def _tempo_marks(bars: Sequence[Bar]) -> dict[int, TempoMark]:
-    """The first mark says the tempo of the whole stretch up to the next; a stretch ends where the tempo has changed."""
+    """Each mark says the tempo of the whole stretch up to the next; a stretch ends where the tempo has changed."""
+    quarters = list(accumulate((float(bar.length) for bar in bars), initial=0.0))
+
+    def rate(start: int, end: int) -> float:
+        """Quarter notes a minute over whole bars, so that a slip of one bar line does not show."""
+        seconds = bars[end - 1].end_s - bars[start].start_s
+        return 60 * (quarters[end] - quarters[start]) / seconds if seconds > 0 else bars[start].quarter_bpm
+
     marks: dict[int, TempoMark] = {}
     start = 0
-    i = 1
-    while i <= len(bars):
-        if i == len(bars):
-            marks[start] = _mark(bars[start].meter, _rate(bars[start:i]))
-            break
-        ahead, so_far = bars[i : i + _TEMPO_BARS], _rate(bars[start:i])
-        enough = len(ahead) == _TEMPO_BARS or i == len(bars) - len(ahead)
-        steady = all(abs(bar.quarter_bpm / so_far - 1) > TEMPO_CHANGE for bar in ahead)
-        unit_changes = bars[i].meter.compound != bars[i - 1].meter.compound
-        if (enough and steady and len(ahead) >= 2) or unit_changes:
+    for i in range(1, len(bars)):
+        ahead, so_far = bars[i : i + _TEMPO_BARS], rate(start, i)
+        moved = len(ahead) >= 2 and all(abs(bar.quarter_bpm / so_far - 1) > TEMPO_CHANGE for bar in ahead)
+        if moved or bars[i].meter.compound != bars[i - 1].meter.compound:
             marks[start] = _mark(bars[start].meter, so_far)
             start = i
-        i += 1
+    marks[start] = _mark(bars[start].meter, rate(start, len(bars)))
     return marks
-
-
-def _rate(bars: Sequence[Bar]) -> float:
-    """Quarter notes a minute over whole bars (a slip of one bar line does not show)."""
-    seconds = bars[-1].end_s - bars[0].start_s
-    quarters = float(sum((bar.length for bar in bars), Fraction(0)))
-    return 60 * quarters / seconds if seconds > 0 else bars[0].quarter_bpm
 
 
 def _mark(meter: Meter, quarter_bpm: float) -> TempoMark:
