@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 
 import uvicorn
 
 from drumscribe import observability
 from drumscribe.api.app import create_app
 from drumscribe.api.auth import check_exposure
-from drumscribe.errors import OptionsError
+from drumscribe.errors import DrumScribeError
 from drumscribe.settings import get_settings
+from drumscribe.store import storing
 
 
 def main() -> int:
@@ -19,7 +21,12 @@ def main() -> int:
     try:
         check_exposure(settings)
         app = create_app(settings)
-    except OptionsError as error:
+        # Parts of uploads over 1 MB wait in a file until they are stored; /tmp may be memory in a container.
+        scratch = settings.data_dir / "tmp"
+        with storing("The data folder"):
+            scratch.mkdir(parents=True, exist_ok=True)
+        tempfile.tempdir = str(scratch.resolve())
+    except DrumScribeError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     observability.start(settings, "api")

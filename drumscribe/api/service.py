@@ -26,7 +26,7 @@ _log = logs.get(__name__)
 
 CHECK_S = 3.0
 """A part that has not answered after this long counts as down."""
-_KEEP_S = 2.0
+_KEEP_S = 5.0
 """Probes of many machines share an answer for this long."""
 _checkers = ThreadPoolExecutor(8, thread_name_prefix="health")
 
