@@ -147,6 +147,7 @@ class LiveEngine:
             process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()
+            process.terminate()  # it holds nothing that could be lost, and may be busy loading
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:

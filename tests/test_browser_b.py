@@ -1,0 +1,364 @@
+"""Score, Practice, and Live in Chromium against the real server: what is seen, heard, and kept."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from test_live import groove
+from test_ui_pages import TOKEN, owner_of
+from ui_songs import put, song
+
+from drumscribe import synth
+from drumscribe.settings import Settings
+from drumscribe.ui.owner import COOKIE
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
+]
+ROOT = Path(__file__).parent.parent
+AXE = ROOT / "player" / "node_modules" / "axe-core" / "axe.min.js"
+PATIENCE_MS = 120_000
+
+# Runs in the page: the deck of the mounted player.
+DECK = """
+const deck = [...document.querySelectorAll('*')].map((e) => e.shadowRoot).filter(Boolean)
+  .map((root) => root.querySelector('.player')).find(Boolean).deck;
+"""
+# Plays and records what leaves the player, with the time at which the song began.
+RECORD = (
+    "async (wanted) => {"
+    + DECK
+    + """
+  deck.pause();
+  deck.prepare();
+  await deck.context.resume();
+  if (!deck.recorder) {
+    const code = `registerProcessor('recorder', class extends AudioWorkletProcessor {
+      process(inputs) { if (inputs[0][0]) this.port.postMessage([currentFrame, inputs[0][0].slice()]); return true; } })`;
+    await deck.context.audioWorklet.addModule(URL.createObjectURL(new Blob([code], { type: 'text/javascript' })));
+    deck.recorder = new AudioWorkletNode(deck.context, 'recorder');
+    deck.limiter.connect(deck.recorder);
+    deck.recorder.connect(deck.context.destination);
+    deck.recorder.port.onmessage = (event) => deck.recorded?.push(event.data);
+  }
+  for (const fader of deck.faders) deck.setLevel(fader.id, wanted.levels[fader.id] ?? 0);
+  deck.setLoop(wanted.loop ?? null);
+  deck.playbackRate = wanted.speed ?? 1;
+  deck.seek(wanted.from);
+  await new Promise((done) => setTimeout(done, 400));
+  deck.recorded = [];
+  deck.play();
+  while (!deck.pieces.length) await new Promise((done) => setTimeout(done, 5));
+  const { when, start } = deck.pieces[0];
+  const late = deck.late.delayTime.value;
+  const until = deck.context.currentTime + wanted.seconds;
+  while (deck.context.currentTime < until) await new Promise((done) => setTimeout(done, 50));
+  deck.pause();
+  const rate = deck.context.sampleRate;
+  const first = deck.recorded[0][0];
+  const sound = new Float32Array(deck.recorded.at(-1)[0] + 128 - first);
+  for (const [frame, block] of deck.recorded) sound.set(block, frame - first);
+  deck.recorded = null;
+  return { rate, begins: (when + late) * rate - first, start, sound: Array.from(sound) };
+}"""
+)
+
+
+@contextmanager
+def server(data: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"DATA_DIR": str(data), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"],
+        cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                assert time.monotonic() < deadline and process.poll() is None, "the server did not start"
+                time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    data = tmp_path_factory.mktemp("site")
+    settings = Settings(data_dir=data)
+    played = song(8, separated=True).rescore(notate={"repeats": False, "simile": False})
+    jobs = {"plain": put(settings, owner_of(TOKEN), played)}
+    with server(data) as address:
+        yield address, jobs
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("microphone") / "drums.wav"
+    soundfile.write(path, synth.render(groove(8), 20.0).mean(axis=0), synth.SAMPLE_RATE, subtype="PCM_16")
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium(microphone):
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}",
+            ],
+        )  # fmt: skip
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(site, chromium):
+    contexts = []
+
+    def go(path: str, *, width: int = 1280, height: int = 900, scheme: str = "light"):
+        address, jobs = site
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, permissions=["microphone"],
+            accept_downloads=True,
+        )  # fmt: skip
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE_MS)
+        context.add_cookies([{"name": COOKIE, "value": TOKEN, "url": address}])
+        page = context.new_page()
+        page.faults = []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.goto(f"{address}/{path.format(**jobs)}")
+        return page
+
+    yield go
+    for context in contexts:
+        for page in context.pages:
+            assert page.faults == []
+        context.close()
+
+
+def ready(page) -> None:
+    page.wait_for_selector(".player .transport")
+    page.wait_for_selector(".pages [data-hit]")
+
+
+def onsets(told: dict, times: list[float], speed: float = 1.0) -> list[float]:
+    """How late (seconds of sound) each of the song's ``times`` is heard in a recording."""
+    sound, rate = np.abs(np.array(told["sound"])), told["rate"]
+    late = []
+    for time_s in times:
+        at = int(told["begins"] + (time_s - told["start"]) / speed * rate)
+        near = sound[max(0, at - round(0.05 * rate)) : at + round(0.06 * rate)]
+        late.append(int(np.argmax(near > 0.4 * near.max())) / rate - min(0.05, at / rate))
+    return late
+
+
+def test_recording_drums_and_click_sound_together(visit) -> None:
+    page = visit("practice?song={plain}")
+    ready(page)
+    snares = [1.0, 2.0, 3.0]  # the song's snare falls on beats 2 and 4, from 0.5 s at 120
+    heard = {}
+    for name in ("drums", "synth", "click"):
+        told = page.evaluate(RECORD, {"levels": {name: 1}, "from": 0.6, "seconds": 3.2})
+        heard[name] = onsets(told, snares)
+    for name, late in heard.items():
+        assert max(abs(one) for one in late) < 0.015, (name, late)
+    assert max(abs(a - b) for a, b in zip(heard["drums"], heard["synth"], strict=True)) < 0.006
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.8, 1.2])
+def test_at_another_speed_the_pitch_stays_and_all_keep_together(visit, speed: float) -> None:
+    page = visit("practice?song={plain}")
+    ready(page)
+    seconds = 2.4 / speed + 0.4
+    told = {
+        name: page.evaluate(RECORD, {"levels": {name: 1}, "from": 0.8, "seconds": seconds, "speed": speed})
+        for name in ("drums", "synth")
+    }
+    for name, one in told.items():
+        assert max(abs(late) for late in onsets(one, [1.0, 2.0, 3.0], speed)) < 0.03, name
+    # The test song's snare is a decaying sine at 220 Hz, its kick one at 60 Hz.
+    one = told["drums"]
+    at = int(one["begins"] + (1.0 - one["start"]) / speed * one["rate"])
+    body = np.array(one["sound"])[at : at + round(0.08 * one["rate"])]
+    power = np.abs(np.fft.rfft(body * np.hanning(len(body)), 65536))
+    band = np.fft.rfftfreq(65536, 1 / one["rate"])
+    inside = (band > 120) & (band < 420)
+    assert abs(band[inside][np.argmax(power[inside])] / 220 - 1) < 0.08
+
+
+def test_a_loop_keeps_time_over_its_seam(visit) -> None:
+    page = visit("practice?song={plain}")
+    ready(page)
+    told = page.evaluate(
+        RECORD, {"levels": {"drums": 1}, "from": 2.5, "seconds": 7.0, "loop": {"start": 2.5, "end": 4.5}}
+    )
+    late = []
+    for turn in range(3):  # the second bar's snares, each time round
+        late += onsets(told, [2.5 + 2 * turn + 0.5, 2.5 + 2 * turn + 1.5])
+    assert max(abs(one) for one in late) < 0.015
+    silent = np.abs(np.array(told["sound"]))[int(told["begins"]) :]
+    assert silent[: round(6.5 * told["rate"])].max() > 0.05
+
+
+def test_muted_drums_are_silent(visit) -> None:
+    page = visit("practice?song={plain}")
+    ready(page)
+    page.locator(".mute", has_text="Snare drum").click()
+    told = page.evaluate(RECORD, {"levels": {"synth": 1}, "from": 0.6, "seconds": 2.0})
+    loud = page.evaluate("() => {" + DECK + "return deck.muted_drums.has('snare')}")
+    assert loud
+    page.locator(".mute", has_text="Snare drum").click()
+    again = page.evaluate(RECORD, {"levels": {"synth": 1}, "from": 0.6, "seconds": 2.0})
+
+    def level(one: dict) -> float:
+        at = int(one["begins"] + 0.4 * one["rate"])
+        return float(np.abs(np.array(one["sound"])[at : at + round(0.03 * one["rate"])]).max())
+
+    assert level(told) < 0.5 * level(again)
+
+
+def test_keyboard_plays_steps_loops_and_changes_speed(visit) -> None:
+    page = visit("practice?song={plain}")
+    ready(page)
+    where = page.locator(".where")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    playwright.expect(where).to_contain_text("Bar 2, beat 1")
+    page.keyboard.press("ArrowLeft")
+    playwright.expect(where).to_contain_text("Bar 1, beat 1")
+    page.keyboard.press("l")
+    playwright.expect(page.get_by_role("button", name="Loop")).to_have_attribute("aria-pressed", "true")
+    page.get_by_label("Loop to bar").fill("3")
+    page.get_by_label("Loop to bar").press("Enter")
+    assert page.evaluate(
+        "() => {" + DECK + "return [deck.loop.start, deck.loop.end].map((t) => Math.round(t * 10))}"
+    ) == [5, 65]
+    page.locator("h1").first.click()
+    for _ in range(4):
+        page.keyboard.press("-")
+    playwright.expect(page.locator(".speed output")).to_have_text("80 %")
+    page.keyboard.press("Space")
+    playwright.expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()
+    page.wait_for_function("() => {" + DECK + "return deck.currentTime > 1.0}")
+    page.keyboard.press("Space")
+    playwright.expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    page.keyboard.press(".")
+    page.keyboard.press(".")
+    playwright.expect(page.locator(".sr")).to_contain_text("percent sure")
+
+
+def test_the_cursor_runs_and_heads_light_up(visit) -> None:
+    page = visit("score?song={plain}")
+    ready(page)
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_selector(".pages .playing")
+    place = "() => {" + DECK.replace(".deck;", ";") + "return deck.querySelector('.cursor').style.transform}"
+    before = page.evaluate(place)
+    page.wait_for_function("() => {" + DECK + "return deck.currentTime > 2.0}")
+    assert page.evaluate(place) != before
+    page.get_by_role("button", name="Pause", exact=True).click()
+
+
+def test_a_clicked_head_is_the_selected_hit_on_the_next_page(visit) -> None:
+    page = visit("score?song={plain}")
+    ready(page)
+    head = page.locator(".pages [data-hit]").nth(11)
+    wanted = head.get_attribute("data-hit")
+    head.locator(".notehead").first.click()
+    page.wait_for_selector(f'.pages .chosen[data-hit="{wanted}"]')
+    page.get_by_role("link", name="Practice").click()
+    page.wait_for_selector(f'.pages .chosen[data-hit="{wanted}"]')
+    at = page.evaluate("() => {" + DECK + "return deck.currentTime}")
+    hits = {str(hit.id): hit.time_s for hit in song(8, separated=True).hits}
+    assert abs(at - hits[wanted]) < 0.01  # the position came along
+
+
+def test_controls_change_the_chart_while_it_plays(visit) -> None:
+    page = visit("score?song={plain}")
+    ready(page)
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_selector(".pages .playing")
+    marks = page.locator(".pages .measure").count()
+    page.get_by_role("button", name="Double").click()
+    page.wait_for_function(
+        f"() => {{{DECK.replace('.deck;', ';')} return deck.querySelectorAll('.pages .measure').length > {marks + 4}}}"
+    )
+    assert not page.evaluate("() => {" + DECK + "return deck.paused}")
+    page.get_by_role("button", name="As found").click()
+    page.wait_for_function(
+        f"() => {{{DECK.replace('.deck;', ';')} return deck.querySelectorAll('.pages .measure').length === {marks}}}"
+    )
+
+
+def test_files_come_down(visit, tmp_path) -> None:
+    from drumscribe.notation import read_musicxml
+
+    page = visit("score?song={plain}")
+    ready(page)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="MusicXML").click()
+    chart = read_musicxml(Path(waiting.value.path()).read_bytes())
+    assert sum(1 for measure in chart.measures for _ in measure.heads()) > 50
+    page.get_by_role("button", name="Make PDF").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download PDF").click()
+    assert Path(waiting.value.path()).read_bytes().startswith(b"%PDF")
+    assert waiting.value.suggested_filename == "Test beat.pdf"
+
+
+def test_microphone_to_lanes_to_project(visit) -> None:
+    page = visit("live")
+    page.wait_for_selector(".ds-lanes")
+    frame = page.frame_locator("iframe[title*='webrtc']")
+    frame.get_by_role("button", name="Start").click()
+    page.wait_for_function("() => document.querySelectorAll('.ds-track i').length > 3")
+    page.wait_for_selector("text=/told \\d+ ms after/")
+    page.get_by_text("Bar 1", exact=True).or_(page.get_by_text("Bar 2", exact=True)).first.wait_for()
+    frame.get_by_role("button", name="Stop").click()
+    page.wait_for_url("**/score?song=*")
+    page.wait_for_selector(".pages [data-hit]", timeout=240_000)
+    assert page.get_by_text("Live take").first.is_visible()
+
+
+@pytest.mark.parametrize("path", ["score?song={plain}", "practice?song={plain}", "live"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_pages_fit_and_pass_axe(visit, path: str, width: int, scheme: str) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: npm ci in player/")
+    page = visit(path, width=width, scheme=scheme)
+    page.wait_for_selector(".ds-lanes" if path == "live" else ".pages [data-hit]")
+    page.wait_for_timeout(1500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
+    serious = [
+        (one["id"], [node["html"][:160] for node in one["nodes"]][:3])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
