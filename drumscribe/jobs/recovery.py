@@ -25,6 +25,8 @@ _log = logs.get(__name__)
 
 CLEAN_S = 600.0
 """How often expired jobs and results are removed."""
+LOST_S = 3600.0
+"""A job that nobody holds for so long is sent again even while messages wait: a second message does no harm."""
 UNSENT = "unsent"
 """In a queued row's ``worker``: its message could not be sent."""
 
@@ -116,7 +118,7 @@ class Recovery(threading.Thread):
                 send(database, database.get(job_id))
             elif lease.worker and now - since > self._settings.job_lease_s:
                 recover(self._settings, database, lease)
-            elif not lease.worker and idle and now - since > 3 * self._settings.job_lease_s:
+            elif not lease.worker and now - since > (3 * self._settings.job_lease_s if idle else LOST_S):
                 self._resend(database, lease)
             else:
                 continue

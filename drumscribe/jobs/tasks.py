@@ -97,7 +97,10 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
         finally:
             peak = metrics.peak_memory(STEPS[step])
             traces.flush()
-        _count(here, job, status)
+        try:
+            _count(here, job, status)
+        except StorageError as error:  # the step is done all the same, and the next one must follow
+            _log.warning("step_not_counted", error=str(error))
         _log.info("step_ends", status=str(status), seconds=round(time.perf_counter() - begun, 3), peak_mb=peak >> 20)
         if status is not JobStatus.RUNNING:
             task.request.chain = None  # ended, deleted, or taken over: the steps after it are not sent
