@@ -420,6 +420,39 @@ def test_files_that_are_no_score_are_refused(data):
         read_musicxml(data)
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (b'"paper": "a4"', b'"paper": "a4\\\\" #(system \\\\"x\\\\")"'),
+        (b'"voices": 2', b'"voices": 99'),
+        (b">A</rehearsal>", b'>" #(system "x") "</rehearsal>'),
+        (b'type="start">1</measure-repeat>', b'type="start">4</measure-repeat>'),
+        (b'direction="forward"', b'direction="backward" times="1000000000"'),
+        (b"<repeat direction=", b'<repeat winged="none" times="3" direction='),
+        (b"</attributes>", b"<measure-style><multiple-rest>999</multiple-rest></measure-style></attributes>"),
+        (b"<type>eighth</type>", b"<type>eighth</type>" + b"<dot/>" * 50),
+        (b">begin</beam>", b">#(exit)</beam>"),
+        (b"<voice>2</voice>", b"<voice>3</voice>"),
+    ],
+)
+def test_hostile_values_in_a_chart_reach_no_writer(good, bad):
+    rhythm = parse(repeated(ROCK, 16, Groove(RIDE, times=16)))
+    document = to_musicxml(notate(rhythm, NotateOptions()))
+    assert good in document
+    try:
+        score = read_musicxml(document.replace(good, bad, 1))
+    except ProjectError as error:
+        assert error.todo
+        return
+    check(score)
+    source = to_lilypond(score)
+    assert source.count("{") == source.count("}")
+    assert "#(system" not in source.replace('\\"', "").replace('" #(system x) "', "")
+    assert_valid(to_musicxml(score))
+    assert len(to_svg(score)) == page_count(score)
+    assert len(score.play_order()) < 5000
+
+
 def test_a_zip_bomb_is_refused():
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -190,7 +190,7 @@ def _marks(measure: Measure, previous: Measure | None, plain: bool, bars: int) -
         if previous and measure.number > previous.number + 1:  # after a repeat, bars are numbered as played
             found.append(f"\\set Score.currentBarNumber = #{measure.number}")
         if measure.rehearsal:
-            found.append(f'\\mark \\markup \\box \\bold "{measure.rehearsal}"')
+            found.append(f"\\mark \\markup \\box \\bold {lilypond_string(measure.rehearsal)}")
         if measure.tempo:
             found.append(f"\\tempo {_VALUES[measure.tempo.beat]}{'.' * measure.tempo.dots} = {measure.tempo.bpm}")
         if measure.swing == "swing":

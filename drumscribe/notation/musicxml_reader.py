@@ -10,7 +10,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -40,6 +40,14 @@ _MAX_BAR = 64
 """Quarter notes in a bar at most, and plays of a repeated passage: a damaged number must not fill the memory."""
 _DEFAULT_VELOCITY = 80
 _GHOST_VELOCITY = 36
+_SETTINGS: dict[str, tuple[object, ...]] = {
+    "voices": (1, 2), "paper": ("a4", "letter"), "noteheads": ("pas", "simple"), "legend": (False, True),
+    "summary": (False, True), "count_in": (False, True),
+}  # fmt: skip
+"""What may stand in our own field: it goes into other formats unquoted."""
+_BEAMS = ("begin", "continue", "end", "forward hook", "backward hook")
+_MOST_DOTS = 3
+_MOST_SLASHES = 5
 _OPEN = ("open-string", "open", "harmonic")
 _HIT_ID = re.compile(r"hit-(\d+)$")
 
@@ -121,7 +129,7 @@ class _Reader:
         settings = self._settings()
         count_in = bool(settings.pop("count_in", False))
         part = self._part()
-        measures = list(self._measures(part))
+        measures = _sound_form(list(self._measures(part)))
         if not any(len(measure.voices) > 1 for measure in measures) and "voices" not in settings:
             settings["voices"] = 1
         style = Style(**settings)
@@ -140,10 +148,9 @@ class _Reader:
         if self._ours is None:
             return {}
         found = json.loads(self._ours.text or "{}")
-        known = {entry.name for entry in fields(Style)} | {"count_in"}
         if not isinstance(found, dict):
             return {}
-        return {name: value for name, value in found.items() if name in known}
+        return {name: value for name, value in found.items() if value in _SETTINGS.get(name, ())}
 
     def _part(self) -> Any:
         parts = self._root.findall("part")
@@ -164,13 +171,15 @@ class _Reader:
             length = state.meter.quarter_length if length <= state.meter.quarter_length else length
         if length > _MAX_BAR:
             raise ValueError(f"bar {element.get('number')} is longer than {_MAX_BAR} quarter notes")
+        if len(voices) > 2:
+            raise ValueError(f"bar {element.get('number')} has more than two voices")
         filled = tuple(_fill(voice, length, state.meter) for _, voice in sorted(voices.items()))
         if not filled:
             filled = (_fill((), length, state.meter),)
         number = element.get("number") or ""
         state.number = int(number) if number.isdigit() else state.number + 1
         measure = Measure(
-            number=state.number, meter=state.meter, length=length, voices=filled[:2], show_meter=show_meter,
+            number=state.number, meter=state.meter, length=length, voices=filled, show_meter=show_meter,
             simile=state.simile, rest_run=rest_run,
             new_system=index > 0 and any(
                 found.get(f"new-{what}") == "yes" for found in element.findall("print") for what in ("system", "page")),
@@ -187,7 +196,8 @@ class _Reader:
                 state.meter = Meter(int(time.findtext("beats")), int(time.findtext("beat-type")))
                 show_meter = time.get("print-object") != "no"
             for repeat in attributes.iterfind("measure-style/measure-repeat"):
-                state.simile = int(repeat.text or 1) if repeat.get("type") == "start" else 0
+                bars = int(repeat.text or 1) if repeat.get("type") == "start" else 0
+                state.simile = bars if bars in (1, 2) else 0
             rest_run = int(attributes.findtext("measure-style/multiple-rest") or rest_run)
         return show_meter, rest_run
 
@@ -291,18 +301,48 @@ def _event(note: Any, onset: Fraction, duration: Fraction, head: Head | None, gr
     rest = note.find("rest")
     whole = rest is not None and (rest.get("measure") == "yes" or note.findtext("type") is None)
     kind = note.findtext("type") or "quarter"
-    if not whole and kind not in TYPE_LENGTH:
-        raise ValueError(f"note value {kind}")
+    dots, beams = len(note.findall("dot")), tuple(beam.text for beam in note.findall("beam"))
+    if not whole and (kind not in TYPE_LENGTH or dots > _MOST_DOTS):
+        raise ValueError(f"a note value that is not known ({kind} with {dots} dots)")
+    if any(beam not in _BEAMS for beam in beams):
+        raise ValueError("a beam that is not known")
+    slashes = min(_MOST_SLASHES, max(0, int(note.findtext("notations/ornaments/tremolo") or 0)))
+    mark = edge.get("type") if edge is not None else ""
     return Event(
-        onset, duration, "whole" if whole else kind, 0 if whole else len(note.findall("dot")),  # type: ignore[arg-type]
+        onset, duration, "whole" if whole else kind, 0 if whole else dots,
         heads=(head,) if head else (), tuplet=tuplet,
-        tuplet_edge=edge.get("type") if edge is not None else "",
-        beams=tuple(beam.text for beam in note.findall("beam")) if head else (),
-        graces=graces if head else (),
-        slashes=int(note.findtext("notations/ornaments/tremolo") or 0) if head else 0,
+        tuplet_edge=mark if mark in ("start", "stop") else "", beams=beams if head else (),
+        graces=graces if head else (), slashes=slashes if head else 0,
         accent=head is not None and note.find("notations/articulations/accent") is not None,
         whole_bar=whole,
     )  # fmt: skip
+
+
+def _sound_form(measures: list[Measure]) -> list[Measure]:
+    """Close what is open in a stranger's form: repeats begin and end in pairs, rests over bars are that long."""
+    start = 0
+    opened: int | None = None
+    for i, measure in enumerate(measures):
+        if measure.repeat_start:
+            if opened is not None:
+                measures[opened] = replace(measures[opened], repeat_start=False)
+            opened = i
+        if measure.repeat_end:
+            if opened is None:
+                measures[start] = replace(measures[start], repeat_start=True)
+            opened, start = None, i + 1
+        if measure.rest_run:
+            silent = next((k for k in range(i, len(measures)) if not measures[k].silent), len(measures)) - i
+            run = min(measure.rest_run, silent)
+            measures[i] = replace(measures[i], rest_run=run if run > 1 else 0)
+    if opened is not None:
+        measures[opened] = replace(measures[opened], repeat_start=False)
+    for i, measure in enumerate(measures):
+        pair = measure.simile == 2 and i + 1 < len(measures) and measures[i + 1].simile == 2
+        second = i > 0 and measure.simile == 2 and measures[i - 1].simile == 2
+        if measure.simile and (i == 0 or not (measure.simile == 1 or pair or second)):
+            measures[i] = replace(measure, simile=0)
+    return measures
 
 
 def _joined(event: Event, head: Head, note: Any) -> Event:
