@@ -594,6 +594,27 @@ def _ids(svg: str) -> list[str]:
     return [g.get("id") for g in etree.fromstring(svg.encode()).iter("{*}g") if (g.get("id") or "").startswith("hit-")]
 
 
+def test_pages_show_legend_marks_and_summary():
+    groove = repeated(ROCK, 8, Groove("HH ----------------", times=8), Groove(RIDE, times=8))
+    score = notate(parse(groove), NotateOptions(summary=True, title="Heading"))
+    pages = [etree.fromstring(page.encode()) for page in to_svg(score)]
+    assert len(pages) == page_count(score) == 2
+    words = ["".join(text.itertext()) for text in pages[0].iter("{*}text")]
+    assert {"Heading", "Snare drum", "A", "B", "C"} <= set(words)
+    assert "Grooves in this chart" in ["".join(text.itertext()) for text in pages[1].iter("{*}text")]
+    assert not _ids(to_svg(score)[1])
+    without = to_svg(replace(score, style=replace(score.style, legend=False)))[0]
+    assert "Snare drum" not in without
+
+
+def test_similes_are_drawn_and_their_bars_are_empty():
+    svg = etree.fromstring(to_svg(score_of("funk_ghosts", NotateOptions()))[0].encode())
+    bars = {g.get("id"): g for g in svg.iter("{*}g") if g.get("class") == "measure"}
+    assert [len(bars[f"bar-{i}"].findall(".//{*}g[@class='mRpt']")) for i in range(4)] == [0, 0, 0, 1]
+    for i in (2, 3):
+        assert not [g for g in bars[f"bar-{i}"].iter("{*}g") if g.get("class") in ("note", "rest")]
+
+
 def test_titles_are_text_and_not_code():
     title = '<script>alert(1)</script> & "x" \\ #(system "touch /tmp/x") {'
     score = notate(grooves.load("shuffle"), NotateOptions(title=title))

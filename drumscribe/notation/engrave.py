@@ -81,7 +81,7 @@ def _page(score: Score, cut: tuple[int, int], page: int) -> str:
     if measures:  # a break at its start, too: without any, verovio makes its own
         measures = (replace(measures[0], new_system=True), *measures[1:])
     signs = tuple((f"bar-{start + i}", measure.simile) for i, measure in enumerate(measures) if measure.simile)
-    measures = tuple(_blank(measure) if measure.simile else measure for measure in measures)
+    measures = tuple(_blank(measure) if measure.simile else measure for measure in _show_marks(measures))
     document = to_musicxml(replace(score, measures=measures, title="", artist=""), first_index=start,
                            ends=end == len(score.measures))  # fmt: skip
     if page:
@@ -89,6 +89,17 @@ def _page(score: Score, cut: tuple[int, int], page: int) -> str:
     legend = score.drums() if score.style.legend else ()
     return _engrave(document, score.style.paper, signs, title=score.title, artist=score.artist, legend=legend,
                     dialect=score.style.noteheads)  # fmt: skip
+
+
+def _show_marks(measures: Sequence[Measure]) -> list[Measure]:
+    """Keep a bar with marks out of its multi-bar rest: verovio leaves out what stands above one."""
+    out = list(measures)
+    for i, measure in enumerate(measures):
+        if measure.rest_run and (measure.rehearsal or measure.tempo or measure.swing or measure.text):
+            out[i] = replace(measure, rest_run=0)
+            if measure.rest_run > 2:
+                out[i + 1] = replace(measures[i + 1], rest_run=measure.rest_run - 1)
+    return out
 
 
 def _blank(measure: Measure) -> Measure:

@@ -187,7 +187,8 @@ def _marks(measure: Measure, previous: Measure | None, plain: bool, bars: int) -
     if measure.pickup:
         found.append(f"\\partial {_length(measure.length)}")
     if not plain:
-        if previous and measure.number > previous.number + 1:  # after a repeat, bars are numbered as played
+        if previous and (previous.count_in or measure.number > previous.number + 1):
+            # a count-in has no number, and after a repeat bars are numbered as played
             found.append(f"\\set Score.currentBarNumber = #{measure.number}")
         if measure.rehearsal:
             found.append(f"\\mark \\markup \\box \\bold {lilypond_string(measure.rehearsal)}")

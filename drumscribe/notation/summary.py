@@ -58,5 +58,5 @@ def grooves(score: Score, most: int = MOST) -> tuple[Groove, ...]:
 
 def summary_score(score: Score) -> Score:
     """Return the grooves as a chart of their own."""
-    measures = tuple(groove.measure for groove in grooves(score))
+    measures = tuple(replace(groove.measure, number=i + 1) for i, groove in enumerate(grooves(score)))
     return Score(SUMMARY_TITLE, "", measures, replace(score.style, summary=False, legend=False))
