@@ -27,7 +27,8 @@ from ui_songs import put_state  # noqa: E402
 
 from drumscribe.jobs.model import JobStatus  # noqa: E402
 
-SHOWN = {"transcribe", "transcribe-busy", "inspect", "edit", "review", "score", "practice", "inspect-dark", "edit-phone"}
+SHOWN = {"transcribe", "transcribe-busy", "inspect", "edit", "review", "score", "practice", "inspect-dark",
+         "edit-phone"}  # fmt: skip
 SIZES = {"": (1360, 900), "dark": (1360, 900), "phone": (390, 844)}
 PATIENCE_MS = 300_000
 

@@ -211,6 +211,7 @@ def statistics(found: Transcription) -> None:
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     view = _view(found, 0.0, found.song.duration_s)
+    look = (choice, view.dark, view.highlight)
     if not len(found.hits):
         st.info("There is no hit to measure yet.")
     elif choice == "Tempo":
@@ -221,8 +222,9 @@ def statistics(found: Transcription) -> None:
         )  # fmt: skip
     elif choice == "Timing":
         st.plotly_chart(
-            plots.timing(view, found.hits), key="ds_timing", config=plots.CONFIG, theme=None, on_select=_clicked_late,
-            selection_mode="points", alt="How early or late each hit was played",
+            state.projected(look, lambda: plots.timing(view, found.hits)),
+            key="ds_timing", config=plots.CONFIG, theme=None, on_select=_clicked_late, selection_mode="points",
+            alt="How early or late each hit was played",
         )  # fmt: skip
         st.dataframe(
             [
@@ -239,8 +241,8 @@ def statistics(found: Transcription) -> None:
         )
     else:
         st.plotly_chart(
-            plots.histogram(view, found.hits), key="ds_histogram", config=plots.CONFIG, theme=None,
-            alt="Number of hits by confidence and drum",
+            state.projected(look, lambda: plots.histogram(view, found.hits)),
+            key="ds_histogram", config=plots.CONFIG, theme=None, alt="Number of hits by confidence and drum",
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _KEY = "ds_likes"
 LIMIT = 100
-ALIKE = 0.6
+ALIKE = 0.85
 """Cosine similarity of the network's embeddings from which two hits count as alike."""
 HEARD = 10
 """How many of them the preview plays."""
@@ -112,4 +112,4 @@ def _alike(found: Transcription, made: Offer) -> list[tuple[Hit, float]]:
 def _sure(alike: list[tuple[Hit, float]]) -> int:
     """How many to propose: those nearly as similar as the most similar one."""
     best = alike[0][1]
-    return max(1, sum(similarity >= 0.9 * best for _, similarity in alike))
+    return max(1, sum(similarity >= 0.95 * best for _, similarity in alike))

@@ -36,7 +36,7 @@ def frame(page: str) -> None:
     if held.wanted:
         wanted, held.wanted = held.wanted, ""
         st.switch_page(wanted)
-    st.html(theme.CSS)
+    theme.style()
     owner.remember()
     state.adopt_address()
     state.enter(page)

@@ -38,7 +38,7 @@ class Palette:
 PALETTES = {
     False: Palette("#FCFBF8", "#F1EFE9", "#211F2B", "#625E70", "#E4E0D6", "#4B3FBF", "#B9B4C9", "#6E66A6",
                    "rgba(33,31,43,0.16)", "rgba(33,31,43,0.45)"),
-    True: Palette("#15141B", "#211F2A", "#ECEAF2", "#A8A4B6", "#2E2B38", "#9C93FF", "#4A4658", "#8A83C9",
+    True: Palette("#15141B", "#211F2A", "#ECEAF2", "#A8A4B6", "#2E2B38", "#9389F8", "#4A4658", "#8A83C9",
                   "rgba(236,234,242,0.14)", "rgba(236,234,242,0.42)"),
 }  # fmt: skip
 """By darkness: ``PALETTES[False]`` is the light theme."""
@@ -98,6 +98,8 @@ CSS = """
 <style>
 .block-container { padding-top: 3.6rem; padding-bottom: 4rem; max-width: 1500px; }
 h1 { letter-spacing: -0.02em; padding-bottom: 0.25rem; }
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] *,
+[data-testid="stFileUploaderDropzoneInstructions"] * { color: var(--ds-muted) !important; }
 .ds-lead { font-size: 1.08rem; opacity: 0.86; max-width: 46rem; margin-bottom: 0.5rem; }
 .ds-chips { display: flex; flex-wrap: wrap; gap: 0.35rem 0.5rem; align-items: center; margin: 0.1rem 0 0.4rem; }
 .ds-chip { display: inline-flex; align-items: center; gap: 0.35rem; border-radius: 999px; padding: 0.1rem 0.6rem;
@@ -117,7 +119,7 @@ h1 { letter-spacing: -0.02em; padding-bottom: 0.25rem; }
 .ds-steps li[data-state="done"] { opacity: 1; }
 kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-radius: 0.3rem; padding: 0 0.35rem;
   font-size: 0.85em; background: rgba(128,124,140,0.12); }
-:focus-visible { outline: 3px solid #7468EE !important; outline-offset: 2px; }
+:focus-visible { outline: 3px solid #8278F2 !important; outline-offset: 2px; }
 .st-key-ds_owner { position: absolute; width: 0; height: 0; overflow: hidden; }
 .st-key-ds_next a { border: 1px solid rgba(128,124,140,0.45); border-radius: 0.6rem; padding: 0.35rem 0.9rem; }
 .st-key-ds_next a:hover { border-color: currentColor; }
@@ -130,6 +132,11 @@ kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-
 @media (prefers-reduced-motion: reduce) { * { animation-duration: 0.01ms !important; transition: none !important; } }
 </style>
 """
+
+
+def style() -> None:
+    """Put our style sheet on the page, with the colours of the theme in force."""
+    st.html(CSS + f"<style>:root {{ --ds-muted: {palette().muted}; }}</style>")
 
 
 def chip(text: str, colour: str | None = None) -> str:
