@@ -112,6 +112,15 @@ def test_a_failed_job_says_why_and_can_be_retried(settings):
     assert page.button(key=f"ds_retry_{job_id}")
 
 
+def test_a_failed_song_tried_again_is_seen_to_run(settings):
+    job_id = put_state(settings, owner_of(TOKEN), JobStatus.FAILED, error={"code": "stage", "what": "x", "todo": "y"})
+    page = visit("edit", song_id=job_id)
+    database = state.runner().database
+    database.move(job_id, JobStatus.QUEUED)
+    database.move(job_id, JobStatus.RUNNING)  # before the keeper starts a worker for it
+    assert "still being transcribed" in texts(page.run())
+
+
 def test_a_running_job_shows_its_stage_and_can_be_cancelled(settings):
     job_id = put_state(settings, owner_of(TOKEN), JobStatus.RUNNING, title="Long song")
     app = visit()
@@ -120,6 +129,16 @@ def test_a_running_job_shows_its_stage_and_can_be_cancelled(settings):
     assert state.runner().get(job_id, owner=None).status is JobStatus.CANCELLING
     waiting = visit("edit", song_id=job_id)
     assert "still being transcribed" in texts(waiting)
+
+
+def test_a_data_folder_that_cannot_be_used_is_explained(settings, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "file"))
+    settings_module.get_settings.cache_clear()
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    assert app.error and not app.exception
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    settings_module.get_settings.cache_clear()
 
 
 def test_deleting_a_project_removes_it(settings, made):

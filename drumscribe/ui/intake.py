@@ -79,6 +79,8 @@ def submit(sources: Sequence[tuple[str | Path | BinaryIO, str]], options: Option
     """Queue each source; problems with one do not hold up the others."""
     accepted = []
     for source, name in sources:
+        if not isinstance(source, str | Path):
+            source.seek(0)  # a first try may have read it
         try:
             accepted.append(state.runner().submit(source, options, owner=owner(), name=name))
         except DrumScribeError as failure:

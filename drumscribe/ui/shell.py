@@ -38,7 +38,12 @@ def frame(page: str) -> None:
         st.switch_page(wanted)
     theme.style()
     owner.remember()
-    state.adopt_address()
+    try:
+        state.runner()
+        state.adopt_address()
+    except DrumScribeError as failure:  # no page can work without its store
+        error(failure)
+        st.stop()
     state.enter(page)
     notice = state.take_notice()
     if notice is not None:

@@ -128,9 +128,9 @@ def close_job() -> None:
 
 
 def job() -> Job | None:
-    """The open job as last seen, asked anew while it is not finished."""
+    """The open job, asked anew until its result is open (it may be running, or tried again from elsewhere)."""
     held = session()
-    if held.job is not None and not held.job.status.finished:
+    if held.job is not None and held.transcription is None:
         try:
             held.job = runner().get(held.job.id, owner=owner())
         except JobNotFoundError:
