@@ -5,6 +5,7 @@ All state lives under one folder, so that the rest of the file system may be rea
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib.util import find_spec
 
@@ -36,5 +37,6 @@ def prepare(settings: Settings) -> None:
     home = settings.data_dir.resolve() / "cache" / "libraries"
     for variable, name in _CACHES.items():
         os.environ.setdefault(variable, str(home / name))
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # Keras imports it, and it tells of its font cache
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow" if find_spec("tensorflow") else "torch")

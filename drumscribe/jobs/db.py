@@ -25,7 +25,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError, StorageError
@@ -425,7 +425,9 @@ def reaching() -> Iterator[None]:
     """Turn the errors of a database that cannot be reached or written into StorageError."""
     try:
         yield
-    except OperationalError as error:
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
         detail = str(error.orig).splitlines()[0][:200]
         raise StorageError(
             f"The job database cannot be used ({detail}).", "Check free disk space and DATABASE_URL, then try again."

@@ -127,6 +127,9 @@ class _Keeper(threading.Thread):
             except DrumScribeError as error:
                 log.warning("%s", error)
                 self._over.wait(5)
+            except Exception:  # without this thread no job would ever run again
+                log.exception("looking after the worker failed")
+                self._over.wait(5)
 
     def _round(self) -> None:
         if not self._lock.is_locked:
