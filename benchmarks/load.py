@@ -104,7 +104,8 @@ def main() -> None:
             [sys.executable, "-m", "locust", "-f", __file__, "--headless", "--host", f"http://127.0.0.1:{stack.port}",
              "--users", str(wanted.users), "--spawn-rate", str(wanted.users), "--run-time", f"{wanted.seconds}s",
              "--json-file", str(report), "--exit-code-on-error", "0", "--loglevel", "WARNING"],
-            env={**os.environ, "DRUMSCRIBE_LOAD_JOBS": ",".join(jobs)}, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "DRUMSCRIBE_LOAD_JOBS": ",".join(jobs)}, check=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         api_cpu_s = cpu_s(stack.api.pid) - before
         ended = [stack.ended(job_id, 3600) for job_id in jobs]

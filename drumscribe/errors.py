@@ -198,7 +198,7 @@ class WorkerDiedError(JobError):
     code = "worker_died"
 
 
-class Cancelled(DrumScribeError):  # noqa: N818 - a request carried out, not a fault
+class Cancelled(DrumScribeError):
     code = "cancelled"
     exit_code = 130
 

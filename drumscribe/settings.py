@@ -80,14 +80,17 @@ class Settings(BaseSettings):
 
     @property
     def cache_dir(self) -> Path:
+        """Stage outputs."""
         return self.data_dir / "cache"
 
     @property
     def weights_dir(self) -> Path:
+        """Fetched weights."""
         return self.data_dir / "weights"
 
     @property
     def jobs_dir(self) -> Path:
+        """Folders of jobs."""
         return self.data_dir / "jobs"
 
 

@@ -36,7 +36,9 @@ class Progress:
 class CancelToken(Protocol):
     """Anything with ``is_set()``: a ``threading.Event``, a multiprocessing one, a database look-up."""
 
-    def is_set(self) -> bool: ...
+    def is_set(self) -> bool:
+        """Whether to stop."""
+        ...
 
 
 OnProgress = Callable[[Progress], None]
@@ -68,7 +70,8 @@ class Audio:
 
     @property
     def duration_s(self) -> float:
-        return self.samples.shape[1] / self.sample_rate
+        """Length in seconds."""
+        return float(self.samples.shape[1] / self.sample_rate)
 
     def mono(self) -> FloatArray:
         """Mean of the channels, shape ``(n,)``."""
@@ -169,6 +172,7 @@ class Hits:
         return self.items[index]
 
     def by_id(self) -> dict[int, Hit]:
+        """Hits by their id."""
         return {hit.id: hit for hit in self.items}
 
     def between(self, start_s: float, end_s: float) -> tuple[Hit, ...]:
@@ -178,6 +182,7 @@ class Hits:
         return self.items[low:high]
 
     def next_id(self) -> int:
+        """One more than the largest id; 0 where there is no hit."""
         return max((hit.id for hit in self.items), default=-1) + 1
 
 
@@ -209,6 +214,7 @@ class Meter:
 
     @property
     def compound(self) -> bool:
+        """Whether pulses are felt in threes (6/8, 9/8, 12/8)."""
         return self.unit >= 8 and self.beats > 3 and self.beats % 3 == 0
 
     @property
@@ -218,6 +224,7 @@ class Meter:
 
     @property
     def pulses_per_bar(self) -> int:
+        """Pulses in a full bar."""
         return int(self.quarter_length / self.pulse)
 
     def __str__(self) -> str:

@@ -45,4 +45,4 @@ pip install --no-build-isolation "${constraints[@]}" "${requirements[@]}"
 pip install --no-deps -r "$here/requirements-nodeps.txt"
 
 echo "[4/4] DrumScribe itself" >&2
-pip install --no-build-isolation --no-deps --editable "$here"
+pip install -q --no-build-isolation --no-deps --editable "$here"

@@ -243,9 +243,8 @@ def test_tls_is_checked_against_the_name_not_the_address() -> None:
 
     def serve() -> None:
         connection, _ = listener.accept()
-        with connection:
-            with contextlib.suppress(OSError):  # no certificate: the handshake ends after the name was read
-                context.wrap_socket(connection, server_side=True)
+        with connection, contextlib.suppress(OSError):  # no certificate: the handshake ends after the name was read
+            context.wrap_socket(connection, server_side=True)
 
     thread = threading.Thread(target=serve)
     thread.start()

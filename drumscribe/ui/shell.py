@@ -6,6 +6,7 @@ import html
 from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
+from streamlit.commands.page_config import MenuItems
 
 from drumscribe.errors import DrumScribeError, from_dict
 from drumscribe.jobs.model import Job, JobStatus
@@ -22,7 +23,7 @@ ICON = (
     '<path d="M9 5l6 9M24 5l-7 9" stroke="#FCFBF8" stroke-width="2" stroke-linecap="round"/></svg>'
 )
 """The page's icon, drawn here: Streamlit would fetch its own from another server."""
-MENU: dict[Literal["About", "Get help", "Report a bug"], str | None] = {
+MENU: MenuItems = {
     "About": "**DrumScribe**: recorded music in, drum sheet music out.",
     "Get help": None,
     "Report a bug": None,
