@@ -160,6 +160,7 @@ class Hits:
 
     @classmethod
     def of(cls, hits: Iterable[Hit]) -> Hits:
+        """Hits in any order, sorted."""
         return cls(tuple(sorted(hits, key=lambda hit: (hit.time_s, hit.drum, hit.id))))
 
     def __iter__(self) -> Iterator[Hit]:
