@@ -283,6 +283,15 @@ def test_long_repeats_are_written_once_with_their_count():
     assert expected_notes(score) == sorted(notes)
 
 
+def test_repeats_keep_to_the_phrases():
+    crash = "CC x---------------\nSD ----o-------o---\nBD o-------o-o-----"
+    fill = "SD oooooooooooooooo\nBD o---o---o---o---"
+    four = "\n".join(f"{row[:2]} " + "|".join([row[3:]] * 3) for row in ROCK.splitlines())
+    phrase = Groove(four, then=(Groove(fill),))
+    rhythm = parse(Groove(crash, then=(Groove(four), Groove(fill), *(phrase, *phrase.then) * 3)))
+    assert not any(measure.repeat_start for measure in notate(rhythm, NotateOptions(sections=False)).measures[1:4])
+
+
 def test_silent_bars_become_one_multi_bar_rest():
     score = score_of("ballad_with_rests", NotateOptions())
     assert [measure.rest_run for measure in score.measures] == [0, 3, 0, 0, 0]

@@ -120,7 +120,7 @@ class Passage:
 
 
 def repeats(inks: Sequence[Hashable], fixed: Sequence[bool]) -> list[Passage]:
-    """Find passages worth repeat barlines.
+    """Find passages worth repeat barlines: whole phrases, counted from the last mark.
 
     Args:
         inks: the look of each bar.
@@ -128,8 +128,12 @@ def repeats(inks: Sequence[Hashable], fixed: Sequence[bool]) -> list[Passage]:
     """
     count = len(inks)
     found: list[Passage] = []
-    bar = 0
+    bar = origin = 0
     while bar < count:
+        origin = bar if fixed[bar] else origin
+        if (bar - origin) % PHRASE:
+            bar += 1
+            continue
         best: Passage | None = None
         saved = SAVED_BARS - 1
         for length in range(PHRASE, min(LONGEST_REPEAT, (count - bar) // 2) + 1, PHRASE):
