@@ -2,8 +2,9 @@
 
     python -m training.rhythm_stats --data DATA_DIR
 
-Timing comes from the Groove MIDI Dataset (human performances to a click; its training split only), bar patterns from the
-same and from songs in General MIDI with time signatures. The file holds a few hundred numbers and how it was made.
+Timing comes from the Groove MIDI Dataset (human performances to a click; its training split only), bar patterns and
+the choice of the pulse from the same and from songs in General MIDI. The file holds a few thousand numbers and how they
+were made.
 """
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
 
-_PRIOR = {Meter(4, 4): 0.0, Meter(3, 4): -2.5, Meter(2, 4): -4.0, Meter(5, 4): -4.0, Meter(7, 4): -5.0}
+_PRIOR = {Meter(4, 4): 0.0, Meter(3, 4): -2.5, Meter(2, 4): -8.0, Meter(5, 4): -6.0, Meter(7, 4): -8.0}
 """How common meters are, in nats, each time a meter begins."""
-_CHANGE = 5.0
+_CHANGE = 6.0
 """Cost of another meter than in the bar before, in nats."""
-_TRACKER, _DRUMS, _LIKE = 0.5, 0.8, 0.6
+_TRACKER, _DRUMS, _LIKE = 0.5, 0.8, 1.2
 """Weights of the three kinds of evidence: all are correlated from bar to bar, so none counts in full."""
 
 
@@ -91,7 +91,7 @@ def find_bars(times: Times, downbeat_odds: Times, hits: Hits, meter: Meter | Non
     usual = float(downbeat_odds[downbeat_odds != 0].mean()) if downbeat_odds.any() else 0.0
     tracker = np.where(downbeat_odds != 0, downbeat_odds - usual, 0.0)
     logit = _TRACKER * tracker + _DRUMS * (downbeat_logit(table, model) + 1.1) - 1.1
-    priors = {meter: 0.0} if meter else _PRIOR | ({Meter(6, 4): -5.0} if eighths else {})
+    priors = {meter: 0.0} if meter else _PRIOR | ({Meter(6, 4): -6.0} if eighths else {})
     like = {m.pulses_per_bar: likeness(table, m.pulses_per_bar) for m in priors}
     gain = _bar_gain(like)
     chain = _viterbi(logit, gain, priors)
