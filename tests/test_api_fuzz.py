@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from drumscribe.api.app import create_app
+from drumscribe.jobs.model import JobStatus
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 schema = schemathesis.openapi.from_dict(create_app(test_api.make_settings(Path("unused"))).openapi())
@@ -49,7 +50,7 @@ def base_url(folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def jobs(folder: Path) -> list[str]:
     made = test_api.make_settings(folder)
-    return [ui_songs.put(made, "local", ui_songs.song(2)) for _ in range(3)]
+    return [test_api.put(made, "local", JobStatus.DONE, ui_songs.song(2)) for _ in range(3)]
 
 
 @pytest.mark.slow
