@@ -5,7 +5,7 @@ import SignalsmithStretch from "signalsmith-stretch";
 import { Segments } from "./segments.js";
 import { Kit } from "./kit.js";
 
-const HORIZON = 0.25; // seconds of audio that are scheduled ahead
+const HORIZON = 0.6; // seconds that are scheduled ahead: a busy page may miss some ticks
 const TICK_MS = 40;
 const LEAD = 0.06; // from the decision to play to the first sample
 const FADE = 0.006; // at joins of pieces and loops

@@ -136,11 +136,10 @@ class Player {
       else deck.pause();
     } else if (what === "back" || what === "forward") {
       if (!this.bars.length) return deck.seek(deck.currentTime + (what === "back" ? -2 : 2));
-      const here = this.bars[Math.min(bar(), this.bars.length - 1)];
-      const index = this.bars.indexOf(here);
+      const index = Math.min(bar(), this.bars.length - 1);
       // Back goes to this bar's line first, as every player does.
-      const inside = deck.currentTime - here.start > 0.3;
-      const target = what === "forward" ? index + 1 : inside ? index : index - 1;
+      const inside = deck.currentTime - this.bars[index].start > 0.3;
+      const target = what === "forward" ? lowerBound(this.bars, deck.currentTime + 0.02, (b) => b.start) : inside ? index : index - 1;
       const to = this.bars[Math.min(this.bars.length - 1, Math.max(0, target))];
       deck.seek(to.start);
       this.#say(`Bar ${to.number}`);
