@@ -57,19 +57,21 @@ def timeline(found: Transcription) -> None:
 def _figure(found: Transcription, view: plots.View, rows: list[str], *, audio: bool = True) -> Any:
     from drumscribe import hits
 
-    spectrum = facts.spectrogram(found, view.start_s, view.end_s) if audio and "Spectrogram" in rows else None
-    shapes = (facts.mix(found), facts.stem(found)) if audio and "Waveform" in rows else None
-    return plots.timeline(
-        view,
-        rows,
-        hits=found.hits,
-        rejected=facts.rejected(found),
-        grid=found.grid,
-        waves=shapes,
-        activations=found.activations,
-        thresholds=hits.display_thresholds(found.options.detect, model=found.activations.model),
-        spectrum=spectrum,
-    )
+    def draw() -> Any:
+        return plots.timeline(
+            view,
+            rows,
+            hits=found.hits,
+            rejected=facts.rejected(found),
+            grid=found.grid,
+            waves=(facts.mix(found), facts.stem(found)) if audio and "Waveform" in rows else None,
+            activations=found.activations,
+            thresholds=hits.display_thresholds(found.options.detect, model=found.activations.model),
+            spectrum=facts.spectrogram(found, view.start_s, view.end_s) if audio and "Spectrogram" in rows else None,
+        )
+
+    look = (state.revision(), view.start_s, view.end_s, tuple(rows), view.dark, view.highlight, audio)
+    return state.latest("timeline", look, draw)
 
 
 def _view(found: Transcription, start_s: float, end_s: float) -> plots.View:
@@ -211,7 +213,7 @@ def statistics(found: Transcription) -> None:
         label_visibility="collapsed", persist_state="session",
     )  # fmt: skip
     view = _view(found, 0.0, found.song.duration_s)
-    look = (choice, view.dark, view.highlight)
+    look = (state.revision(), choice, view.dark, view.highlight)
     if not len(found.hits):
         st.info("There is no hit to measure yet.")
     elif choice == "Tempo":
@@ -222,7 +224,7 @@ def statistics(found: Transcription) -> None:
         )  # fmt: skip
     elif choice == "Timing":
         st.plotly_chart(
-            state.projected(look, lambda: plots.timing(view, found.hits)),
+            state.latest("chart", look, lambda: plots.timing(view, found.hits)),
             key="ds_timing", config=plots.CONFIG, theme=None, on_select=_clicked_late, selection_mode="points",
             alt="How early or late each hit was played",
         )  # fmt: skip
@@ -241,7 +243,7 @@ def statistics(found: Transcription) -> None:
         )
     else:
         st.plotly_chart(
-            state.projected(look, lambda: plots.histogram(view, found.hits)),
+            state.latest("chart", look, lambda: plots.histogram(view, found.hits)),
             key="ds_histogram", config=plots.CONFIG, theme=None, alt="Number of hits by confidence and drum",
         )  # fmt: skip
 

@@ -60,13 +60,11 @@ def stem(found: Transcription) -> Envelope | None:
 def spectrogram(
     found: Transcription, start_s: float, end_s: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]]:
-    """Spectrogram of what the network heard; the last window is kept."""
-    kept = state.derived("spectrogram", dict[tuple[float, float], tuple[NDArray[np.float64], NDArray[np.float64],
-                                                                       NDArray[np.uint8]]])  # fmt: skip
-    if (start_s, end_s) not in kept:
-        kept.clear()
-        kept[start_s, end_s] = envelope.spectrogram(samples(found, drums_only=True), SAMPLE_RATE, start_s, end_s)
-    return kept[start_s, end_s]
+    """Spectrogram of what the network heard."""
+    heard = samples(found, drums_only=True)
+    return state.latest(
+        "spectrogram", (start_s, end_s), lambda: envelope.spectrogram(heard, SAMPLE_RATE, start_s, end_s)
+    )
 
 
 def excerpt(found: Transcription, start_s: float, end_s: float, *, drums_only: bool = False) -> bytes:

@@ -187,6 +187,15 @@ def projected(key: Hashable, make: Callable[[], T]) -> T:
     return found
 
 
+def latest(name: str, key: Hashable, make: Callable[[], T]) -> T:
+    """Keep ``make()`` for the newest ``key`` only: for larger things that follow a slider."""
+    held = session().derived
+    if name not in held or held[name][0] != key:
+        held[name] = (key, make())
+    found: T = held[name][1]
+    return found
+
+
 def selected() -> Hit | None:
     """The selected hit, if it still exists."""
     held = session()
