@@ -61,7 +61,7 @@ def test_a_long_recording_is_cut_into_overlapping_pieces() -> None:
 def test_madmom_follows_the_beat() -> None:
     reports: list[tuple[float, str]] = []
     evidence = track(beat(), tracker="madmom", on_progress=lambda fraction, text: reports.append((fraction, text)))
-    truth = np.arange(16) * 0.5
+    truth = np.arange(17) * 0.5
     assert evidence.tracker == "madmom"
     assert np.abs(evidence.beats[:, None] - truth[None]).min(axis=1).max() < 0.04
     assert len(evidence.beats) >= 14

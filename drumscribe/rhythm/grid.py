@@ -40,7 +40,7 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
     tracked = len(evidence.beats) >= 2
     if tracked:
         times = aligned(smoothed(times), hits)
-        if options.bpm is None and wish is None:
+        if options.bpm is None and wish is None and not ternary(times, hits):
             times = counted(times, evidence, hits)
     if options.first_downbeat_s is not None:
         times = _through(times, options.first_downbeat_s)
