@@ -122,7 +122,7 @@ def _toolkit() -> Any:
     return _threads.toolkit
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _engrave(document: bytes, paper: str, signs: tuple[tuple[str, int], ...], *, title: str = "", artist: str = "",
              page_number: int = 0, legend: tuple[str, ...] = (), dialect: Dialect = "pas") -> str:  # fmt: skip
     toolkit = _toolkit()

@@ -300,14 +300,14 @@ def _event(note: Any, onset: Fraction, duration: Fraction, head: Head | None, gr
     edge = note.find("notations/tuplet")
     rest = note.find("rest")
     whole = rest is not None and (rest.get("measure") == "yes" or note.findtext("type") is None)
-    kind = note.findtext("type") or "quarter"
+    kind: Any = note.findtext("type") or "quarter"
     dots, beams = len(note.findall("dot")), tuple(beam.text for beam in note.findall("beam"))
     if not whole and (kind not in TYPE_LENGTH or dots > _MOST_DOTS):
         raise ValueError(f"a note value that is not known ({kind} with {dots} dots)")
     if any(beam not in _BEAMS for beam in beams):
         raise ValueError("a beam that is not known")
     slashes = min(_MOST_SLASHES, max(0, int(note.findtext("notations/ornaments/tremolo") or 0)))
-    mark = edge.get("type") if edge is not None else ""
+    mark: Any = edge.get("type") if edge is not None else ""
     return Event(
         onset, duration, "whole" if whole else kind, 0 if whole else dots,
         heads=(head,) if head else (), tuplet=tuplet,
