@@ -20,7 +20,7 @@ test: $(VENV)/.installed-dev  ## set up, then run lint, types and tests (ARGS= f
 	@scripts/test_tools.sh
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## ruff
 	$(VENV)/bin/ruff check .
