@@ -48,10 +48,11 @@ PEAK = 3.0
 def measure(song: Path) -> Costs:
     """Processor seconds per second of song, stage by stage, in this process. Demucs is left out unless it is there."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    from drumscribe.jobs import work  # noqa: F401 - imports are not part of a song's cost
+    from drumscribe import media
     from drumscribe.options import Options
     from drumscribe.pipeline import Run
     from drumscribe.settings import Settings
+    from drumscribe.store import Store
 
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(_env_file=None, data_dir=Path(folder), separator="none", offline=True, threads=1)
@@ -72,8 +73,14 @@ def measure(song: Path) -> Costs:
                 stem = run.separate(audio, options)
                 activations = timed("detect", lambda: run.detect(audio, stem, options))  # noqa: B023
                 evidence = timed("beats", lambda: run.beats(audio, options))  # noqa: B023
-                result = run.finish(audio, stem, activations, evidence, options)
-                timed("finish", lambda: result.export(fresh, ("musicxml", "midi", "csv", "json")))  # noqa: B023
+
+                def finish() -> None:
+                    result = run.finish(audio, stem, activations, evidence, options)  # noqa: B023
+                    folder = Store(run.settings).folder("0" * 32)  # noqa: B023
+                    media.save(folder, audio, stem)  # noqa: B023
+                    result.keep(folder)
+
+                timed("finish", finish)
     length = audio.duration_s
     return replace(Costs(), **{name: round(seconds / length, 4) for name, seconds in spent.items()})
 

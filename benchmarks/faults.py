@@ -47,7 +47,7 @@ class Bench:
         self.stack = stack
         self.folder = folder
         self._made = 0
-        self._references: dict[bool, bytes] = {}
+        self._references: dict[int, bytes] = {}
 
     def song(self, bars: int = 4, times: int = 1) -> Path:
         """Another recording of the same music: one more tick of silence at its end."""
@@ -59,32 +59,44 @@ class Bench:
         path.write_bytes(head[:4] + sizes[0] + head[8:40] + sizes[1] + data)
         return path
 
-    def submit(self, *, separate: bool = False) -> str:
+    def submit(self, *, separate: bool = False, times: int = 1) -> str:
         wanted = {} if separate else {"separate": {"separator": "none"}}
-        return self.stack.submit(self.song(), "song.wav", **wanted)
+        return self.stack.submit(self.song(times=times), "song.wav", **wanted)
 
     def at(self, job_id: str, stage: str) -> None:
         """Wait until a job is in a stage."""
         self.stack.until(job_id, lambda job: job["stage"] == stage and job["fraction"] < 1)
 
-    def verdict(self, job_id: str, began: float, *, separate: bool = False) -> dict[str, object]:
+    def verdict(self, job_id: str, began: float, *, separate: bool = False, times: int = 1) -> dict[str, object]:
         job = self.stack.ended(job_id)
         took = round(time.monotonic() - began)
         row: dict[str, object] = {"end": job["status"], "attempts": job["attempts"], "s": took}
         if job["status"] == "done":
-            row["score"] = "same" if self.stack.download(job_id) == self.reference(separate) else "DIFFERENT"
+            expected = self.alone() if separate else self.reference(times)
+            row["score"] = "same" if self.stack.download(job_id) == expected else "DIFFERENT"
         elif job["error"]:
             row["score"] = job["error"]["code"]
         return row
 
-    def reference(self, separate: bool = False) -> bytes:
-        """The score of an undisturbed run; all recordings have the same one."""
-        if separate not in self._references:
-            job_id = self.submit(separate=separate)
+    def reference(self, times: int = 1) -> bytes:
+        """The score of an undisturbed run; all recordings of one length have the same one."""
+        if times not in self._references:
+            job_id = self.submit(times=times)
             job = self.stack.ended(job_id)
             assert job["status"] == "done", (job, self.stack.logs())
-            self._references[separate] = self.stack.download(job_id)
-        return self._references[separate]
+            self._references[times] = self.stack.download(job_id)
+        return self._references[times]
+
+    def alone(self) -> bytes:
+        """The score of the last recording by the command line, in a data folder of its own.
+
+        With a random Demucs every recording has another score, so there is no common reference.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            env = {**os.environ, **self.stack.env, "DATA_DIR": f"{folder}/data", "DATABASE_URL": "", "STORAGE_URL": ""}
+            command = [sys.executable, "-m", "drumscribe.cli", "transcribe", str(self.folder / "song.wav")]
+            subprocess.run([*command, "-o", folder, "--formats", "musicxml"], env=env, check=True, capture_output=True)
+            return (Path(folder) / "song.musicxml").read_bytes()
 
 
 def kill_pool(process: services.Process) -> None:
@@ -94,11 +106,11 @@ def kill_pool(process: services.Process) -> None:
 
 def in_stage(stage: str, act: Callable[[services.Stack], None]) -> Fault:
     def run(bench: Bench) -> dict[str, object]:
-        separate = stage == "separate"
-        began, job_id = time.monotonic(), bench.submit(separate=separate)
+        how = {"separate": stage == "separate", "times": 1 if stage == "separate" else 8}
+        began, job_id = time.monotonic(), bench.submit(**how)
         bench.at(job_id, stage)
         act(bench.stack)
-        return bench.verdict(job_id, began, separate=separate)
+        return bench.verdict(job_id, began, **how)
 
     return run
 
