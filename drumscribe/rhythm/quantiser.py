@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from drumscribe.rhythm.divisions import STATES, Divisions
 from drumscribe.rhythm.layout import Layout
 from drumscribe.rhythm.ornaments import Stroke, gather, plain
 from drumscribe.rhythm.statistics import load
-from drumscribe.types import Bar, BeatGrid, Hits, Placement, Rhythm
+from drumscribe.types import Bar, BeatGrid, Hits, Meter, Placement, Rhythm
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -236,6 +237,18 @@ def _viterbi(cost: Floats, within: Floats, across: Floats, bar_line: NDArray[np.
     return path
 
 
+@lru_cache(maxsize=4096)
+def _onset(slots: int, meter: Meter) -> Fraction:
+    """Quarter notes from the bar line to a place given in 1/840 pulses."""
+    return Fraction(slots, _LCM) * meter.pulse
+
+
+@lru_cache(maxsize=1024)
+def _parts(places: frozenset[int]) -> int:
+    """The fewest equal parts of a pulse that hold all places."""
+    return next(n for n in _WRITTEN if all(place * n % _LCM == 0 for place in places))
+
+
 def _written(
     layout: Layout, strokes: list[Stroke], search: _Search, path: Ints, slots: Ints, habits: _Habits
 ) -> Rhythm:
@@ -250,7 +263,7 @@ def _written(
         pulse, rest = divmod(slot, _LCM)
         bar = int(bar_of[pulse])
         meter = layout.meters[bar]
-        onset = Fraction(slot - int(layout.starts[bar]) * _LCM, _LCM) * meter.pulse
+        onset = _onset(slot - int(layout.starts[bar]) * _LCM, meter)
         used[pulse].add(rest)
         hit = stroke.hit
         placements.append(
@@ -260,8 +273,8 @@ def _written(
             )
         )  # fmt: skip
     placements = _rolls(placements, strokes, layout)
-    placements.sort(key=lambda p: (p.bar, p.onset, p.drum))
-    parts = [next(n for n in _WRITTEN if all(rest * n % _LCM == 0 for rest in places)) for places in used]
+    placements.sort(key=lambda p: (p.bar, float(p.onset), p.drum))
+    parts = [_parts(frozenset(places)) for places in used]
     swung = np.array([STATES[s].feel for s in path], dtype=bool)
     bars = []
     last = max(layout.own, placements[-1].bar + 1) if placements else layout.own
