@@ -27,15 +27,15 @@ import simpy
 class Costs:
     """What one song takes. Rates are processor seconds per second of song; ``fixed_s`` is per step of the chain."""
 
-    ingest: float = 0.006
-    separate: float = 1.2  # Demucs, 0.6 s on two cores
-    detect: float = 0.045
-    beats: float = 0.035
-    finish: float = 0.03
-    fixed_s: float = 0.15
-    gpu_separate: float = 0.02  # seconds of GPU; published figures, not measured here
-    heavy_gb: float = 3.0  # memory of a heavy worker with both networks loaded
-    default_gb: float = 0.35  # of one of the four default processes
+    ingest: float = 0.0025
+    separate: float = 1.2  # Demucs, real size: 0.58 s on two cores
+    detect: float = 0.0096
+    beats: float = 0.0205
+    finish: float = 0.0155
+    fixed_s: float = 0.3  # assumed: taking and letting go of a job, reading what came before from the cache
+    gpu_separate: float = 0.02  # seconds of GPU; assumed, not measured
+    heavy_gb: float = 2.5  # memory of a heavy worker with both networks loaded: 1.1 measured without, 1.4 for Demucs
+    default_gb: float = 0.2  # of one of the four default processes
     stored_mb_per_s: float = 0.19  # FLAC and previews kept, per second of song
     cached_mb_per_s: float = 1.1  # stage cache
 
@@ -103,13 +103,12 @@ def model(costs: Costs, *, separate: bool) -> Iterator[tuple[str, str]]:
         cores = busiest * per_song / 3600
         workers = max(1, math.ceil(busiest / hourly / 0.8))
         disk = songs * SONG_S * costs.stored_mb_per_s / 1e3 * 7
-        requests = busiest * (SONG_S * heavy / 2) / 3600
         first = (
             "nothing: one machine idles"
             if cores < 1.5
             else "the heavy queue (processor); then the bucket's traffic"
             if songs < 50_000
-            else f"the heavy queue; the database is at {4 * workers + requests:.0f} writes a second, far from its end"
+            else f"the heavy queue, then storage; PostgreSQL takes {4 * workers:.0f} small writes a second"
         )
         yield (
             f"{songs:,} songs a day",

@@ -149,11 +149,13 @@ def _api_gone(bench: Bench) -> dict[str, object]:
     threading.Thread(target=upload, daemon=True).start()
     halfway.wait(30)
     before = len(stack.client.get("/jobs?limit=200").json()["jobs"])
+    scratch = [stack.folder / "data" / name for name in ("incoming", "tmp")]
+    here = sum(len(list(folder.glob("*"))) for folder in scratch)
     stack.api.kill()
     stack.api.start()
     services.wait_until(stack.live, 120)
     kept = len(stack.client.get("/jobs?limit=200").json()["jobs"]) - before
-    parts = len(list((stack.folder / "data" / "incoming").glob("*")))
+    parts = sum(len(list(folder.glob("*"))) for folder in scratch) - here
     began = time.monotonic()
     row = bench.verdict(bench.submit(), began)
     return {**row, "note": f"half upload: {kept} jobs, {parts} files kept"}
