@@ -42,7 +42,9 @@ def main() -> None:
     drums.set(title="validation F in the mix by drum", xlabel="step", ylim=(0, 1))
     for axis in (losses, scores, drums):
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=7, ncols=2)
+    for axis in (losses, scores):
+        axis.legend(fontsize=7)
+    drums.legend(fontsize=7, bbox_to_anchor=(1.02, 1), loc="upper left")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(args.out, dpi=110)
 

@@ -162,7 +162,8 @@ def activations(
     if stem.sample_rate != SAMPLE_RATE:
         raise DetectionError(f"The hit model listens at {SAMPLE_RATE} Hz, not {stem.sample_rate} Hz.",
                              "Load the recording with drumscribe.load, which resamples it.")  # fmt: skip
-    mono = np.ascontiguousarray(stem.samples.mean(axis=0, dtype=np.float32))
+    one = len(stem.samples) == 1  # then without a copy
+    mono = np.ascontiguousarray(stem.samples[0] if one else stem.samples.mean(axis=0, dtype=np.float32))
     if not len(mono) or not np.isfinite(mono).all():
         raise DetectionError("The stem is empty or holds values that are not numbers.",
                              "Load the recording with drumscribe.load, which checks it.")  # fmt: skip
