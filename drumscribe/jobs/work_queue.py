@@ -10,6 +10,9 @@ import logging
 import os
 import resource
 import sys
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from drumscribe.runtime import prepare
 from drumscribe.settings import Settings, get_settings
 
 CONCURRENCY = {DEFAULT: 4, HEAVY: 1}
+AGAIN_S = 3.0
 NICE = 5
 """Computing gives way to the web processes that may share the machine."""
 
@@ -78,12 +82,25 @@ def main(queue: str) -> int:
     signals.worker_ready.connect(started, weak=False)
     signals.worker_process_init.connect(forked, weak=False)
     signals.worker_process_shutdown.connect(child_ended, weak=False)
-    signals.worker_shutting_down.connect(lambda **_: recovery.stop(), weak=False)
-    try:
+    asked = threading.Event()
+
+    def stopping(**_: Any) -> None:
+        asked.set()
+        recovery.stop()
+
+    signals.worker_shutting_down.connect(stopping, weak=False)
+    with suppress(SystemExit):
         app.worker_main(arguments(queue, settings))
-    except SystemExit as end:
-        return int(end.code or 0)
+    if not asked.is_set():
+        _again(queue)
     return 0
+
+
+def _again(queue: str) -> None:
+    """Begin anew in the place of this process: Celery gives up on some broken connections to a restarted Redis."""
+    logging.getLogger(__name__).error("the worker ended by itself and is started again")
+    time.sleep(AGAIN_S)
+    os.execv(sys.executable, [sys.executable, "-m", "drumscribe.jobs.work_queue", queue])  # noqa: S606 - our own module
 
 
 def _warm(settings: Settings) -> None:
