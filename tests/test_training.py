@@ -18,7 +18,7 @@ from drumscribe.hits.features import BANDS, FPS, HOP, compress, log_mel
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
 from training import batches, drums, material, performance
-from training.calibrate import best_threshold, calibration_error, platt
+from training.calibrate import Evidence, best_threshold, calibration_error, learn, platt, report
 from training.scores import Tally, tally
 from training.voices import sing
 
@@ -186,6 +186,27 @@ def test_platt_finds_the_log_odds_that_were_there() -> None:
 def test_the_threshold_parts_right_from_wrong() -> None:
     p = np.array([0.9, 0.8, 0.7, 0.3, 0.2])
     assert 0.3 < best_threshold(p, np.array([True, True, True, False, False]), 3) <= 0.7
+
+
+def test_what_is_learnt_from_evidence_fits_it() -> None:
+    rng = np.random.default_rng(5)
+    n = 8000
+    column = rng.integers(0, 3, n)  # three drums heard, the others never
+    logit = rng.normal(0, 2.5, n)
+    right = rng.random(n) < 1 / (1 + np.exp(-(1.5 * logit - 1)))
+    late = np.where(right, rng.normal(4.0, 1.0, n), np.nan)
+    there = np.bincount(column[right], minlength=len(LABELS)) + 50
+    mix = rng.random(n) < 0.5
+    in_mix = np.bincount(column[right & mix], minlength=len(LABELS)) + 25
+    evidence = Evidence(logit, column, right, late, there, np.where(right, 0.1, np.nan), mix, in_mix)
+    learnt = learn(evidence)
+    assert set(learnt.thresholds) == set(LABELS)
+    assert all(0.2 <= threshold <= 0.65 for threshold in learnt.thresholds.values())
+    assert learnt.offsets_ms["kick"] == pytest.approx(4.0, abs=0.2)
+    said = report(evidence, learnt)
+    assert said["ece"] < 0.03
+    assert abs(said["median_error_ms"]) < 0.2
+    assert said["velocity_mae_127"] == pytest.approx(12.7, abs=0.1)
 
 
 # the commands, on the made-up data
