@@ -44,7 +44,7 @@ export const HTML = `
   <div class="timeline" hidden>
     <div class="gutter"><label class="zoom" title="Zoom (ctrl + wheel)"><span>Zoom</span><input type="range" min="0" max="100" step="1" value="0" aria-label="Zoom of the timeline"></label>
       <div class="lane-labels"></div></div>
-    <div class="stage"><div class="wave" role="slider" tabindex="0" aria-label="Position in the song" aria-valuemin="0"></div><canvas class="lanes" aria-hidden="true"></canvas></div>
+    <div class="stage"><div class="wave" role="slider" tabindex="0" aria-label="Position in the song" aria-valuemin="0" aria-valuenow="0"></div><canvas class="lanes" aria-hidden="true"></canvas></div>
   </div>
   <div class="mixer" hidden><div class="faders" role="group" aria-label="Mixer"></div><div class="mutes" role="group" aria-label="Drums that the synthesiser plays"></div></div>
   <div class="score" hidden>

@@ -285,7 +285,9 @@ export class Timeline {
   }
 
   #announceSlider() {
-    this.stage.setAttribute("aria-valuenow", this.deck.currentTime.toFixed(1));
+    const time = this.deck.currentTime;
+    this.stage.setAttribute("aria-valuenow", time.toFixed(1));
+    this.stage.setAttribute("aria-valuetext", `${Math.floor(time / 60)} min ${Math.floor(time % 60)} s`);
   }
 
   destroy() {
