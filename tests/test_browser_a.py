@@ -149,12 +149,15 @@ def test_from_the_example_to_the_corrected_file(chromium, server):
     page.wait_for_timeout(2000)
     box = table.bounding_box()
     page.mouse.click(box["x"] + 90, box["y"] + 52)  # time of the first row
-    for _ in range(2):
-        page.keyboard.press("ArrowRight")
+    for key in ("ArrowRight", "ArrowRight", "Enter"):
+        page.wait_for_timeout(500)
+        page.keyboard.press(key)
+    page.locator("#portal input").first.wait_for(state="attached")
+    page.wait_for_timeout(500)
+    page.keyboard.type("China", delay=80)
+    page.wait_for_timeout(1000)
     page.keyboard.press("Enter")
-    page.keyboard.type("China")
-    page.keyboard.press("Enter")
-    page.locator(".st-key-ds_undo button:enabled").wait_for()
+    page.locator(".st-key-ds_undo button:enabled").first.wait_for()
 
     # the score has it; BPM; download
     page.get_by_role("link", name="Score", exact=True).first.click()
@@ -228,7 +231,7 @@ def test_ten_hits_reviewed_by_keyboard_alone(chromium, server, made):
     runner.close()
     assert len(kept.history.edits) == 10  # eleven keys, one of them skips
     page.keyboard.press("Control+z")
-    page.locator(".st-key-ds_redo button:enabled").wait_for()
+    page.locator(".st-key-ds_redo button:enabled").first.wait_for()
     context.close()
 
 

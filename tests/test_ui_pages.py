@@ -79,7 +79,7 @@ def test_pages_without_a_song(settings, page):
     app = visit(page)
     assert app.title[0].value
     if page in ("inspect_hits", "edit"):
-        assert "No song is open yet" in texts(app)
+        assert "No song is open" in texts(app)
 
 
 @pytest.mark.parametrize("page", MINE)

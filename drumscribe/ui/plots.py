@@ -404,6 +404,7 @@ def _dressed(figure: go.Figure, view: View, *, height: int, dragmode: str | bool
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": view.palette.text, "size": 12},
         hoverlabel={"align": "left"},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": view.palette.muted, "activecolor": view.palette.accent},
     )
     figure.update_yaxes(automargin=True)
     figure.update_xaxes(automargin=True)

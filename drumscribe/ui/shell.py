@@ -107,12 +107,14 @@ def nothing_open() -> None:
         st.info(f"**{called}** is still being transcribed. This page fills when it is ready.")
         progress.watch([job.id])
         return
-    if job is not None:
-        st.info("This song was cancelled. Start it again on the Transcribe page, or open another.")
-    else:
-        st.info("No song is open yet. Transcribe one, or reopen one of your recent projects.")
-    with st.container(horizontal=True):
-        st.page_link("pages/transcribe.py", label="Go to Transcribe", icon=":material/library_music:")
+    with st.container(border=True, key="ds_empty"):
+        st.header("No song is open", anchor=False)
+        if job is not None:
+            st.write("This song was cancelled. Start it again on the Transcribe page, or open another.")
+        else:
+            st.write("Transcribe a recording, or reopen one of your recent projects: then this page comes to life.")
+        with st.container(key="ds_next"):
+            st.page_link("pages/transcribe.py", label="Go to Transcribe", icon=":material/library_music:")
     recent = state.runner().list(owner=owner.owner(), status=JobStatus.DONE, limit=5)
     if recent:
         st.header("Recent projects")

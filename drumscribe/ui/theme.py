@@ -99,7 +99,8 @@ CSS = """
 .block-container { padding-top: 3.6rem; padding-bottom: 4rem; max-width: 1500px; }
 h1 { letter-spacing: -0.02em; padding-bottom: 0.25rem; }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] *,
-[data-testid="stFileUploaderDropzoneInstructions"] * { color: var(--ds-muted) !important; }
+[data-testid="stFileUploaderDropzoneInstructions"] * { color: var(--ds-muted) !important; opacity: 1 !important; }
+button kbd { color: inherit !important; }
 .ds-lead { font-size: 1.08rem; opacity: 0.86; max-width: 46rem; margin-bottom: 0.5rem; }
 .ds-chips { display: flex; flex-wrap: wrap; gap: 0.35rem 0.5rem; align-items: center; margin: 0.1rem 0 0.4rem; }
 .ds-chip { display: inline-flex; align-items: center; gap: 0.35rem; border-radius: 999px; padding: 0.1rem 0.6rem;
@@ -121,6 +122,7 @@ kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-
   font-size: 0.85em; background: rgba(128,124,140,0.12); }
 :focus-visible { outline: 3px solid #8278F2 !important; outline-offset: 2px; }
 .st-key-ds_owner { position: absolute; width: 0; height: 0; overflow: hidden; }
+.st-key-ds_empty { max-width: 44rem; }
 .st-key-ds_next a { border: 1px solid rgba(128,124,140,0.45); border-radius: 0.6rem; padding: 0.35rem 0.9rem; }
 .st-key-ds_next a:hover { border-color: currentColor; }
 @media (max-width: 640px) {
