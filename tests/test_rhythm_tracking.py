@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -36,15 +37,47 @@ def test_all_networks_at_once_give_what_madmom_gives() -> None:
     from drumscribe.rhythm import _madmom, networks
 
     madmom = _madmom.load()
-    samples = beat(5.0).mono()
-    theirs = madmom.downbeats.RNNDownBeatProcessor()(madmom.signal.Signal(samples, sample_rate=RATE, num_channels=1))
+    audio = beat(5.0)
+    signal = madmom.signal.Signal(audio.mono(), sample_rate=RATE, num_channels=1)
+    theirs = madmom.downbeats.RNNDownBeatProcessor()(signal)
     seen: list[float] = []
-    ours = networks.activations(samples, seen.append)
+    ours = networks.activations(np.concatenate([1.5 * audio.samples, 0.5 * audio.samples]), seen.append)
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max() < 1e-4
     assert ours[:, 0].max() > 0.3
     assert seen == sorted(seen)
     assert 0 <= seen[0] <= seen[-1] <= 1
+
+
+@pytest.mark.parametrize("bpm", [(55.0, 215.0), (85.0, 98.0)])
+def test_the_decoded_path_is_that_of_madmoms_search_over_all_states(bpm: tuple[float, float]) -> None:
+    from drumscribe.rhythm import _madmom, dbn
+
+    _madmom.load()
+    from madmom.features.beats import DBNBeatTrackingProcessor
+
+    network = DBNBeatTrackingProcessor(min_bpm=bpm[0], max_bpm=bpm[1], fps=100)
+    random = np.random.default_rng(0)
+    for frames in (50, 101, 900):
+        for period in (0, 37, 68):
+            heard = (1e-4 + 0.9 * random.random(frames) ** 8).astype(np.float32)
+            if period:
+                heard[random.integers(period) :: period] += 0.3
+            heard = np.minimum(heard, np.float32(0.99))
+            assert np.array_equal(dbn.follow(heard, 100.0, *bpm), network(heard))
+
+
+def test_a_long_song_is_decoded_in_little_memory() -> None:
+    from drumscribe.rhythm import dbn
+
+    heard = np.full(36_000, 0.01, np.float32)
+    heard[::50] = 0.9
+    tracemalloc.start()
+    beats = dbn.follow(heard, 100.0, 55.0, 215.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(beats, np.arange(720) * 0.5)
+    assert peak < 15e6  # of which 1.5 are what was heard, 3 the path, and 3 the block in work
 
 
 def test_a_long_recording_is_cut_into_overlapping_pieces() -> None:

@@ -79,7 +79,7 @@ def _the_past() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def load() -> types.SimpleNamespace:
-    """Import madmom and return its modules by their last name: ``beats``, ``downbeats``, ``signal``, ...
+    """Import madmom and return its modules by their last name: ``downbeats``, ``signal``, ...
 
     Raises:
         ImportError: if madmom is not installed, or was built for another numpy.
@@ -87,7 +87,6 @@ def load() -> types.SimpleNamespace:
     with _LOCK:
         with _the_past():
             names = (
-                "features.beats",
                 "features.downbeats",
                 "audio.signal",
                 "audio.filters",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.errors import Cancelled, RhythmError
-from drumscribe.rhythm import _madmom
+from drumscribe.rhythm import _madmom, dbn
 from drumscribe.rhythm.evidence import BeatEvidence
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction
 
@@ -65,8 +65,7 @@ def decode(evidence: BeatEvidence, min_bpm: float, max_bpm: float) -> NDArray[np
     if len(activations) < FPS // 2 or not activations.any():
         return np.zeros(0)
     if evidence.tracker == "madmom":
-        network = _madmom.load().beats.DBNBeatTrackingProcessor(min_bpm=min_bpm, max_bpm=max_bpm, fps=evidence.fps)
-        return np.asarray(network(activations.sum(axis=1)), dtype=np.float64)
+        return dbn.follow(activations.sum(axis=1), evidence.fps, min_bpm, max_bpm)
     from librosa.beat import beat_track
 
     start = float(np.clip(120.0, min_bpm, max_bpm))
@@ -83,7 +82,7 @@ def _networks(audio: Audio, step: Callable[[float], None]) -> FloatArray:
     from drumscribe.rhythm import networks
 
     try:
-        return networks.activations(audio.mono(), lambda fraction: step(0.9 * fraction))
+        return networks.activations(audio.samples, lambda fraction: step(0.9 * fraction))
     except ImportError as error:
         raise RhythmError(
             "madmom is not installed, so its beat tracker cannot run.",
