@@ -197,7 +197,7 @@ def _postgres(bench: Bench) -> dict[str, object]:
     return {**bench.verdict(job_id, began), "note": f"status requests meanwhile: {code}"}
 
 
-@fault("storage away for a minute from ingest on")
+@fault("storage away for a minute in detect")
 def _storage(bench: Bench) -> dict[str, object]:
     assert bench.stack.s3 is not None
     began, job_id = time.monotonic(), bench.submit()
@@ -259,7 +259,7 @@ def deployment(folder: Path, **settings: str) -> Iterator[Bench]:
 def disk_full(folder: Path) -> dict[str, object]:
     """The data folder on a small tmpfs that fills up while a song is worked on, and is then given room."""
     small = folder / "small"
-    small.mkdir()
+    small.mkdir(parents=True)
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", small], capture_output=True).returncode:
         return {"end": "not run", "note": "needs the right to mount"}
     try:
@@ -281,6 +281,7 @@ def clock_jump(folder: Path) -> dict[str, object]:
     library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
     if library is None:
         return {"end": "not run", "note": "needs libfaketime (Debian: libfaketime)"}
+    folder.mkdir(parents=True)
     clock = folder / "clock"
     clock.write_text("+0\n")
     fake = {
