@@ -108,13 +108,14 @@ def _files(made: Transcription) -> dict[str, bytes]:
 
 def put(settings: Settings, owner: str, made: Transcription) -> str:
     """Store ``made`` as a finished job of ``owner``; returns its id."""
+    files = _files(made)
     database, store = Database(settings), Store(settings)
     database.create()
     job = new_job(owner, "uploads/" + "0" * 64, title=made.song.title, options=made.options, priority=0)
     job = database.insert(job)
-    for name, data in _files(made).items():
+    database.move(job.id, JobStatus.RUNNING)  # at once, before a running server's worker takes it
+    for name, data in files.items():
         store.folder(job.id).write(name, data)
-    database.move(job.id, JobStatus.RUNNING)
     database.move(job.id, JobStatus.DONE, duration_s=made.song.duration_s, progress=1.0, finished_at=job.created_at)
     database.close()
     return job.id

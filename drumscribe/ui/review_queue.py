@@ -111,11 +111,10 @@ def _candidates(found: Transcription) -> None:
     for hit in waiting[(page - 1) * size : page * size]:
         spot = f" · {where[hit.id]}" if hit.id in where else ""
         text = f"{labels.NAMES[hit.drum]} at {labels.clock(hit.time_s)}"
-        words, hear, take = st.columns([4, 1, 1], vertical_alignment="center", wrap=False)
-        words.markdown(
-            f"**{labels.NAMES[hit.drum]}** {labels.clock(hit.time_s)}{spot} · {labels.percent(hit.confidence)}"
-        )
-        hear.button("Hear", icon=":material/volume_up:", key=f"ds_hear_{hit.id}", on_click=state.select,
-                    args=(hit.id,), help=f"Hear the {text}", width="stretch")  # fmt: skip
-        take.button("Accept", icon=":material/check:", key=f"ds_take_{hit.id}", on_click=hitcard.accept, args=(hit,),
-                    help=f"Accept the {text}", width="stretch")  # fmt: skip
+        sure = labels.percent(hit.confidence)
+        with st.container(horizontal=True, vertical_alignment="center", key=f"ds_candidate_{hit.id}"):
+            st.markdown(f"**{labels.NAMES[hit.drum]}** {labels.clock(hit.time_s)}{spot} · {sure}", width=300)
+            st.button("Hear", icon=":material/volume_up:", key=f"ds_hear_{hit.id}", on_click=state.select,
+                      args=(hit.id,), help=f"Hear the {text}")  # fmt: skip
+            st.button("Accept", icon=":material/check:", key=f"ds_take_{hit.id}", on_click=hitcard.accept, args=(hit,),
+                      help=f"Accept the {text}")  # fmt: skip

@@ -100,7 +100,9 @@ CSS = """
 h1 { letter-spacing: -0.02em; padding-bottom: 0.25rem; }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] *,
 [data-testid="stFileUploaderDropzoneInstructions"] * { color: var(--ds-muted) !important; opacity: 1 !important; }
-button kbd { color: inherit !important; }
+button[kind="primary"]:enabled, button[kind="primary"]:enabled * { color: var(--ds-on-accent) !important; }
+button:enabled kbd { color: var(--ds-muted) !important; opacity: 1 !important; }
+button:enabled *:has(> kbd) { opacity: 1 !important; }
 .ds-lead { font-size: 1.08rem; opacity: 0.86; max-width: 46rem; margin-bottom: 0.5rem; }
 .ds-chips { display: flex; flex-wrap: wrap; gap: 0.35rem 0.5rem; align-items: center; margin: 0.1rem 0 0.4rem; }
 .ds-chip { display: inline-flex; align-items: center; gap: 0.35rem; border-radius: 999px; padding: 0.1rem 0.6rem;
@@ -138,7 +140,8 @@ kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-
 
 def style() -> None:
     """Put our style sheet on the page, with the colours of the theme in force."""
-    st.html(CSS + f"<style>:root {{ --ds-muted: {palette().muted}; }}</style>")
+    colours = palette()
+    st.html(f"{CSS}<style>:root {{ --ds-muted: {colours.muted}; --ds-on-accent: {ink_on(colours.accent)}; }}</style>")
 
 
 def chip(text: str, colour: str | None = None) -> str:
