@@ -92,7 +92,7 @@ def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--first-downbeat", type=float, metavar="S", help="Time of the first bar line, in seconds."),
             click.option("--bar-shift", type=int, help="Move every bar line by this many pulses."),
             click.option("--sensitivity", type=float, help="0 shows only sure hits, 1 every candidate [0.5]."),
-            click.option("--finest", type=click.Choice(["8", "12", "16", "24", "32"]), help="Finest note value [16]."),
+            click.option("--finest", type=click.Choice(["8", "12", "16", "24", "32"]), help="Finest note value [32]."),
             click.option("--triplets/--no-triplets", default=None, help="Allow triplets [yes]."),
             click.option("--swing", type=click.Choice(["auto", "on", "off"]), help="Write eighths as swung [auto]."),
             click.option("--title", help="Printed title; default: from the recording."),

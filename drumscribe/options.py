@@ -59,7 +59,7 @@ class BeatOptions(_Group):
 class QuantiseOptions(_Group):
     """From times to note values."""
 
-    finest: Literal[8, 12, 16, 24, 32] = Field(16, description="Finest grid, as a division of the whole note.")
+    finest: Literal[8, 12, 16, 24, 32] = Field(32, description="Finest grid, as a division of the whole note.")
     triplets: bool = True
     quintuplets: bool = False
     strength: float = Field(1.0, ge=0, le=1, description="Of exported quantised MIDI: 0 as played, 1 on the grid.")

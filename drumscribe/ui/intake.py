@@ -127,7 +127,7 @@ def _settings() -> Options | None:
             )  # fmt: skip
         with right:
             groups["quantise"]["finest"] = st.selectbox(
-                "Finest notes", list(FINEST), index=2, format_func=lambda value: FINEST[value], key="ds_set_finest",
+                "Finest notes", list(FINEST), index=len(FINEST) - 1, format_func=lambda value: FINEST[value], key="ds_set_finest",
                 persist_state="session",
             )  # fmt: skip
             groups["quantise"]["swing"] = st.selectbox(
