@@ -242,10 +242,10 @@ def test_a_take_stops_growing_at_its_limit(engine) -> None:
 
 
 def test_lanes_show_where_and_what() -> None:
-    from drumscribe.ui import live
+    from drumscribe.ui import lane_board
 
     sure = [Hit(0, 7.0, "kick", 1.0, 100), Hit(1, 1.0, "snare", 1.0, 100), Hit(2, 9.0, "splash", 1.0, 60)]
-    html = live.board(sure, [Hit(3, 9.9, "cross_stick", 0.6, 90)], 10.0, dark=False)
+    html = lane_board.html(sure, [Hit(3, 9.9, "cross_stick", 0.6, 90)], 10.0, dark=False)
     marks = re.findall(r"<i style=\"left:([\d.]+)%.*?opacity:([\d.]+);animation-delay:-([\d.]+)s", html)
     assert len(marks) == 3  # the snare has left the window
     assert ("50.0", "1", "3.00") in marks and any(opacity == "0.5" for _, opacity, _ in marks)
@@ -256,6 +256,6 @@ def test_lanes_show_where_and_what() -> None:
 
 def test_every_drum_has_a_lane() -> None:
     from drumscribe.kit import LABELS
-    from drumscribe.ui import live
+    from drumscribe.ui import lane_board
 
-    assert {live._LANE_OF[label] for label in LABELS} == set(live.LANES)
+    assert {lane_board._LANE_OF[label] for label in LABELS} == set(lane_board.LANES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import queue
 import subprocess
 import sys
 import threading
@@ -94,6 +95,7 @@ class LiveEngine:
         self._numbers = itertools.count(1)
         self._streams: dict[int, LiveStream] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._outbox: queue.SimpleQueue[bytes | None] | None = None
         self._ready = threading.Event()
         self._idle: threading.Timer | None = None
 
@@ -109,7 +111,8 @@ class LiveEngine:
             process = subprocess.Popen(
                 [sys.executable, "-m", "drumscribe.live.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
-            self._process = process
+            self._process, self._outbox = process, queue.SimpleQueue()
+            threading.Thread(target=_write, args=(process, self._outbox), name="live-writer", daemon=True).start()
             self.send(json.loads(self._settings.model_dump_json()))
             threading.Thread(target=self._read, args=(process,), name="live-reader", daemon=True).start()
             self._rest()
@@ -129,15 +132,10 @@ class LiveEngine:
             return stream
 
     def send(self, message: dict[str, object], payload: bytes = b"") -> None:
-        """One message to the process; silently nothing if it is gone, since its streams have been told."""
+        """Queue one message to the process; never blocks, since sound comes in on the connection's own thread."""
         with self._lock:
-            if self._process is None or self._process.stdin is None:
-                return
-            try:
-                self._process.stdin.write(json.dumps(message | {"bytes": len(payload)}).encode() + b"\n" + payload)
-                self._process.stdin.flush()
-            except (BrokenPipeError, ValueError):
-                return  # the reader sees the end of the process and tells the streams
+            if self._outbox is not None:
+                self._outbox.put(json.dumps(message | {"bytes": len(payload)}).encode() + b"\n" + payload)
 
     def close(self) -> None:
         """End the process."""
@@ -145,8 +143,9 @@ class LiveEngine:
             if self._idle is not None:
                 self._idle.cancel()
             process, self._process = self._process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
+            outbox, self._outbox = self._outbox, None
+        if process is not None and outbox is not None:
+            outbox.put(None)
             process.terminate()  # it holds nothing that could be lost, and may be busy loading
             try:
                 process.wait(5)
@@ -195,3 +194,14 @@ class LiveEngine:
                 if self._idle is not None:
                     self._idle.cancel()
                 self._rest()
+
+
+def _write(process: subprocess.Popen[bytes], outbox: queue.SimpleQueue[bytes | None]) -> None:
+    assert process.stdin is not None
+    try:
+        while (message := outbox.get()) is not None:
+            process.stdin.write(message)
+            process.stdin.flush()
+        process.stdin.close()
+    except BrokenPipeError:
+        return  # the reader sees the end of the process and tells the streams

@@ -27,16 +27,15 @@ def main() -> None:
     # Libraries print where they like; only our messages may reach the real standard output.
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    source = sys.stdin.buffer
-    settings = Settings.model_validate(_next(source)[0])
+    settings = Settings.model_validate(_next(sys.stdin.buffer)[0])
     prepare(settings)
     try:
-        serve(settings, source, out)
+        serve(settings, _Messages(sys.stdin.buffer), out)
     except DrumScribeError as error:
         out.write(json.dumps({"is": "failed", "what": error.what, "todo": error.todo}) + "\n")
 
 
-def serve(settings: Settings, source: IO[bytes], out: IO[str]) -> None:
+def serve(settings: Settings, messages: _Messages, out: IO[str]) -> None:
     """Load the model, then answer messages."""
     from drumscribe.hits.network import chosen, load
     from drumscribe.live.detector import WINDOW, StreamDetector
@@ -47,7 +46,6 @@ def serve(settings: Settings, source: IO[bytes], out: IO[str]) -> None:
     warm.push(np.random.default_rng(0).standard_normal(44_100).astype(np.float32) * 0.1)
     out.write(json.dumps({"is": "ready"}) + "\n")
     detectors: dict[int, StreamDetector] = {}
-    messages = _Messages(source)
     while (message := messages.next()) is not None:
         told, payload = message
         number = told["stream"]
