@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drumscribe.types import Hit, Hits, Ornament
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.types import Hit, Ornament
 
 _GRACED = frozenset({"snare", "high_tom", "mid_tom", "floor_tom", "cross_stick"})
 """Drums that ornaments are written for; two strokes on others this close are one stroke seen twice."""
@@ -25,51 +28,68 @@ _ROLL = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Stroke:
-    """A hit that gets a place in the score, with the hits taken into its ornament."""
+class Strokes:
+    """Hits that get places in the score, and those taken into their ornaments; hits are named by their index.
 
-    hit: Hit
-    ornament: Ornament = ""
-    graces: tuple[Hit, ...] = ()
+    Attributes:
+        main: ``(strokes,)`` in the order that was given.
+        ornaments: kind and grace strokes (of a roll: later strokes) of those main strokes that have one.
+    """
+
+    main: NDArray[np.int64]
+    ornaments: dict[int, tuple[Ornament, tuple[int, ...]]]
 
 
-def plain(hits: Hits) -> list[Stroke]:
-    """Every hit for itself."""
-    return [Stroke(hit) for hit in hits]
-
-
-def gather(hits: Hits, finest_s: float) -> list[Stroke]:
-    """Fold grace strokes and rolls into their main strokes. Order of time is kept.
+def gather(hits: tuple[Hit, ...], times: NDArray[np.float64], order: NDArray[np.int64], finest_s: float) -> Strokes:
+    """Fold grace strokes and rolls into their main strokes.
 
     Args:
         hits: all hits.
+        times: where each is taken to stand, in seconds.
+        order: indices of the hits to look at, in order of these times.
         finest_s: length of the finest note that may be written, in seconds: faster runs are rolls.
     """
-    by_drum: dict[str, list[Hit]] = {}
-    for hit in hits:
-        by_drum.setdefault(hit.drum, []).append(hit)
-    strokes: list[Stroke] = []
-    for drum, own in by_drum.items():
-        strokes += _gather_drum(own, finest_s) if drum in _GRACED and len(own) > 1 else [Stroke(hit) for hit in own]
-    return sorted(strokes, key=lambda stroke: (stroke.hit.time_s, stroke.hit.drum, stroke.hit.id))
+    reach = max(DRAG_S, 0.8 * finest_s)
+    drums = np.array([hits[i].drum for i in order.tolist()])
+    ornaments: dict[int, tuple[Ornament, tuple[int, ...]]] = {}
+    for drum in _GRACED & set(drums.tolist()):
+        own = order[drums == drum]
+        # strokes further apart have nothing to do with each other
+        cuts = np.concatenate([[0], np.flatnonzero(np.diff(times[own]) > reach) + 1, [len(own)]])
+        for run in np.flatnonzero(np.diff(cuts) > 1).tolist():
+            close = own[cuts[run] : cuts[run + 1]].tolist()
+            found = [_Moved(i, float(times[i]), hits[i].velocity) for i in close]
+            ornaments |= {main: (kind, graces) for main, kind, graces in _gather_drum(found, finest_s) if graces}
+    taken = [grace for _, graces in ornaments.values() for grace in graces]
+    return Strokes(order[~np.isin(order, taken)], ornaments)
 
 
-def _gather_drum(hits: list[Hit], finest_s: float) -> list[Stroke]:
-    strokes: list[Stroke] = []
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """A hit where it is taken to stand."""
+
+    index: int
+    time_s: float
+    velocity: int
+
+
+def _gather_drum(hits: list[_Moved], finest_s: float) -> list[tuple[int, Ornament, tuple[int, ...]]]:
+    kinds: tuple[Ornament, ...] = ("", "flam", "drag")
+    strokes: list[tuple[int, Ornament, tuple[int, ...]]] = []
     i = 0
     while i < len(hits):
         end = _roll_end(hits, i, finest_s)
         if end - i >= _ROLL:
-            strokes.append(Stroke(hits[i], "roll", tuple(hits[i + 1 : end])))
+            strokes.append((hits[i].index, "roll", tuple(hit.index for hit in hits[i + 1 : end])))
             i = end
             continue
         graces = _graces(hits, i)
-        strokes.append(Stroke(hits[i + graces], ("", "flam", "drag")[graces], tuple(hits[i : i + graces])))
+        strokes.append((hits[i + graces].index, kinds[graces], tuple(hit.index for hit in hits[i : i + graces])))
         i += graces + 1
     return strokes
 
 
-def _roll_end(hits: list[Hit], first: int, finest_s: float) -> int:
+def _roll_end(hits: list[_Moved], first: int, finest_s: float) -> int:
     """Index after the last of a run of strokes, each closer to the next than 0.8 of the finest note."""
     end = first + 1
     while end < len(hits) and hits[end].time_s - hits[end - 1].time_s < 0.8 * finest_s:
@@ -77,7 +97,7 @@ def _roll_end(hits: list[Hit], first: int, finest_s: float) -> int:
     return end
 
 
-def _graces(hits: list[Hit], first: int) -> int:
+def _graces(hits: list[_Moved], first: int) -> int:
     """How many strokes from ``first`` are graces of the one after them: 0, 1, or 2."""
     if first + 2 < len(hits):
         a, b, main = hits[first : first + 3]

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.options import QuantiseOptions
-from drumscribe.rhythm.analysis import performed
 from drumscribe.rhythm.divisions import STATES, Divisions
 from drumscribe.rhythm.layout import Layout
-from drumscribe.rhythm.ornaments import Stroke, gather, plain
+from drumscribe.rhythm.ornaments import Strokes, gather
 from drumscribe.rhythm.statistics import load
-from drumscribe.types import Bar, BeatGrid, Hits, Meter, Placement, Rhythm
+from drumscribe.types import Bar, BeatGrid, Hit, Hits, Meter, Ornament, Placement, Rhythm
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -33,6 +32,7 @@ _LCM = 840
 """Slots per pulse on which every division (1, 2, 3, 4, 5, 6, 8) has its places."""
 _WRITTEN = (1, 2, 3, 4, 6, 8, 5)
 """Divisions in the order in which the first that holds all places of a pulse is taken."""
+_NO_ROLL = Fraction(0)
 _ROUNDS = 3
 _NEAR = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
 """Weights, by distance in pulses, of the strokes that tell how far all drums are off together."""
@@ -67,59 +67,89 @@ def quantise(hits: Hits, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
     first, last = (hits[0].time_s, hits[-1].time_s) if len(hits) else (grid.times[0], grid.times[-2])
     layout = Layout.of(grid, float(first), float(last))
     divisions = Divisions.of(layout, options)
-    rhythm = _once(hits, layout, divisions, options)
+    played = np.array([hit.time_s for hit in hits], dtype=np.float64)
+    found = _solve(hits.items, played, np.arange(len(hits)), layout, divisions, options)
     for _ in range(_SETTLE):
-        exact = performed(Hits(tuple(hit for hit in hits if hit.id not in set(rhythm.dropped))), rhythm)
-        again = _once(exact, layout, divisions, options)
-        if _same(again, rhythm):
+        exact = np.maximum(0.0, played - found.late)
+        again = _solve(hits.items, exact, np.setdiff1d(np.arange(len(hits)), found.dropped), layout, divisions, options)
+        if not again.dropped and again.marks() == found.marks():
             break
-        rhythm = _as_played(again, rhythm)
-    return rhythm
+        found = again.on_top_of(found)
+    return _written(layout, hits.items, found)
 
 
-def _once(hits: Hits, layout: Layout, divisions: Divisions, options: QuantiseOptions) -> Rhythm:
+@dataclass(frozen=True, slots=True)
+class _Solution:
+    """Where everything stands. Hits are named by their index."""
+
+    main: list[int]  # strokes in order of place, then of drum
+    slots: list[int]  # of each stroke, in 1/840 pulses
+    ornaments: dict[int, tuple[Ornament, tuple[int, ...]]]
+    rolls: dict[int, Fraction]  # written length in quarter notes
+    late: Floats  # (hits,) seconds after the written place; a grace stroke's is that of its main stroke
+    swing: list[bool]  # per bar
+    dropped: list[int]
+
+    def marks(self) -> tuple[object, ...]:
+        """All that is written."""
+        return self.main, self.slots, self.ornaments, self.rolls, self.swing
+
+    def on_top_of(self, before: _Solution) -> _Solution:
+        """As seen from the hits as played, where this one was found from the places of ``before``."""
+        late = self.late.copy()
+        for i in self.main:
+            late[[i, *self.ornaments.get(i, ("", ()))[1]]] += before.late[i]
+        return replace(self, late=late, dropped=[*before.dropped, *self.dropped])
+
+
+def _solve(
+    hits: tuple[Hit, ...], times: Floats, among: Ints, layout: Layout, divisions: Divisions, options: QuantiseOptions
+) -> _Solution:
+    """Find the places of the hits ``among`` all, taken to stand at ``times``."""
+    names = sorted({hit.drum for hit in hits})
+    number = {name: i for i, name in enumerate(names)}
+    drums = np.array([number[hit.drum] for hit in hits], dtype=np.int64)
+    order = np.lexsort((np.array([hit.id for hit in hits]), drums, times))
+    order = order[np.isin(order, among)]
     finest_s = float(np.median(np.diff(layout.grid.times))) / divisions.finest
-    strokes = gather(hits, finest_s) if options.ornaments else plain(hits)
-    search = _Search(layout, divisions, strokes)
+    strokes = gather(hits, times, order, finest_s) if options.ornaments else Strokes(order, {})
+    search = _Search(layout, divisions, times[strokes.main], names, drums[strokes.main])
     habits = search.first_habits()
     path = slots = np.zeros(0, np.int64)
     for _ in range(_ROUNDS):
         path, slots = search.run(habits)
         habits = search.learn(path, slots, habits)
-    return _written(layout, strokes, search, path, slots, habits)
-
-
-def _same(a: Rhythm, b: Rhythm) -> bool:
-    def places(rhythm: Rhythm) -> list[tuple[object, ...]]:
-        return [(p.hit_id, p.bar, p.onset, p.ornament, p.grace_ids, p.roll_length) for p in rhythm.placements]
-
-    return places(a) == places(b) and a.bars == b.bars and not a.dropped
-
-
-def _as_played(again: Rhythm, before: Rhythm) -> Rhythm:
-    """``again`` was written from exact times: give it the deviations of the hits as played, and the hits left out."""
-    moved = {place.hit_id: place.deviation_s for place in before.placements}
-    for place in before.placements:
-        moved |= dict.fromkeys(place.grace_ids, place.deviation_s)
-    placements = tuple(replace(p, deviation_s=p.deviation_s + moved.get(p.hit_id, 0.0)) for p in again.placements)
-    return replace(again, placements=placements, dropped=tuple(sorted({*before.dropped, *again.dropped})))
+    late = np.zeros(len(hits))
+    if len(strokes.main):
+        late[strokes.main] = search.deviation(path, slots, habits)
+    keep, dropped = _strongest(hits, strokes, slots, search.drum)
+    keep = keep[np.lexsort((search.drum[keep], slots[keep]))]
+    main = strokes.main[keep].tolist()
+    ornaments = {i: strokes.ornaments[i] for i in main if i in strokes.ornaments}
+    for i, (_, graces) in ornaments.items():
+        late[list(graces)] = late[i]
+    rolls = {
+        i: _roll_length(float(times[ornaments[i][1][-1]]), slot, layout)
+        for i, slot in zip(main, slots[keep].tolist(), strict=True)
+        if i in ornaments and ornaments[i][0] == "roll"
+    }
+    feel = np.array([state.feel for state in STATES])[path]
+    swing = np.logical_or.reduceat(feel, layout.starts[:-1]).tolist()
+    return _Solution(main, slots[keep].tolist(), ornaments, rolls, late, swing, dropped)
 
 
 class _Search:
     """The search with all that does not change from round to round."""
 
-    def __init__(self, layout: Layout, divisions: Divisions, strokes: list[Stroke]) -> None:
+    def __init__(self, layout: Layout, divisions: Divisions, times: Floats, names: list[str], drum: Ints) -> None:
         grid = layout.grid
         self.layout, self.divisions = layout, divisions
-        self.times = np.array([stroke.hit.time_s for stroke in strokes])
-        names = sorted({stroke.hit.drum for stroke in strokes})
-        self.names = names
-        self.drum = np.array([names.index(stroke.hit.drum) for stroke in strokes], dtype=np.int64)
-        self.sigma = np.array([load().of(name).spread_s for name in names])[self.drum] if names else np.zeros(0)
+        self.times, self.names, self.drum = times, names, drum
+        self.sigma = np.array([load().of(name).spread_s for name in names], dtype=np.float64)[drum]
         self.pulses = len(grid.times) - 1
         self.place = grid.pulse_at(self.times)
         self.pulse = np.clip(np.floor(self.place).astype(np.int64), 0, self.pulses - 1)
-        self.step_s = np.diff(grid.times)[self.pulse] if len(strokes) else np.zeros(0)
+        self.step_s = np.diff(grid.times)[self.pulse] if len(times) else np.zeros(0)
         bar = layout.bar_of
         self.number = np.concatenate([grid.numbers[:-1] - 1, [0]])
         self.bar_line = np.concatenate([[False], np.diff(bar) > 0])
@@ -134,16 +164,25 @@ class _Search:
         """Return the state of each pulse, ``(pulses,)``, and the slot of each hit, ``(hits,)`` in 1/840 pulses."""
         cost = self.divisions.reading.copy()
         slots = np.zeros((len(STATES), len(self.times)), np.int64)
+        paid: dict[int, Floats] = {}
+        clash: dict[int, Ints] = {}
         phase_s = (self.place - self.pulse) * self.step_s
         if len(self.times):
             phase_s = phase_s - habits.offset_s[self.drum] - habits.drift_s[self.pulse]
-        for s, state in enumerate(STATES):
-            chosen, paid = self._fit(s, state.places(habits.swing), phase_s, habits)
-            slots[s] = self.pulse * _LCM + chosen
-            np.add.at(cost[:, s], self.pulse, paid)
-            clash = np.flatnonzero((self.next_same >= 0) & (slots[s] == slots[s][self.next_same]))
-            np.add.at(cost[:, s], self.pulse[clash], self.divisions.clash)
-        path = _viterbi(cost, self.divisions.within, self.divisions.across, self.bar_line)
+        alike: dict[tuple[int, bool], int] = {}  # a division costs the same whether or not the passage is swung
+        allowed = np.flatnonzero(np.isfinite(cost).any(axis=0))
+        for s in allowed.tolist():
+            state = STATES[s]
+            known = alike.setdefault((state.parts, state.swing), s)
+            if known == s:
+                chosen, paid[s] = self._fit(s, state.places(habits.swing), phase_s, habits)
+                slots[s] = self.pulse * _LCM + chosen
+                clash[s] = self.pulse[(self.next_same >= 0) & (slots[s] == slots[s][self.next_same])]
+            slots[s] = slots[known]
+            np.add.at(cost[:, s], self.pulse, paid[known])
+            np.add.at(cost[:, s], clash[known], self.divisions.clash)
+        within, across = (moves[np.ix_(allowed, allowed)] for moves in (self.divisions.within, self.divisions.across))
+        path = allowed[_viterbi(cost[:, allowed], within, across, self.bar_line)]
         return path, slots[path[self.pulse], np.arange(len(self.times))] if len(self.times) else slots[0]
 
     def _fit(self, s: int, places: Floats, phase_s: Floats, habits: _Habits) -> tuple[Ints, Floats]:
@@ -222,25 +261,17 @@ def _next_of_same_drum(drum: Ints) -> Ints:
 
 def _viterbi(cost: Floats, within: Floats, across: Floats, bar_line: NDArray[np.bool_]) -> Ints:
     """Cheapest path through ``cost`` ``(pulses, states)`` with moves that cost less at bar lines."""
-    count = len(cost)
-    back = np.zeros(cost.shape, np.int64)
-    best = cost[0]
-    states = np.arange(cost.shape[1])
-    for i in range(1, count):
-        through = best[:, None] + (across if bar_line[i] else within)
-        back[i] = through.argmin(axis=0)
-        best = through[back[i], states] + cost[i]
-    path = np.zeros(count, np.int64)
-    path[-1] = best.argmin()
-    for i in range(count - 1, 0, -1):
-        path[i - 1] = back[i, path[i]]
-    return path
-
-
-@lru_cache(maxsize=4096)
-def _onset(slots: int, meter: Meter) -> Fraction:
-    """Quarter notes from the bar line to a place given in 1/840 pulses."""
-    return Fraction(slots, _LCM) * meter.pulse
+    best = cost.copy()
+    through = np.empty_like(within)
+    for before, row, new_bar in zip(best[:-1, :, None], best[1:], bar_line[1:].tolist(), strict=False):
+        np.add(before, across if new_bar else within, out=through)
+        row += np.minimum.reduce(through, axis=0)
+    moves = np.stack([within, across])[bar_line[1:].astype(np.int64)]
+    back = (best[:-1, :, None] + moves).argmin(axis=1).tolist()
+    path = [int(best[-1].argmin())]
+    for came_from in reversed(back):
+        path.append(came_from[path[-1]])
+    return np.array(path[::-1], dtype=np.int64)
 
 
 @lru_cache(maxsize=1024)
@@ -249,37 +280,36 @@ def _parts(places: frozenset[int]) -> int:
     return next(n for n in _WRITTEN if all(place * n % _LCM == 0 for place in places))
 
 
-def _written(
-    layout: Layout, strokes: list[Stroke], search: _Search, path: Ints, slots: Ints, habits: _Habits
-) -> Rhythm:
+def _written(layout: Layout, hits: tuple[Hit, ...], found: _Solution) -> Rhythm:
     grid = layout.grid
-    deviation = search.deviation(path, slots, habits) if strokes else np.zeros(0)
-    keep, dropped = _strongest(strokes, slots)
-    bar_of = layout.bar_of
-    used: list[set[int]] = [set() for _ in range(search.pulses)]
+    bar_of, starts = layout.bar_of.tolist(), layout.starts.tolist()
+    tables: dict[Meter, dict[int, Fraction]] = {meter: {} for meter in layout.meters}
+    onsets = [tables[meter] for meter in layout.meters]
+    used: list[set[int]] = [set() for _ in bar_of]
+    late = found.late.tolist()
     placements = []
-    for i in keep:
-        stroke, slot = strokes[i], int(slots[i])
+    for i, slot in zip(found.main, found.slots, strict=True):
         pulse, rest = divmod(slot, _LCM)
-        bar = int(bar_of[pulse])
-        meter = layout.meters[bar]
-        onset = _onset(slot - int(layout.starts[bar]) * _LCM, meter)
+        bar = bar_of[pulse]
+        place = slot - starts[bar] * _LCM
+        onset = onsets[bar].get(place)
+        if onset is None:
+            onset = onsets[bar][place] = Fraction(place, _LCM) * layout.meters[bar].pulse
         used[pulse].add(rest)
-        hit = stroke.hit
+        hit = hits[i]
+        ornament, graces = found.ornaments.get(i, ("", ()))
         placements.append(
             Placement(
                 hit_id=hit.id, bar=bar, onset=onset, drum=hit.drum, velocity=hit.velocity, confidence=hit.confidence,
-                deviation_s=float(deviation[i]), ornament=stroke.ornament, grace_ids=tuple(g.id for g in stroke.graces),
+                deviation_s=late[i], ornament=ornament, grace_ids=tuple(hits[g].id for g in graces),
+                roll_length=found.rolls.get(i, _NO_ROLL),
             )
         )  # fmt: skip
-    placements = _rolls(placements, strokes, layout)
-    placements.sort(key=lambda p: (p.bar, float(p.onset), p.drum))
     parts = [_parts(frozenset(places)) for places in used]
-    swung = np.array([STATES[s].feel for s in path], dtype=bool)
     bars = []
     last = max(layout.own, placements[-1].bar + 1) if placements else layout.own
     for b, meter in enumerate(layout.meters[:last]):
-        low, high = int(layout.starts[b]), int(layout.starts[b + 1])
+        low, high = starts[b], starts[b + 1]
         length = layout.length(b)
         seconds = float(grid.times[high] - grid.times[low])
         bars.append(
@@ -287,44 +317,38 @@ def _written(
                 index=b, number=b if layout.pickup else b + 1, meter=meter, length=length,
                 start_s=float(grid.times[low]), end_s=float(grid.times[high]),
                 quarter_bpm=60.0 * float(length) / seconds,
-                subdivisions=tuple(parts[low:high]), swing=bool(swung[low:high].any()),
+                subdivisions=tuple(parts[low:high]), swing=found.swing[b],
             )
         )  # fmt: skip
-    return Rhythm(tuple(bars), tuple(placements), grid.bpm, any(bar.swing for bar in bars), tuple(dropped))
+    dropped = tuple(sorted(hits[i].id for i in found.dropped))
+    return Rhythm(tuple(bars), tuple(placements), grid.bpm, any(bar.swing for bar in bars), dropped)
 
 
-def _strongest(strokes: list[Stroke], slots: Ints) -> tuple[list[int], list[int]]:
-    """Of strokes on one place of one drum keep the strongest. Return kept indices and ids of the others."""
-    best: dict[tuple[int, str], int] = {}
-    dropped: list[int] = []
-    for i, stroke in enumerate(strokes):
-        key = (int(slots[i]), stroke.hit.drum)
-        other = best.get(key)
-        if other is None:
-            best[key] = i
+def _strongest(hits: tuple[Hit, ...], strokes: Strokes, slots: Ints, drum: Ints) -> tuple[Ints, list[int]]:
+    """Of strokes on one place of one drum keep the strongest. Return which to keep, and the hits of the others."""
+    _, place, count = np.unique(slots * 64 + drum, return_inverse=True, return_counts=True)
+    best: dict[int, int] = {}
+    lost = []
+    for k in np.flatnonzero(count[place] > 1).tolist():
+        win, lose = k, best.setdefault(int(place[k]), k)
+        if win == lose:
             continue
-        weigh = (stroke.hit.origin == "user", stroke.hit.velocity * stroke.hit.confidence)
-        against = strokes[other].hit
-        win, lose = (
-            (i, other) if weigh > (against.origin == "user", against.velocity * against.confidence) else (other, i)
-        )
-        best[key] = win
-        dropped += [strokes[lose].hit.id, *(grace.id for grace in strokes[lose].graces)]
-    return sorted(best.values()), sorted(dropped)
+        a, b = hits[strokes.main[win]], hits[strokes.main[lose]]
+        if (a.origin == "user", a.velocity * a.confidence) <= (b.origin == "user", b.velocity * b.confidence):
+            win, lose = lose, win
+        best[int(place[k])] = win
+        lost.append(lose)
+    dropped: list[int] = []
+    for i in strokes.main[lost].tolist() if lost else []:
+        dropped += [i, *strokes.ornaments.get(i, ("", ()))[1]]
+    return np.setdiff1d(np.arange(len(slots)), lost), dropped
 
 
-def _rolls(placements: list[Placement], strokes: list[Stroke], layout: Layout) -> list[Placement]:
-    """Give each roll its written length: to the end of its strokes, in eighths, at most to the bar line."""
-    ends = {stroke.hit.id: stroke.graces[-1].time_s for stroke in strokes if stroke.ornament == "roll"}
-    if not ends:
-        return placements
-    done = []
-    for placement in placements:
-        if placement.hit_id in ends:
-            bar = placement.bar
-            pulse = float(layout.grid.pulse_at(ends[placement.hit_id])) - int(layout.starts[bar])
-            quarters = pulse * float(layout.meters[bar].pulse) - float(placement.onset)
-            length = Fraction(max(1, round(quarters * 2 + 0.25)), 2)
-            placement = replace(placement, roll_length=min(length, layout.length(bar) - placement.onset))
-        done.append(placement)
-    return done
+def _roll_length(end_s: float, slot: int, layout: Layout) -> Fraction:
+    """Written length of a roll: to the end of its strokes, in eighths, at most to the bar line."""
+    bar = int(layout.bar_of[slot // _LCM])
+    meter = layout.meters[bar]
+    onset = Fraction(slot - int(layout.starts[bar]) * _LCM, _LCM) * meter.pulse
+    pulse = float(layout.grid.pulse_at(end_s)) - int(layout.starts[bar])
+    quarters = pulse * float(meter.pulse) - float(onset)
+    return min(Fraction(max(1, round(quarters * 2 + 0.25)), 2), layout.length(bar) - onset)
