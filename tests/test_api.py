@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import time
@@ -184,6 +185,16 @@ def test_a_file_over_the_limit_is_refused_and_nothing_is_kept(client: TestClient
     is_problem(client.post(f"{API}/jobs", content=iter(chunks), headers=endless), 413, "too_large")
     assert set((folder / "uploads").glob("*")) == before
     assert not list((folder / "incoming").glob("*"))
+
+
+def test_an_upload_for_which_there_is_no_room_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, _data: Any) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", lambda **_: Full())
+    problem = is_problem(client.post(f"{API}/jobs", files={"file": ("a.wav", b"x" * 99)}), 503, "storage")
+    assert "disk is full" in problem["detail"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import JobRunner
 from drumscribe.options import Options
 from drumscribe.sources import video_id
+from drumscribe.store import storing
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
@@ -90,16 +91,17 @@ async def submit(
             _submit, request, runner, caller.name, wanted.url, "", wanted.options, wanted.webhook_url, idempotency_key
         )
     elif kind == "multipart/form-data":
-        async with request.form(max_files=1, max_fields=4, max_part_size=_JSON_LIMIT) as form:
-            upload, webhook_url = form.get("file"), form.get("webhook_url") or None
-            if not isinstance(upload, UploadFile):
-                raise ProblemError(422, "invalid_request", "The form has no file.", 'Send one named "file".')
-            if isinstance(webhook_url, UploadFile):
-                raise ProblemError(422, "invalid_request", "webhook_url must be text.")
-            job = await run_in_threadpool(
-                _submit, request, runner, caller.name, upload.file, upload.filename or "",
-                _form_options(form.get("options")), webhook_url, idempotency_key,
-            )  # fmt: skip
+        with storing("The upload"):  # large parts wait in a file, for which there may be no room
+            async with request.form(max_files=1, max_fields=4, max_part_size=_JSON_LIMIT) as form:
+                upload, webhook_url = form.get("file"), form.get("webhook_url") or None
+                if not isinstance(upload, UploadFile):
+                    raise ProblemError(422, "invalid_request", "The form has no file.", 'Send one named "file".')
+                if isinstance(webhook_url, UploadFile):
+                    raise ProblemError(422, "invalid_request", "webhook_url must be text.")
+                job = await run_in_threadpool(
+                    _submit, request, runner, caller.name, upload.file, upload.filename or "",
+                    _form_options(form.get("options")), webhook_url, idempotency_key,
+                )  # fmt: skip
     else:
         raise ProblemError(
             415, "media_type", "A job is submitted as multipart/form-data or application/json.", "Set Content-Type."
