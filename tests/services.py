@@ -106,7 +106,11 @@ class Process:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -232,7 +236,7 @@ class S3(Process):
         wait_until(self.ready, 90, what="S3 server")
         import httpx
 
-        made = httpx.put(f"{self.endpoint}/drumscribe", timeout=10)
+        made = httpx.put(f"{self.endpoint}/drumscribe", timeout=60)
         assert made.status_code == 200, made.text
         return self
 
@@ -301,6 +305,15 @@ class Stack:
         return Process([sys.executable, "-m", module, *arguments], log, {**self.env, **env})
 
     def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def start(self) -> None:
+        """Start every part, one after the other."""
         self.redis.start()
         self.postgres.start()
         if self.s3:
@@ -310,7 +323,6 @@ class Stack:
         for process in (self.default, self.heavy, self.api):
             process.start()
         wait_until(self.live, 180, what="API")
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.client.close()
