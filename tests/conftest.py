@@ -1,0 +1,3 @@
+"""What all tests need before anything else is imported."""
+
+import pylibsrtp  # noqa: F401 - TensorFlow loaded before it crashes the interpreter
