@@ -168,6 +168,8 @@ def test_from_the_example_to_the_corrected_file(chromium, server):
     slider.focus()
     page.keyboard.press("End")  # the beat follows the recording: only another reading of it changes the tempo
     page.wait_for_function("was => document.querySelector('[aria-label=\"Open song\"]')?.innerText !== was", arg=was)
+    page.wait_for_timeout(1000)
+    page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
     with page.expect_download() as download:
         page.locator('[data-testid="stDownloadButton"] button').filter(has_text="MusicXML").first.click()
     data = Path(download.value.path()).read_bytes()
