@@ -35,10 +35,14 @@ def laid(evidence: BeatEvidence, history: History, options: Options, duration_s:
     """
     from drumscribe.rhythm import beat_grid
 
-    grid = beat_grid(evidence, history.base, options.beats, duration_s)
-    hits = history.hits
-    if history.log and len(hits) and not (grid.times[0] <= hits[0].time_s and hits[-1].time_s < grid.times[-1]):
-        grid = beat_grid(evidence, hits, options.beats, duration_s)
+    base, hits = history.base, history.hits
+    grid = beat_grid(evidence, base, options.beats, duration_s)
+    if history.log and len(hits):
+        # the model's own first stroke may stand a hair before its bar line
+        first = min(grid.times[0], *(hit.time_s for hit in base.items[:1]))
+        last = max(grid.times[-1], *(hit.time_s for hit in base.items[-1:]))
+        if hits[0].time_s < first or hits[-1].time_s > last:
+            grid = beat_grid(evidence, hits, options.beats, duration_s)
     return grid
 
 

@@ -155,7 +155,7 @@ def sent(app: AppTest) -> dict:
 
 @pytest.mark.parametrize("page", ["score", "practice"])
 def test_pages_without_a_song(settings, page) -> None:  # noqa: F811
-    assert "No song is open yet" in texts(visit(page))
+    assert "No song is open" in texts(visit(page))
 
 
 def test_score_page_shows_the_chart_and_follows_its_controls(settings, separated) -> None:  # noqa: F811
