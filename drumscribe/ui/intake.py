@@ -127,8 +127,8 @@ def _settings() -> Options | None:
             )  # fmt: skip
         with right:
             groups["quantise"]["finest"] = st.selectbox(
-                "Finest notes", list(FINEST), index=len(FINEST) - 1, format_func=lambda value: FINEST[value], key="ds_set_finest",
-                persist_state="session",
+                "Finest notes", list(FINEST), index=len(FINEST) - 1, format_func=lambda value: FINEST[value],
+                key="ds_set_finest", persist_state="session",
             )  # fmt: skip
             groups["quantise"]["swing"] = st.selectbox(
                 "Swing", ["auto", "on", "off"], key="ds_set_swing", persist_state="session"
