@@ -14,6 +14,7 @@ import httpx
 import pytest
 import services
 import songs
+from s3fs import S3FileSystem
 
 from drumscribe.jobs import migrate, queues, recovery
 from drumscribe.jobs.celery_runner import CeleryRunner
@@ -284,6 +285,7 @@ def test_the_bucket_serves_a_worker_that_has_nothing(tmp_path: Path) -> None:
     if services.MISSING:
         pytest.skip(f"not installed: {', '.join(services.MISSING)}")
     with services.S3(tmp_path / "s3") as s3, services.environment(s3.env_for_clients):
+        S3FileSystem.clear_instance_cache()  # an earlier server's address is kept with its file system
         one, two = (Settings(_env_file=None, data_dir=tmp_path / name, storage_url=s3.url) for name in "ab")
         connect(one).put("stage:key", {"x": [1, 2]})
         found = connect(two)
