@@ -15,8 +15,8 @@ from drumscribe.types import BeatGrid, Hits, Meter, TempoCandidate
 Times = NDArray[np.float64]
 
 _DEFAULT_BPM = 120.0
-_SURE = 0.92
-"""From this confidence on, half or double speed is taken unasked: on whole songs trackers seldom err in it."""
+_SURE = 0.6
+"""From this confidence on, half or double speed is taken without being asked for."""
 _RATIOS = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3, 4.0, 0.25)
 
 
