@@ -331,7 +331,6 @@ def test_files_come_down(visit, tmp_path) -> None:
     assert waiting.value.suggested_filename == "Test beat.pdf"
 
 
-@pytest.mark.xfail(reason="not reliable yet: no bar caption within the fake microphone's time", strict=False)
 def test_microphone_to_lanes_to_project(visit) -> None:
     page = visit("live")
     page.wait_for_selector(".ds-lanes")
