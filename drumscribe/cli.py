@@ -17,7 +17,7 @@ import click
 
 from drumscribe._version import __version__
 from drumscribe.console import Bars, Report, bars_on, complain, conclude, native_noise_in, table
-from drumscribe.errors import Cancelled, DrumScribeError, NotationError, OptionsError, SourceError
+from drumscribe.errors import Cancelled, DrumScribeError, NotationError, OptionsError, ProjectError, SourceError
 
 if TYPE_CHECKING:
     from drumscribe.options import Options
@@ -158,15 +158,30 @@ def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool
 @cli.command(epilog=EPILOG)
 @click.argument("project", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the files [beside the project].")
+@click.option(
+    "--chart", type=click.Path(path_type=Path), help="MusicXML of this project, edited elsewhere: take its changes in."
+)
 @_choices
 @_guarded
-def rescore(project: Path, output: Path | None, formats: str, as_json: bool, quiet: bool, **choices: Any) -> int:
-    """Write the score of a project file again with other choices; the recording is not needed."""
+def rescore(
+    project: Path, output: Path | None, chart: Path | None, formats: str, as_json: bool, quiet: bool, **choices: Any
+) -> int:
+    """Write the score of a project file again with other choices; the recording is not needed.
+
+    PROJECT may also be a MusicXML or MIDI file from another program: it becomes a project.
+    """
+    from drumscribe import charts
     from drumscribe.transcription import Transcription
 
     settings = _settings()
     report = Report(str(project))
-    result = Transcription.load(project).rescore(None, **_changes(choices))
+    if project.suffix.lower() in charts.ENDINGS:
+        result = charts.opened(_bytes(project), project.name)
+    else:
+        result = Transcription.load(project)
+    if chart is not None:
+        result = result.edit(charts.returned(result, _bytes(chart)))
+    result = result.rescore(None, **_changes(choices))
     report.describe(result)
     with bars_on(True) as bars:
         _write(result, output or project.parent, _formats(formats), project.stem, settings, bars, report)
@@ -290,6 +305,17 @@ def serve(host: str, port: int, browser: bool) -> None:
     os.chdir(app.parent)  # Streamlit reads .streamlit/config.toml of the working folder
     flags = ["--server.address", host, "--server.port", str(port), "--server.headless", str(not browser).lower()]
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *flags])  # noqa: S606 - a fixed program
+
+
+def _bytes(path: Path) -> bytes:
+    from drumscribe.project import MAX_BYTES
+
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ProjectError(f"{path.name} is too large for a chart.", "Export only the drum part.")
+        return path.read_bytes()
+    except OSError as error:
+        raise ProjectError(f"{path.name} cannot be read: {error.strerror}.", "Check the path and try again.") from error
 
 
 def _transcribe_one(

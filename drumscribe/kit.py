@@ -35,7 +35,7 @@ class Drum:
         family: the coarse group, for displays that show five classes.
         colour: hex colour, the same in plot, table, score, and legend.
         marker: plotly marker symbol: a cue besides colour.
-        fallback: label to show when this class cannot be told reliably, or ``None``.
+        fallback: label to write instead, because the hit network does not tell this drum reliably, or ``None``.
         abbreviation: two letters for the ASCII tab.
     """
 
@@ -70,7 +70,7 @@ _ROWS = (
     Drum("mid_tom", "Mid tom", 45, "D5", "normal", "hands", "tom", "#44AA99", "diamond", "MT"),
     Drum("floor_tom", "Floor tom", 41, "A4", "normal", "hands", "tom", "#999933", "triangle-down", "FT"),
     Drum("closed_hihat", "Closed hi-hat", 42, "G5", "x", "hands", "hihat", "#DDAA33", "x-thin", "HH"),
-    Drum("open_hihat", "Open hi-hat", 46, "G5", "x", "hands", "hihat", "#B8860B", "circle-open", "HO", "closed_hihat"),
+    Drum("open_hihat", "Open hi-hat", 46, "G5", "x", "hands", "hihat", "#B8860B", "circle-open", "HO"),
     Drum("pedal_hihat", "Hi-hat foot", 44, "D4", "x", "feet", "hihat", "#777777", "triangle-down-open", "HF"),
     Drum("crash", "Crash cymbal", 49, "A5", "x", "hands", "cymbal", "#AA3377", "star", "CC"),
     Drum("splash", "Splash cymbal", 55, "B5", "x", "hands", "cymbal", "#EE99AA", "star-triangle-up", "SP", "crash"),

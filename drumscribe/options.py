@@ -65,6 +65,9 @@ class QuantiseOptions(_Group):
     strength: float = Field(1.0, ge=0, le=1, description="Of exported quantised MIDI: 0 as played, 1 on the grid.")
     swing: Literal["auto", "on", "off"] = "auto"
     ornaments: bool = True
+    rare_drums: Literal["common", "heard"] = Field(
+        "common", description="Drums told unreliably (splash, china, bell): written as crash and ride, or as heard."
+    )
 
 
 class NotateOptions(_Group):

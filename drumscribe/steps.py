@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from drumscribe.edit import History
+from drumscribe.kit import DRUMS
 from drumscribe.options import DetectOptions, Options
 from drumscribe.project import Song
 from drumscribe.types import Activations, BeatGrid, Hits, Rhythm
@@ -39,18 +41,31 @@ def laid(evidence: BeatEvidence, history: History, options: Options, duration_s:
     grid = beat_grid(evidence, base, options.beats, duration_s)
     if history.log and len(hits):
         # the model's own first stroke may stand a hair before its bar line
-        first = min(grid.times[0], *(hit.time_s for hit in base.items[:1]))
-        last = max(grid.times[-1], *(hit.time_s for hit in base.items[-1:]))
+        first = min([grid.times[0], *(hit.time_s for hit in base.items[:1])])
+        last = max([grid.times[-1], *(hit.time_s for hit in base.items[-1:])])
         if hits[0].time_s < first or hits[-1].time_s > last:
             grid = beat_grid(evidence, hits, options.beats, duration_s)
     return grid
+
+
+def shown(hits: Hits, options: Options) -> Hits:
+    """The hits as they are written: a drum that the network tells unreliably goes by its fallback (see ``kit``).
+
+    What a user named stays as it was named, and the hits themselves keep what was heard.
+    """
+    if options.quantise.rare_drums == "heard":
+        return hits
+    return Hits.of(
+        hit if hit.origin == "user" or (common := DRUMS[hit.drum].fallback) is None else replace(hit, drum=common)
+        for hit in hits
+    )
 
 
 def written(hits: Hits, grid: BeatGrid, options: Options) -> Rhythm:
     """Quantise."""
     from drumscribe.rhythm import quantise
 
-    return quantise(hits, grid, options.quantise)
+    return quantise(shown(hits, options), grid, options.quantise)
 
 
 def notated(rhythm: Rhythm, options: Options, song: Song) -> Score:

@@ -16,7 +16,7 @@ from drumscribe.media import Absent, Media, Part, Stored
 from drumscribe.options import Options
 from drumscribe.project import Heard, Project, Song
 from drumscribe.settings import Settings, get_settings
-from drumscribe.steps import file_name, laid, notated, picked, written
+from drumscribe.steps import file_name, laid, notated, picked, shown, written
 from drumscribe.store import Folder, write_atomic
 from drumscribe.types import Activations, Audio, BeatGrid, Hit, Hits, Rhythm, Stem
 
@@ -174,10 +174,11 @@ class Transcription:
             case "pdf":
                 return [notation.to_pdf(self.score, backend=(settings or get_settings()).pdf_backend)]
             case "midi":
-                return [notation.to_midi(self.hits, self.grid)]
+                return [notation.to_midi(shown(self.hits, self.options), self.grid)]
             case "midi_quantised":
                 strength = self.options.quantise.strength
-                return [notation.to_midi(self.hits, self.grid, rhythm=self.rhythm, quantised=True, strength=strength)]
+                hits = shown(self.hits, self.options)
+                return [notation.to_midi(hits, self.grid, rhythm=self.rhythm, quantised=True, strength=strength)]
             case "csv":
                 return [notation.to_csv(self.hits).encode()]
             case "json":
@@ -269,9 +270,10 @@ class Transcription:
 
     @classmethod
     def reopen(cls, folder: Folder) -> Transcription:
-        """Open a job's result; its audio is read when first used. Raises ProjectError, StorageError."""
+        """Open a job's result; its audio, if it has any, is read when first used. Raises ProjectError, StorageError."""
         opened = project.loads(folder.read("project.json"))
-        return cls.of_project(opened, Stored(folder, opened.song, opened.heard))
+        media = Stored(folder, opened.song, opened.heard) if folder.exists("audio.flac") else Absent()
+        return cls.of_project(opened, media)
 
     def keep(self, folder: Folder) -> None:
         """Save the project into a job's folder (audio is saved once, by :func:`drumscribe.media.save`)."""

@@ -229,3 +229,22 @@ def test_on_a_terminal_there_are_bars_and_ctrl_c_stops(place, loop, tmp_path):
     assert "ingest" in text and "100%" in text and "cancelled" in text
     assert "oneDNN" not in text and "Traceback" not in text
     assert not (tmp_path / "out").exists()
+
+
+def test_an_edited_chart_returns_and_a_midi_file_becomes_a_score(run, place):
+    from ui_songs import song as made
+
+    from drumscribe.edit import add
+
+    found = made(4)
+    found.export(place, ["json", "midi"], name="Beat")
+    changed = found.edit(add(found.hits, found.rhythm.bars[1].start_s, "china"))
+    changed.export(place, ["musicxml"], name="Beat edited")
+    done = run("rescore", place / "Beat.json", "--chart", place / "Beat edited.musicxml", "--formats", "csv", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert (place / "Beat.hits.csv").read_text().count("china") == 1
+    done = run("rescore", place / "Beat.mid", "-o", place / "of midi", "--formats", "musicxml,json", "-q")
+    assert done.exit_code == 0, done.stderr
+    assert (place / "of midi" / "Beat.musicxml").read_bytes().count(b"<unpitched>") == len(found.hits)
+    done = run("rescore", place / "Beat.json", "--chart", place / "Beat.json")
+    assert (done.exit_code, "MusicXML" in done.stderr or "XML" in done.stderr) == (3, True)

@@ -3,6 +3,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ui_songs import song
 
 from drumscribe import edit
 from drumscribe.edit import Edit, Entry, History
@@ -213,3 +214,10 @@ def test_any_history_replays_and_undoes_to_the_start(steps):
     while history.undo_label is not None:
         history = history.undo()
     assert history.hits == GROOVE
+
+
+def test_a_hit_can_be_added_where_nothing_was_heard():
+    empty = song(4).rescore(None, detect={"sensitivity": 0.0, "thresholds": dict.fromkeys(LABELS, 1.0)})
+    assert not len(empty.hits)
+    after = empty.edit(edit.add(empty.hits, 1.5, "snare"))
+    assert [place.drum for place in after.rhythm.placements] == ["snare"]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import songs
+from ui_songs import song as made
 
 from drumscribe import edit
 from drumscribe.errors import (
@@ -17,6 +18,7 @@ from drumscribe.errors import (
     JobConflictError,
     JobNotFoundError,
     NotAudioError,
+    ProjectError,
     QuotaError,
     UnsupportedLinkError,
     WorkerDiedError,
@@ -26,6 +28,7 @@ from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.store import STALE_S
+from drumscribe.transcription import Transcription
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 240.0
@@ -313,5 +316,23 @@ def test_clean_up_spares_what_is_young_or_running(done, settings, place, song):
         runner.settings = mine.model_copy(update={"storage_size_gb": 1e-6})
         assert runner.clean() == 1, "over the quota the oldest finished job goes, a running one stays"
         assert [job.id for job in runner.list(owner="me")] == [running.id]
+    finally:
+        runner.close()
+
+
+def test_a_project_from_elsewhere_becomes_a_finished_job(tmp_path):
+    given = Transcription.of_project(made(4).project())
+    runner = LocalRunner(Settings(data_dir=tmp_path))
+    try:
+        job = runner.adopt(given, owner="me")
+        assert (job.status, job.title, job.duration_s) == (JobStatus.DONE, "Test beat", given.song.duration_s)
+        again = runner.result(job.id, owner="me")
+        assert (again.hits, again.history.log, again.options, again.score) == (
+            given.hits, given.history.log, given.options, given.score)  # fmt: skip
+        with pytest.raises(ProjectError, match="no audio"):
+            _ = again.audio
+        assert runner.save(job.id, again.rescore(None, beats={"bar_shift": 1}), owner="me").revision == 1
+        with pytest.raises(JobNotFoundError):
+            runner.get(job.id, owner="somebody else")
     finally:
         runner.close()

@@ -278,11 +278,14 @@ def test_inspect_charts(settings, made, chart):
     assert not app.exception
 
 
-def test_inspect_without_its_recording_still_shows_the_hits(settings, made):
+@pytest.mark.parametrize(("left", "says"), [(b"", "cannot be read"), (None, "holds no audio")])
+def test_inspect_without_its_recording_still_shows_the_hits(settings, made, left, says):
     job_id = put(settings, owner_of(TOKEN), made)
-    (settings.data_dir / "jobs" / job_id / "audio.flac").unlink()
+    audio = settings.data_dir / "jobs" / job_id / "audio.flac"
+    audio.unlink() if left is None else audio.write_bytes(left)
     app = visit("inspect_hits", song_id=job_id)
-    assert any("cannot be read" in one.value for one in app.warning)
+    assert any(says in one.value for one in app.warning)
+    assert not app.exception
 
 
 def test_thresholds_change_the_hits_and_keep_the_edits(settings, made):
@@ -329,3 +332,18 @@ def test_the_web_process_loads_no_network():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(APP).parent, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("page", ["inspect_hits", "edit", "score", "practice"])
+@pytest.mark.parametrize("kind", ["project", "midi"])
+def test_what_was_reopened_without_its_recording_works_on_every_page(settings, made, page, kind):
+    from drumscribe.jobs.local import LocalRunner
+    from drumscribe.ui.intake import reopened
+
+    data = made.render("json" if kind == "project" else "midi")[0]
+    runner = LocalRunner(settings)
+    job = runner.adopt(reopened(data, "Beat.json" if kind == "project" else "Beat.mid"), owner=owner_of(TOKEN))
+    runner.close()
+    app = visit(page, song_id=job.id)
+    assert not app.exception and not app.error
+    assert f"{len(made.hits)} hits" in texts(app)

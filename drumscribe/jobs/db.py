@@ -141,14 +141,15 @@ class Database:
         self.engine.dispose()
 
     def insert(self, job: Job, *, name: str = "", idempotency_key: str | None = None) -> Job:
-        """Add a queued job, or return the one that has its owner's ``idempotency_key`` already."""
-        values = {field: getattr(job, field) for field in ("id", "owner", "source", "title", "priority", "created_at")}
+        """Add a job, or return the one that has its owner's ``idempotency_key`` already."""
+        fields = ("id", "owner", "source", "title", "priority", "created_at", "progress", "duration_s", "finished_at")
+        values = {field: getattr(job, field) for field in fields}
         row = JobRow(
             **values,
             name=name,
             options=job.options.model_dump(),
-            status=str(JobStatus.QUEUED),
-            message="Waiting",
+            status=str(job.status),
+            message="Waiting" if job.status is JobStatus.QUEUED else "",
             idempotency_key=idempotency_key,
         )
         try:

@@ -84,6 +84,12 @@ class JobRunner(Protocol):
         Raises JobNotFoundError; JobConflictError if it is not done, or ``revision`` is not the present one.
         """
 
+    def adopt(self, transcription: Transcription, *, owner: str) -> Job:
+        """Keep a transcription that came from elsewhere (a project file, a chart) as a finished job of ``owner``.
+
+        Raises StorageError.
+        """
+
     def close(self) -> None:
         """Stop what this runner started. Queued jobs stay queued."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -131,6 +132,15 @@ class StoredRunner:
         job = self.database.save(job_id, owner=owner, revision=revision)
         transcription.keep(self.store.folder(job_id))
         return job
+
+    def adopt(self, transcription: Transcription, *, owner: str) -> Job:
+        """See :meth:`JobRunner.adopt`."""
+        song = transcription.song
+        title = transcription.options.notate.title or song.title or song.origin
+        job = new_job(owner, "", title=title, options=transcription.options, priority=0)
+        transcription.keep(self.store.folder(job.id))  # first, so that the job is whole as soon as it is there
+        done = replace(job, status=JobStatus.DONE, progress=1.0, duration_s=song.duration_s, finished_at=time.time())
+        return self.database.insert(done)
 
     def clean(self) -> int:
         """Remove jobs that ended ``artifact_ttl_hours`` ago, the oldest beyond ``storage_size_gb``, and stray files.

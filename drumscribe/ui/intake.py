@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import streamlit as st
 
+from drumscribe import charts, project
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS
 from drumscribe.options import Options
 from drumscribe.settings import get_settings
+from drumscribe.transcription import Transcription
 from drumscribe.ui import labels, progress, shell, state, theme
 from drumscribe.ui.owner import owner
-
-if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
 
 EXAMPLE = Path(__file__).parent.parent / "assets" / "example.ogg"
 EXAMPLE_NAME = "Example song.ogg"
 TYPES = ["wav", "flac", "mp3", "m4a", "aac", "ogg", "opus", "oga", "webm", "mp4", "aif", "aiff", "mka"]
+READY = ["json", *(ending[1:] for ending in charts.ENDINGS)]
+"""What needs no listening: project files and charts."""
 METERS = ["Find it", "4/4", "3/4", "2/4", "6/8", "12/8", "9/8", "5/4", "7/8"]
 FINEST = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
 _FORM = "ds_intake_form"
@@ -48,8 +49,8 @@ def form() -> None:
         limit = get_settings()
         files = st.file_uploader(
             f"Drop audio files here. Up to {limit.max_file_size_mb:g} MB and {labels.span(limit.max_duration_s)} each; "
-            "several files make a queue.",
-            type=TYPES,
+            "several files make a queue. DrumScribe projects, MusicXML and MIDI open at once.",
+            type=TYPES + READY,
             accept_multiple_files=True,
             max_upload_size=max(1, int(limit.max_file_size_mb)),
             key=f"ds_files_{number}",
@@ -57,11 +58,12 @@ def form() -> None:
         sources.extend((file, file.name) for file in files)
     options = _settings()
     count = len(sources)
+    ready = bool(sources) and all(_is_ready(name) for _, name in sources)
     with st.container(horizontal=True, vertical_alignment="center"):
         start = st.button(
-            f"Transcribe {count} songs" if count > 1 else "Transcribe",
+            ("Open" if ready else "Transcribe") + (f" {count} songs" if count > 1 else ""),
             type="primary",
-            icon=":material/play_arrow:",
+            icon=":material/folder_open:" if ready else ":material/play_arrow:",
             disabled=not sources,
             key="ds_start",
         )
@@ -76,20 +78,37 @@ def form() -> None:
 
 
 def submit(sources: Sequence[tuple[str | Path | BinaryIO, str]], options: Options) -> None:
-    """Queue each source; problems with one do not hold up the others."""
+    """Queue each recording and open each project or chart; problems with one do not hold up the others."""
     accepted = []
     for source, name in sources:
         if not isinstance(source, str | Path):
             source.seek(0)  # a first try may have read it
         try:
-            accepted.append(state.runner().submit(source, options, owner=owner(), name=name))
+            if not isinstance(source, str | Path) and _is_ready(name):
+                accepted.append(state.runner().adopt(reopened(source.read(), name), owner=owner()))
+            else:
+                accepted.append(state.runner().submit(source, options, owner=owner(), name=name))
         except DrumScribeError as failure:
             shell.error(failure, title=name)
     if accepted:
-        progress.open_when_ready(accepted[0].id)
+        if accepted[0].status.finished:
+            state.open_job(accepted[0].id)
+        else:
+            progress.open_when_ready(accepted[0].id)
         if len(accepted) == len(sources):
             st.session_state[_FORM] += 1
             st.rerun()
+
+
+def reopened(data: bytes, name: str) -> Transcription:
+    """A project file with everything in it, or a chart as a song of its own. Raises ProjectError, StageError."""
+    if name.lower().endswith(".json"):
+        return Transcription.of_project(project.loads(data))
+    return charts.opened(data, name)
+
+
+def _is_ready(name: str) -> bool:
+    return Path(name).suffix.lower()[1:] in READY
 
 
 def _settings() -> Options | None:

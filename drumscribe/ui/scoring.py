@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from drumscribe import charts
 from drumscribe.errors import DrumScribeError
 from drumscribe.options import Options
 from drumscribe.steps import file_name
 from drumscribe.transcription import FORMATS
-from drumscribe.ui import shell, state
+from drumscribe.ui import labels, shell, state
 from drumscribe.ui.player import song_player
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ AUTO = "auto"
 GRIDS = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
 DETAIL = {0: "Everything", 1: "No ghosts or ornaments", 2: "Core groove"}
 SLOWEST, FASTEST = 30, 300
+_RETURNED = "score_returned"
 FILES = {
     "musicxml": ("MusicXML", "MuseScore, Sibelius, Dorico, Finale"),
     "midi": ("MIDI as played", "Timing of the recording, for a DAW"),
@@ -44,6 +46,7 @@ def show(found: Transcription) -> None:
     with side:
         controls(found)
         downloads(found)
+        take_back(found)
     with chart:
         sheet(found)
 
@@ -98,6 +101,12 @@ def controls(found: Transcription) -> None:
             _switch("Quintuplets", "quantise", "quintuplets", options)
             _switch("Flams, drags, rolls", "quantise", "ornaments", options)
             swing = {"auto": "Find out", "on": "Swung", "off": "Straight"}
+            rare = {"common": "As crash and ride", "heard": "As heard"}
+            _choose(
+                "Splash, china, ride bell", "quantise", "rare_drums", options, rare,
+                "The network often takes a crash for one of these, or a ride for its bell. Hits that you named "
+                "yourself are always written so.",
+            )  # fmt: skip
             _choose(
                 "Swing", "quantise", "swing", options, swing, "Swung eighths are written straight, with a note on top."
             )
@@ -235,6 +244,32 @@ def _prepared(label: str, kind: str, name: str, mime: str, make: Callable[[], by
         f"Download {label}", made, name, mime, key=f"score_file_{kind}", icon=":material/download:",
         on_click="ignore", width="stretch", type="primary",
     )  # fmt: skip
+
+
+def take_back(found: Transcription) -> None:
+    """A chart that was edited in another program, back into the song."""
+    number = st.session_state.setdefault(_RETURNED, 0)  # a new number empties the uploader
+    with st.expander("Bring an edited chart back", icon=":material/upload_file:"):
+        file = st.file_uploader(
+            "MusicXML of this song, edited in MuseScore or another program. Your changes become one edit, "
+            "which Undo takes back.",
+            type=[ending[1:] for ending in charts.MUSICXML], key=f"score_returned_{number}",
+        )  # fmt: skip
+        if file is None:
+            return
+        try:
+            change = charts.returned(found, file.getvalue())
+        except DrumScribeError as error:
+            shell.error(error, title=file.name)
+            return
+        if not change:
+            st.info("This chart is the same as the one on this page.")
+            return
+        st.session_state[_RETURNED] += 1
+        if state.apply(change):
+            names = labels.plural(len({hit.id for hit in (*change.removed, *change.added)}), "hit")
+            state.notify("success", f"The edited chart was taken in: {names} changed.")
+        st.rerun()
 
 
 def everything(found: Transcription, name: str) -> bytes:
