@@ -35,6 +35,16 @@ from ui_songs import put, song  # noqa: E402
 from drumscribe.settings import Settings  # noqa: E402
 
 HITS_PER_BAR = 14.25
+# What the page shows, as numbers that change with an edit: rows of the table, heads in the excerpt, points in plots.
+ROWS = "Number(document.querySelector('[data-testid=stDataFrame] [role=grid]').getAttribute('aria-rowcount'))"
+HEADS = (
+    "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelectorAll('.pages [data-hit]').length ?? 0)"
+    ".reduce((a, b) => a + b, 0)"
+)
+POINTS = (
+    "[...document.querySelectorAll('.js-plotly-plot')].flatMap(e => e.data).map(t => t.x?.length ?? 0)"
+    ".reduce((a, b) => a + b, 0)"
+)
 
 
 def serve(data_dir: Path) -> tuple[psutil.Process, str]:
@@ -89,19 +99,45 @@ def idle(page: Page) -> None:
     page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
 
 
+def settle(page: Page) -> None:
+    """Wait until nothing changes any more: no action begins in the wake of the one before."""
+    idle(page)
+    page.wait_for_timeout(500)
+    idle(page)
+
+
 def hits_shown(page: Page) -> int:
     shown = re.search(r"([\d,]+) hits", page.locator('[aria-label="Open song"]').inner_text())
     return int(shown[1].replace(",", "")) if shown else -1
 
 
 def edits(page: Page, url: str, job_id: str, clock: Clock, repeat: int) -> None:
-    """Delete hits in the review queue: until the song's bar counts one less, and until the page is at rest."""
+    """From the key to where an edit must be seen: table and score side by side, the plot, the review queue."""
     page.goto(f"{url}/edit?song={job_id}")
     heading(page, "Edit")
-    page.locator('[data-testid="stDataFrame"]').wait_for()
+    table = page.locator('[data-testid="stDataFrame"]')
+    table.wait_for()
+    page.locator(".pages [data-hit]").first.wait_for()
+    settle(page)
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 30, box["y"] + 52)  # picks the first hit
+    page.locator(".st-key-ds_bulk_delete button:enabled").wait_for()
+    _back_and_forth(page, ".st-key-ds_bulk_delete button", clock, "table and score", f"[{ROWS}, {HEADS}]", repeat)
+
+    page.goto(f"{url}/inspect_hits?song={job_id}")
+    heading(page, "Inspect")
+    page.locator(".st-key-ds_step_on button").click()
+    page.locator(".st-key-ds_inspect_card audio").wait_for()
+    page.locator(".js-plotly-plot").first.wait_for()
+    settle(page)
+    _back_and_forth(page, ".st-key-ds_inspect_delete button", clock, "plot", f"[{POINTS}]", repeat)
+
+    page.goto(f"{url}/edit?song={job_id}")
+    heading(page, "Edit")
     page.get_by_text("Review queue").first.click()
     page.get_by_text("to review").first.wait_for()
-    idle(page)
+    settle(page)
     for _ in range(repeat):
         count = hits_shown(page)
 
@@ -110,7 +146,23 @@ def edits(page: Page, url: str, job_id: str, clock: Clock, repeat: int) -> None:
             page.locator('[aria-label="Open song"]').get_by_text(f"{count - 1:,} hits", exact=True).wait_for()
             idle(page)
 
-        clock.measure("edit: key to new score and player", act)
+        clock.measure("edit in the review queue: next hit at rest", act)
+
+
+def _back_and_forth(page: Page, button: str, clock: Clock, what: str, seen: str, repeat: int) -> None:
+    """Delete the selected hit, then take that back and do it again: all three until every part of ``seen`` changes."""
+    for number in range(repeat + 1):
+        before = page.evaluate(f"() => {seen}")
+
+        def act(number: int = number, before: Any = before) -> None:
+            if number == 0:
+                page.locator(button).first.click()
+            else:
+                page.keyboard.press("Control+z" if number % 2 else "Control+Shift+z")
+            page.wait_for_function(f"was => {seen}.every((now, i) => now !== was[i])", arg=before)
+
+        clock.measure(f"edit seen in {what}", act)
+        settle(page)
 
 
 def switches(page: Page, clock: Clock, repeat: int) -> None:
@@ -122,7 +174,7 @@ def switches(page: Page, clock: Clock, repeat: int) -> None:
                 heading(page, title)
 
             clock.measure(f"page switch to {link}: heading", act)
-            idle(page)
+            settle(page)
 
 
 def memory(server: psutil.Process, browser: Any, url: str, job_id: str, sessions: int, reruns: int) -> list[float]:

@@ -36,7 +36,7 @@ class LiveStream:
         self.early: list[Hit] = []
         """Guesses about strokes that are not decided yet."""
         self._guessed_s = -1.0
-        self.delays_s: deque[float] = deque(maxlen=200)
+        self.delays_s: deque[float] = deque(maxlen=40)
 
     def push(self, samples: FloatArray) -> None:
         """Send ``(n,)`` mono float32 samples at 44.1 kHz; returns at once. Does nothing once closed or failed."""
