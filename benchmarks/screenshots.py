@@ -49,7 +49,7 @@ class Camera:
         page.wait_for_timeout(1500)
         picture = Image.open(io.BytesIO(page.screenshot()))
         page.set_viewport_size(size)
-        picture.convert("RGB").quantize(192).save(self._out / f"{name}.png", optimize=True)
+        picture.convert("RGB").save(self._out / f"{name}.png", optimize=True)
         print(f"{name}: {picture.size[0]} × {picture.size[1]}", flush=True)
 
 
@@ -94,7 +94,7 @@ def main() -> None:
             mine = profile("", TOKEN)
             page = visit(mine, server, "", PAGES[""])
             camera.shoot(page, "transcribe")
-            page.locator(".st-key-ds_example button").click()
+            page.get_by_role("button", name="Try the example").click()
             page.get_by_text("Finding hits ·").wait_for()
             camera.shoot(page, "transcribe-busy")
             page.locator('[aria-label="Open song"]').wait_for()

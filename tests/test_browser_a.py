@@ -191,6 +191,36 @@ def test_from_the_example_to_the_corrected_file(chromium, server):
     context.close()
 
 
+def test_a_project_file_reopens_with_its_edits_and_an_edited_chart_returns(chromium, server, made, tmp_path):
+    from drumscribe.edit import add, delete
+
+    kept = made.edit(delete(made.hits, [made.hits[0].id]))
+    kept.export(tmp_path, ["json"], name="Kept")
+    changed = kept.edit(add(kept.hits, kept.rhythm.bars[2].start_s, "china"))
+    changed.export(tmp_path, ["musicxml"], name="Edited elsewhere")
+    (tmp_path / "foreign.json").write_text('{"format": "something else", "version": 1}')
+    context = user(chromium, server)
+    page = come(context, server)
+    upload = page.locator('[data-testid="stFileUploader"] input[type=file]')
+    upload.set_input_files(tmp_path / "foreign.json")
+    page.get_by_role("button", name="Open", exact=True).click()
+    page.get_by_text("This JSON file is not a DrumScribe project.").wait_for()
+    page.reload()
+    upload.set_input_files(tmp_path / "Kept.json")
+    page.get_by_role("button", name="Open", exact=True).click()
+    wait_for_hits(page, len(kept.hits))
+
+    page.get_by_role("link", name="Score", exact=True).first.click()
+    page.get_by_text("Bring an edited chart back").click()
+    upload.set_input_files(tmp_path / "Edited elsewhere.musicxml")
+    wait_for_hits(page, len(kept.hits) + 1)
+    page.get_by_text("The edited chart was taken in: 1 hit changed.").wait_for()
+    for count in (len(kept.hits), len(made.hits)):  # the edits before it came along with the file
+        page.locator(".st-key-ds_undo button:enabled").first.click()
+        wait_for_hits(page, count)
+    context.close()
+
+
 def test_two_users_do_not_see_each_other(chromium, server, made):
     mine = put(server.settings, owner_of(TOKEN), made)
     first = user(chromium, server, TOKEN)

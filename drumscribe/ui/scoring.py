@@ -137,14 +137,15 @@ def tempo(found: Transcription) -> None:
         "BPM", SLOWEST, FASTEST, key="score_bpm", help="The beat follows the recording; this says near which tempo.",
         on_change=lambda: _change("beats", "bpm", float(st.session_state.score_bpm)),
     )  # fmt: skip
-    told = "as you set it" if options.bpm else f"found by {grid.tracker}"
-    st.caption(f"Now {grid.bpm:.1f} beats a minute, {told}.")
+    st.caption(told_tempo(found))
+    chances = {candidate.factor: candidate.confidence for candidate in grid.candidates}
     with st.container(horizontal=True):
         for label, factor in (("Half", 0.5), ("Double", 2.0)):
             wanted = grid.bpm * factor
+            likely = f", {labels.percent(chances[factor])} likely by what is played" if factor in chances else ""
             st.button(
-                label, key=f"score_tempo_{label}", disabled=not SLOWEST <= wanted <= FASTEST,
-                on_click=_change, args=("beats", "bpm", round(wanted, 2)),
+                f"{label}: {wanted:.0f}", key=f"score_tempo_{label}", disabled=not SLOWEST <= wanted <= FASTEST,
+                on_click=_change, args=("beats", "bpm", round(wanted, 2)), help=f"{wanted:.1f} BPM{likely}",
             )  # fmt: skip
         st.button(
             "As found", key="score_tempo_found", disabled=options.bpm is None, on_click=_change,
@@ -167,6 +168,19 @@ def tempo(found: Transcription) -> None:
             "Bar shift", -16, 16, key="score_shift", help="Moves every bar line by so many beats.",
             on_change=lambda: _change("beats", "bar_shift", int(st.session_state.score_shift)),
         )  # fmt: skip
+
+
+def told_tempo(found: Transcription) -> str:
+    """The tempo of the chart in words, and how it came about."""
+    asked, grid = found.options.beats.bpm, found.grid
+    if asked is None:
+        sure = next((f", {labels.percent(one.confidence)} sure" for one in grid.candidates if one.factor == 1.0), "")
+        how = f"found by {grid.tracker}{sure}" if grid.tracker != "user" else "from the hits"
+    elif abs(asked / grid.bpm - 1) < 0.01:
+        how = "as you set it"
+    else:
+        how = f"the reading of the recording nearest to your {asked:.0f}"
+    return f"Now {grid.bpm:.1f} beats a minute, {how}."
 
 
 def _meter_wanted() -> str | None:
