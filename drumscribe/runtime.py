@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 
 from drumscribe.settings import Settings
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+            "TF_NUM_INTEROP_THREADS")  # fmt: skip
 _CACHES = {
     "NUMBA_CACHE_DIR": "numba",
     "MPLCONFIGDIR": "matplotlib",
@@ -19,6 +22,10 @@ _CACHES = {
     "KERAS_HOME": "keras",
     "XDG_CACHE_HOME": "xdg",
 }
+
+
+NICE = 10
+"""Computing gets a tenth of what a web process gets where both want the processor."""
 
 
 def cores() -> int:
@@ -40,3 +47,15 @@ def prepare(settings: Settings) -> None:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # Keras imports it, and it tells of its font cache
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow" if find_spec("tensorflow") else "torch")
+
+
+def give_way() -> None:
+    """Let web processes on the same machine go first; the children of this process inherit it.
+
+    Linux may share the processor among sessions first (autogroup) and only within each by ``nice``, so a worker that
+    leads its session, as services and containers do, lowers the session too.
+    """
+    os.nice(max(0, NICE - os.nice(0)))
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):  # no autogroups here, or not ours to change
+            Path("/proc/self/autogroup").write_text(str(NICE))

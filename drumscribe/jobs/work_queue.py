@@ -18,13 +18,11 @@ from typing import Any
 
 from drumscribe import observability
 from drumscribe.jobs.queues import DEFAULT, HEAVY
-from drumscribe.runtime import prepare
+from drumscribe.runtime import give_way, prepare
 from drumscribe.settings import Settings, get_settings
 
 CONCURRENCY = {DEFAULT: 4, HEAVY: 1}
 AGAIN_S = 3.0
-NICE = 5
-"""Computing gives way to the web processes that may share the machine."""
 
 
 def arguments(queue: str, settings: Settings) -> list[str]:
@@ -48,6 +46,7 @@ def main(queue: str) -> int:
         print("A Celery worker needs REDIS_URL.", file=sys.stderr)
         return 2
     prepare(settings)
+    give_way()
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -66,7 +65,6 @@ def main(queue: str) -> int:
             metrics.serve(settings.worker_metrics_port)
 
     def forked(**_: Any) -> None:
-        os.nice(NICE)
         _limit_memory(settings)
         observability.start(settings, f"worker-{queue}")
         if queue == HEAVY:

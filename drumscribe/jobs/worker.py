@@ -14,7 +14,7 @@ import threading
 import time
 
 from drumscribe.errors import StorageError
-from drumscribe.runtime import prepare
+from drumscribe.runtime import give_way, prepare
 from drumscribe.settings import Settings
 
 IDLE_S = 2.0
@@ -31,6 +31,7 @@ def main(worker: str) -> None:
     """Do jobs until standard input ends."""
     settings = Settings.model_validate_json(sys.stdin.buffer.readline())
     prepare(settings)
+    give_way()
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(name)s %(levelname)s %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then closes our standard input
     wake, stop = threading.Event(), threading.Event()
