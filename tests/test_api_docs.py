@@ -39,6 +39,29 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         yield {"API": f"http://127.0.0.1:{port}/api/v1", "SONG": str(song)}
 
 
+@pytest.mark.browser
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+def test_the_description_comes_from_this_server_alone(server: dict[str, str]) -> None:
+    from playwright.sync_api import sync_playwright
+
+    host = server["API"].removesuffix("/api/v1")
+    asked: list[str] = []
+    said: list[str] = []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        answer = page.goto(f"{server['API']}/docs", timeout=120_000)
+        assert answer is not None and "script-src 'self'" in answer.headers["content-security-policy"]
+        page.get_by_text("/api/v1/jobs/{job_id}/hits", exact=False).first.wait_for(timeout=120_000)
+        page.get_by_text("/api/v1/jobs/{job_id}/hits", exact=False).first.click()
+        page.get_by_text("If_match", exact=False).or_(page.get_by_text("if-match", exact=False)).first.wait_for()
+        browser.close()
+    assert {url for url in asked if not url.startswith((host, "data:"))} == set()
+    assert said == []  # the policy stopped nothing that the page needs
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_shell_example(server: dict[str, str], tmp_path: Path) -> None:

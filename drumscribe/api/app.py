@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from drumscribe._version import __version__
-from drumscribe.api import jobs, problems, service
+from drumscribe.api import docs, jobs, problems, service
 from drumscribe.api.auth import Gate
 from drumscribe.api.middleware import LimitBody, Observe
 from drumscribe.api.outbound import SafePoster
@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
         lifespan=lifespan,
         root_path=settings.api_root_path,
         openapi_url="/api/v1/openapi.json",
-        docs_url="/api/v1/docs",
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
         responses={"default": {"model": Problem, "content": {problems.MEDIA_TYPE: {}}, "description": "Problem"}},
@@ -75,6 +75,7 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
     problems.install(app)
     app.include_router(jobs.router)
     app.include_router(service.router)
+    app.include_router(docs.router)
     app.add_middleware(LimitBody, limit=int(settings.max_file_size_mb * 2**20) + _MULTIPART_SLACK)
     app.add_middleware(Observe)
     origins = [origin.strip() for origin in settings.api_cors_origins.split(",") if origin.strip()]
