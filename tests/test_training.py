@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
+import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +17,15 @@ import pretty_midi
 import pytest
 import soundfile
 
+from drumscribe.hits.card import FOLDER, Card
 from drumscribe.hits.features import BANDS, FPS, HOP, compress, log_mel
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
-from training import batches, drums, material, performance
+from training import batches, drums, material, performance, soundfont_kits
 from training.calibrate import Evidence, best_threshold, calibration_error, learn, platt, report
+from training.export import Calibration, disagreement
+from training.network import HitNetwork
+from training.packaged import begin_from
 from training.scores import Tally, tally
 from training.voices import sing
 
@@ -123,6 +130,33 @@ def test_performances_stay_inside_their_clip(seed: int) -> None:
         assert all(b - a > 0.02 for a, b in itertools.pairwise(times))
 
 
+def test_natural_performances_keep_what_people_play() -> None:
+    notes = [(i * 0.25, "closed_hihat" if i % 2 else "snare", 0.6) for i in range(40)]
+    for seed in range(6):
+        played = performance.perform(notes, 10.0, np.random.default_rng(seed), swaps=0.0)
+        hats = [t for t, label, _ in played if label == "closed_hihat"]
+        assert len(hats) >= 10
+        assert "cross_stick" not in {label for _, label, _ in played}
+
+
+def test_soundfonts_become_kits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    font = Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
+    if not shutil.which("fluidsynth"):
+        pytest.skip("fluidsynth is not installed")
+    assert soundfont_kits.presets(font)[0] == "Standard"
+    (tmp_path / "one.sf2").write_bytes(font.read_bytes())
+    monkeypatch.setattr(soundfont_kits, "ROOT", tmp_path)
+    monkeypatch.setattr(soundfont_kits, "FONTS", {"tim": ("one.sf2", "missing.sf2")})
+    kits = soundfont_kits.read_soundfont_kits()
+    assert set(LABELS) <= set(kits[0].drums)
+    assert kits[0].family == "tim"
+    samples, onset = kits[0].drums["kick"][0].layers[0][0]
+    assert 0 < onset <= 0.006 * RATE
+    assert float(np.abs(samples).max()) == pytest.approx(1, abs=0.01)
+    later = [sound for kit in kits[1:] for sound in kit.drums.get("ride_bell", [])]
+    assert len(later) < len(kits) - 1  # presets share samples: each is kept once
+
+
 def test_targets_are_read_back_by_the_peak_picker() -> None:
     notes = [(1.2345, 0, 0.8), (2.0, 3, 0.3), (2.031, 3, 0.9)]
     onset, velocity, known = batches.targets(notes, 400)
@@ -213,7 +247,10 @@ def test_what_is_learnt_from_evidence_fits_it() -> None:
 
 
 def command(module: str, *args: str | Path) -> str:
-    done = subprocess.run([sys.executable, "-m", module, *map(str, args)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, args)], capture_output=True, text=True, check=False,
+        env=os.environ | {"SOUNDFONTS": "/nowhere"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -230,4 +267,10 @@ def test_stems_train_resume_export(data: Path, tmp_path: Path) -> None:
     assert [line.split(",")[0] for line in log] == ["step", "2", "4"]
     said = command("training.export", "--work", work, "--out", tmp_path / "out", "--version", "test")
     assert "MB" in said
+    card = Card.read(FOLDER / "hits.json")
+    net = HitNetwork()
+    begin_from(net, FOLDER, work, clips=8)  # the packaged weights, as they were before their export
+    data_of = json.loads((FOLDER / "hits.json").read_text())["calibration"]
+    served = Calibration(data_of["scale"], data_of["shift"], card.thresholds, card.offsets_ms, {})
+    assert disagreement(net, FOLDER / "hits.keras", served) < 1e-4
     assert (tmp_path / "out/hits.keras").stat().st_size < 8_000_000

@@ -25,12 +25,13 @@ import soxr
 from numpy.typing import NDArray
 
 from training.material import RATE, Note, Split, drum_notes, hash_split, song_paths
+from training.soundfont_kits import ROOT
 from training.voices import sing
 
-SOUNDFONTS = (
-    Path("/usr/share/sounds/sf2/FluidR3_GM.sf2"), Path("/usr/share/sounds/sf2/TimGM6mb.sf2"),
-    Path("/usr/share/sounds/sf2/sf_GMbank.sf2"), Path("/usr/share/sounds/sf3/MuseScore_General_Full.sf3"),
-)  # fmt: skip
+SOUNDFONTS = tuple(
+    ROOT / name
+    for name in ("sf2/FluidR3_GM.sf2", "sf2/TimGM6mb.sf2", "sf2/sf_GMbank.sf2", "sf3/MuseScore_General_Full.sf3")
+)
 LONGEST_S = 75.0
 _LEADS = (*range(24, 32), *range(48, 55), *range(56, 68), 0, 4, 16, 18, 52, 53, 54, 65, 66, 73, 80, 81, 85)
 _BASSES = tuple(range(32, 40))

@@ -94,8 +94,10 @@ def degrade(magnitudes: FloatArray, rng: np.random.Generator, *, separated: bool
 class Mixer:
     """Draws examples from the pools of stems and accompaniments below a work folder."""
 
-    def __init__(self, work: Path, split: Split) -> None:
+    def __init__(self, work: Path, split: Split, *, natural: bool = False) -> None:
         self.work, self.split = work, split
+        self.natural = natural
+        self.folder = work / "stems" / (f"{split}_natural" if natural else split)
         self.infos: dict[str, BackingInfo] = {}
         self.backings: list[str] = []
         self.stems: list[Path] = []
@@ -106,7 +108,7 @@ class Mixer:
             if not path.name.startswith(".") and path.stem not in self.infos:
                 self.infos[path.stem] = BackingInfo.read(path.with_suffix(".json"))
         self.backings = sorted(name for name, info in self.infos.items() if info.split == self.split)
-        self.stems = sorted((self.work / "stems" / self.split).glob("*.pickle"))
+        self.stems = sorted(self.folder.glob("*.pickle"))
 
     def _backing(self, rng: np.random.Generator, name: str = "", start: float | None = None) -> FloatArray:
         name = name or self.backings[int(rng.integers(len(self.backings)))]
@@ -147,7 +149,8 @@ class Mixer:
             if rng.random() < 0.04 and not clean:
                 x, notes = x * 0, []
             # drums from 10 dB under to 9 dB over the rest
-            y *= max(_rms(x), 0.03) / _rms(y) * 10 ** (rng.uniform(-9, 10) / 20)
+            low, high = (-6, 6) if self.natural else (-9, 10)
+            y *= max(_rms(x), 0.03) / _rms(y) * 10 ** (rng.uniform(low, high) / 20)
             x = x + y
         elif separated and self.backings and not clean:
             y = self._backing(rng)

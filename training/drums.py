@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +41,18 @@ class Stem:
     start: float = 0.0
 
 
+def _timbre(rng: np.random.Generator) -> pedalboard.Pedalboard:
+    """A drum of another make: resonances raised and lowered, the ends tilted."""
+    bands: list[pedalboard.Plugin] = [
+        pedalboard.PeakFilter(float(np.exp(rng.uniform(np.log(60), np.log(12000)))), float(rng.normal(0, 5)),
+                              float(rng.uniform(0.5, 2.5)))
+        for _ in range(int(rng.integers(2, 5)))
+    ]  # fmt: skip
+    bands.append(pedalboard.LowShelfFilter(float(rng.uniform(80, 400)), float(rng.normal(0, 3))))
+    bands.append(pedalboard.HighShelfFilter(float(rng.uniform(2500, 9000)), float(rng.normal(0, 4))))
+    return pedalboard.Pedalboard(bands)
+
+
 class _Voice:
     """One drum of a virtual kit, tuned and damped for the clip."""
 
@@ -53,6 +66,8 @@ class _Voice:
         self.pitch = float(2 ** (semitones / 12))
         ringing = label in _RINGING  # damped like a drum an open hat would be a closed one
         self.decay_s = float(rng.uniform(0.4, 1.5) if ringing else rng.uniform(0.06, 0.5)) * (rng.random() < 0.25)
+        self.attack_db, self.attack_s = float(rng.normal(0, 3)), float(rng.uniform(0.006, 0.04))
+        self.timbre = _timbre(rng) if rng.random() < 0.7 else None
         self.gain = float(10 ** ((_LEVEL_DB[label] + rng.normal(0, 4)) / 20))
         self.curve = float(rng.uniform(0.8, 1.7))
         self.damped = float(rng.uniform(0.2, 0.9)) if len(sounds.layers) < 3 else 0.0
@@ -80,7 +95,11 @@ class _Voice:
             if self.tilt is not None:
                 low = signal.lfilter([1 - self.corner], [1, -self.corner], x).astype(np.float32)
                 x = self.tilt[0] * low + self.tilt[1] * (x - low)
-                x = (x / max(1e-6, float(np.abs(x).max()))).astype(np.float32)
+            if self.timbre is not None:
+                x = self.timbre(x, RATE)
+            after = np.maximum(0, np.arange(len(x)) - onset) / RATE
+            x = x * (1 + (10 ** (self.attack_db / 20) - 1) * np.exp(-after / self.attack_s))
+            x = (x / max(1e-6, float(np.abs(x).max()))).astype(np.float32)
             self.ready[key] = (x, onset)
         x, onset = self.ready[key]
         return x * (self.gain * (0.04 + 0.96 * velocity**self.curve)), onset
@@ -107,12 +126,17 @@ class VirtualKit:
     def __init__(self, kits: list[Kit], rng: np.random.Generator) -> None:
         self.kits, self.rng = kits, rng
         full = [kit for kit in kits if "kick" in kit.drums and "snare" in kit.drums]
-        weights = np.array([_KINDS.get(kit.kind.split(" ")[0], 0.7) for kit in full])
-        self.base = full[int(rng.choice(len(full), p=weights / weights.sum()))]
+        self.base = self._any(full, [_KINDS.get(kit.kind.split(" ")[0], 0.7) for kit in full])
         self.strangers = 1.0 if rng.random() < 0.25 else 0.2
         self.voices: dict[str, list[_Voice]] = {}
         self.owners: dict[str, Kit] = {}
         self.tunings: dict[str, float] = {}
+
+    def _any(self, kits: list[Kit], weights: list[float] | None = None) -> Kit:
+        """One of ``kits``; a family of n kits, which share sounds, counts as the root of n."""
+        families = Counter(kit.family for kit in kits)
+        share = np.array([families[kit.family] ** -0.5 for kit in kits]) * (weights or 1.0)
+        return kits[int(self.rng.choice(len(kits), p=share / share.sum()))]
 
     def _owner(self, label: str) -> Kit | None:
         have = [kit for kit in self.kits if label in kit.drums]
@@ -123,7 +147,7 @@ class VirtualKit:
             return of_set
         if label in self.base.drums and self.rng.random() > self.strangers:
             return self.base
-        return have[int(self.rng.integers(len(have)))]
+        return self._any(have)
 
     def _make(self, label: str) -> list[_Voice]:
         owner = self._owner(label)
@@ -143,7 +167,7 @@ class VirtualKit:
         have = [kit for kit in self.kits if label in kit.drums]
         if label == PERCUSSION or self.rng.random() > 0.25:
             return None
-        options = have[int(self.rng.integers(len(have)))].drums[label]
+        options = self._any(have).drums[label]
         return options[int(self.rng.integers(len(options)))]
 
     def voice(self, label: str) -> _Voice | None:

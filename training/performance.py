@@ -73,26 +73,33 @@ def _fill(seconds: float, rng: np.random.Generator) -> tuple[float, float, list[
     return start, end, notes
 
 
-def perform(notes: list[Note], seconds: float, rng: np.random.Generator) -> list[Note]:
+def perform(notes: list[Note], seconds: float, rng: np.random.Generator, *, swaps: float = 0.65) -> list[Note]:
     """Make a clip's performance from the notes of a groove that fall in ``0 … seconds``.
+
+    Args:
+        notes: of the groove.
+        seconds: length of the clip.
+        rng: source of every choice.
+        swaps: how often roles are swapped and rare drums put in. 0 leaves what people play (for calibration: the
+            share of each drum decides what a peak is worth), but for the foot and percussion.
 
     Returns:
         Notes in order of time, percussion among them; one drum is not struck twice within 20 ms.
     """
-    out = _swap(notes, seconds, rng) if rng.random() < 0.75 else list(notes)
-    for _ in range(int(rng.poisson(seconds / 14))):
+    out = _swap(notes, seconds, rng) if rng.random() < swaps else list(notes)
+    for _ in range(int(rng.poisson(seconds / (14 if swaps else 40)))):
         start, end, fill = _fill(seconds, rng)
         out = [note for note in out if not start - 0.02 <= note[0] < end + 0.02 or note[1] in ("kick", "pedal_hihat")]
         out += fill
     for time, label, _ in list(out):
-        if label == "kick" and rng.random() < 0.03:
+        if label == "kick" and rng.random() < (0.03 if swaps else 0.005):
             accent = _draw(rng, {"crash": 0.5, "splash": 0.2, "china": 0.2, "ride_bell": 0.1})
             out.append((time + float(rng.normal(0, 0.005)), accent, float(rng.uniform(0.5, 1))))
-    if rng.random() < 0.15:  # the foot keeps time
+    if rng.random() < (0.15 if swaps else 0.03):  # the foot keeps time
         step = float(rng.uniform(0.4, 1.1))
         out += [(t + float(rng.normal(0, 0.008)), "pedal_hihat", float(np.clip(rng.normal(0.5, 0.15), 0.1, 1)))
                 for t in np.arange(rng.uniform(0, step), seconds, step)]  # fmt: skip
-    if rng.random() < 0.3:  # tambourine, shaker, claps: heard, not written
+    if rng.random() < (0.3 if swaps else 0.15):  # tambourine, shaker, claps: heard, not written
         step = float(rng.uniform(0.12, 0.6))
         out += [(t + float(rng.normal(0, 0.008)), PERCUSSION, float(rng.uniform(0.3, 1)))
                 for t in np.arange(rng.uniform(0, step), seconds, step) if rng.random() < 0.85]  # fmt: skip

@@ -27,7 +27,8 @@ SECONDS = 20.0
 class StemMaker:
     """Makes stems of one side of the split."""
 
-    def __init__(self, data: Path, work: Path, split: Split) -> None:
+    def __init__(self, data: Path, work: Path, split: Split, *, natural: bool = False) -> None:
+        self.swaps = {"swaps": 0.0} if natural else {}
         self.split, self.backings = split, work / "backings"
         self.kits: list[Kit] = [kit for kit in load_kits(data, work) if kit_split(kit) == split]
         self.grooves: list[Groove] = [groove for groove in load_grooves(data, work) if groove.split == split]
@@ -49,12 +50,12 @@ class StemMaker:
             notes = self.infos[name].notes
             start = float(rng.uniform(notes[0][0], max(notes[0][0], notes[-1][0] - SECONDS)))
             part = [(t - start, label, v) for t, label, v in notes if start <= t < start + SECONDS]
-            stem = drums.render(perform(part, SECONDS, rng), SECONDS, self.kits, self.irs, rng)
+            stem = drums.render(perform(part, SECONDS, rng, **self.swaps), SECONDS, self.kits, self.irs, rng)
             stem.song, stem.start = name, start
             return stem
         groove = self.grooves[int(rng.integers(len(self.grooves)))]
         part = excerpt(groove.notes, groove.seconds, SECONDS, rng)
-        return drums.render(perform(part, SECONDS, rng), SECONDS, self.kits, self.irs, rng)
+        return drums.render(perform(part, SECONDS, rng, **self.swaps), SECONDS, self.kits, self.irs, rng)
 
 
 def main() -> None:
@@ -66,10 +67,11 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two stems once the pool is full")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--split", choices=["train", "valid", "test"], default="train")
+    parser.add_argument("--natural", action="store_true", help="drums as people play them, into SPLIT_natural")
     args = parser.parse_args()
-    folder = args.work / "stems" / args.split
+    folder = args.work / "stems" / (f"{args.split}_natural" if args.natural else args.split)
     folder.mkdir(parents=True, exist_ok=True)
-    maker = StemMaker(args.data, args.work, args.split)
+    maker = StemMaker(args.data, args.work, args.split, natural=args.natural)
     began, index = time.process_time(), 0
     while not args.count or index < args.count:
         stem = maker.make(np.random.default_rng((args.seed, index)))

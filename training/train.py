@@ -25,10 +25,12 @@ import torch
 import torch.multiprocessing as mp
 from torch.nn import functional
 
+from drumscribe.hits.card import DEFAULT, FOLDER, Card
 from drumscribe.hits.features import FPS, compress
 from drumscribe.kit import LABELS
 from training.batches import Mixer
 from training.network import HitNetwork
+from training.packaged import begin_from
 from training.scores import Tally, tally
 
 BATCH = 8
@@ -92,6 +94,8 @@ def prepare(args: argparse.Namespace) -> None:
         have = len(list((args.work / "stems" / split).glob("*.pickle")))
         if have < args.first:
             jobs.append(["training.stems", *common, "--split", split, "--count", str(args.first)])
+        if split != "train" and not (args.work / "stems" / f"{split}_natural").exists():
+            jobs.append(["training.stems", *common, "--natural", "--split", split, "--count", str(args.first)])
     for job in jobs:
         print("preparing:", *job[:1], *job[7:], flush=True)
         subprocess.run([sys.executable, "-m", *job], check=True, stdout=subprocess.DEVNULL)
@@ -126,6 +130,7 @@ def main() -> None:
     parser.add_argument("--still", action="store_true", help="render nothing meanwhile: repeatable from the seed")
     parser.add_argument("--every", type=int, default=500, help="steps between validations")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--packaged", action="store_true", help="begin with the weights in the package")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the helpers end too
     torch.manual_seed(args.seed)
@@ -133,11 +138,17 @@ def main() -> None:
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # of the processes started below
     folder = args.work / args.run
     folder.mkdir(parents=True, exist_ok=True)
+    if not args.still:
+        prepare(args)
     net = HitNetwork()
     average = HitNetwork()
     average.load_state_dict(net.state_dict())
     optimiser = torch.optim.AdamW(net.parameters(), args.rate, weight_decay=1e-2)
     step = 0
+    if args.packaged and not args.resume:
+        begin_from(net, FOLDER, args.work)
+        average.load_state_dict(net.state_dict())
+        step = int(Card.read(FOLDER / f"{DEFAULT}.json").made["steps"])
     if args.resume:
         state = torch.load(folder / "last.pt", weights_only=True)
         net.load_state_dict(state["net"])
@@ -145,8 +156,6 @@ def main() -> None:
         optimiser.load_state_dict(state["optimiser"])
         step = int(state["step"])
     first, best = step, 0.0
-    if not args.still:
-        prepare(args)
     feed: Any = mp.get_context("spawn").Queue(6)
     loader = mp.get_context("spawn").Process(target=_feed, args=(feed, args.work, args.seed + step), daemon=True)
     renderers = [] if args.still else _renderers(args)
