@@ -203,11 +203,11 @@ def test_a_project_file_reopens_with_its_edits_and_an_edited_chart_returns(chrom
     page = come(context, server)
     upload = page.locator('[data-testid="stFileUploader"] input[type=file]')
     upload.set_input_files(tmp_path / "foreign.json")
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.locator(".st-key-ds_start button:enabled", has_text="Open").click()
     page.get_by_text("This JSON file is not a DrumScribe project.").wait_for()
     page.reload()
     upload.set_input_files(tmp_path / "Kept.json")
-    page.get_by_role("button", name="Open", exact=True).click()
+    page.locator(".st-key-ds_start button:enabled", has_text="Open").click()
     wait_for_hits(page, len(kept.hits))
 
     page.get_by_role("link", name="Score", exact=True).first.click()
