@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import httpx
 import services
 import songs
-from test_separation import _save as tiny_demucs
+from tiny_demucs import save as tiny_demucs
 
 LEASE_S = 20
 FAULTS: dict[str, Callable[[Bench], dict[str, object]]] = {}
@@ -278,7 +278,7 @@ def disk_full(folder: Path) -> dict[str, object]:
 
 def clock_jump(folder: Path) -> dict[str, object]:
     """The wall clock of workers and API jumps an hour ahead, then two back, while a song is worked on (libfaketime)."""
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     if library is None:
         return {"end": "not run", "note": "needs libfaketime (Debian: libfaketime)"}
     folder.mkdir(parents=True)
@@ -287,7 +287,7 @@ def clock_jump(folder: Path) -> dict[str, object]:
     fake = {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     with deployment(folder, **fake) as bench:

@@ -99,7 +99,8 @@ def main() -> None:
         over = threading.Event()
         threading.Thread(target=memory, args=(stack, peaks, over), daemon=True).start()
         report = folder / "locust"
-        before = cpu_s(stack.api.pid)
+        before, machine, ours = cpu_s(stack.api.pid), busy_s(), workers_s(stack)
+        watched = time.monotonic()
         subprocess.run(
             [sys.executable, "-m", "locust", "-f", __file__, "--headless", "--host", f"http://127.0.0.1:{stack.port}",
              "--users", str(wanted.users), "--spawn-rate", str(wanted.users), "--run-time", f"{wanted.seconds}s",
@@ -110,6 +111,9 @@ def main() -> None:
         api_cpu_s = cpu_s(stack.api.pid) - before
         ended = [stack.ended(job_id, 3600) for job_id in jobs]
         took = time.monotonic() - begun
+        # What was left of the machine for the workers: other processes, the API and this benchmark took the rest.
+        elsewhere = (busy_s() - machine) - (workers_s(stack) - ours)
+        left = (os.cpu_count() or 1) - elsewhere / (time.monotonic() - watched)
         over.set()
         rows = {row["name"]: row for row in json.loads(report.with_suffix(".json").read_text())}
         times = {int(float(ms)): count for ms, count in rows["status"]["response_times"].items()}
@@ -127,8 +131,10 @@ def main() -> None:
             "all done after s": round(took, 1),
             "submitting them took s": round(submitting, 1),
             "load average": round(os.getloadavg()[0], 1),
+            "cores left for the workers": round(left, 2),
             **{f"peak memory of {part}, MiB": peak >> 20 for part, peak in peaks.items()},
         }
+        numbers |= {f"processor s of {step}": round(mean, 3) for step, mean in steps(stack).items()}
         stages = {key: [job["timings"].get(key, 0.0) for job in ended] for key in ("ingest", "detect", "beats")}
         numbers |= {f"mean s of {stage}": round(sum(times) / len(times), 2) for stage, times in stages.items()}
     print(f"| {wanted.users} users, {wanted.jobs} songs of {2 * wanted.bars} s | |\n|---|---|")
@@ -144,6 +150,38 @@ def cpu_s(pid: int) -> float:
 
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
+
+
+def busy_s() -> float:
+    """Processor seconds that all processes of the machine have taken so far."""
+    import psutil
+
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq + times.steal)
+
+
+def workers_s(stack: object) -> float:
+    """Processor seconds of both pools so far, of children that have ended too."""
+    import psutil
+
+    found = 0.0
+    for name in ("default", "heavy"):
+        parent = psutil.Process(getattr(stack, name).pid)
+        times = parent.cpu_times()
+        found += times.children_user + times.children_system
+        found += sum(cpu_s(child.pid) for child in (parent, *parent.children(recursive=True)))
+    return found
+
+
+def steps(stack: object) -> dict[str, float]:
+    """Mean processor seconds of each step, from the workers' logs."""
+    found: dict[str, list[float]] = {}
+    for name in ("default", "heavy"):
+        for text in getattr(stack, name).log.read_text().splitlines():
+            line = json.loads(text) if text.startswith("{") else {}
+            if line.get("event") == "step_ends":
+                found.setdefault(line["step"], []).append(line["processor_s"])
+    return {step: sum(times) / len(times) for step, times in found.items()}
 
 
 def quantile(times: dict[int, int], share: float) -> int:

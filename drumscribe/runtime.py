@@ -24,8 +24,8 @@ _CACHES = {
 }
 
 
-NICE = 10
-"""Computing gets a tenth of what a web process gets where both want the processor."""
+NICE = 5
+"""Computing gets a third of what a web process gets where both want the processor."""
 
 
 def cores() -> int:
