@@ -189,7 +189,7 @@ class _Tracker:
             self._clock_out()
             if progress.fraction == 1.0 and progress.stage not in self.seconds:
                 self.known.add(progress.stage)  # its first word is that it is done: it came from the cache
-            self.stage, self.began = progress.stage, time.monotonic()
+            self.stage, self.began, self.message = progress.stage, time.monotonic(), ""
             self.news.set()
         self.fraction, self.message = progress.fraction, progress.message or self.message
 

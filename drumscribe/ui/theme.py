@@ -114,6 +114,10 @@ button:enabled *:has(> kbd) { opacity: 1 !important; }
 .ds-table { border-collapse: collapse; max-width: 100%; }
 .ds-table th, .ds-table td { text-align: left; padding: 0.28rem 0.9rem 0.28rem 0; vertical-align: top;
   border-bottom: 1px solid rgba(128,124,140,0.3); }
+.ds-table meter { width: 5.5rem; height: 0.75rem; margin-right: 0.35rem; vertical-align: -0.05rem; }
+.ds-table meter::-webkit-meter-bar { background: rgba(128,124,140,0.2); border: 0; border-radius: 1rem; }
+.ds-table meter::-webkit-meter-optimum-value { background: var(--ds-accent); border-radius: 1rem; }
+.ds-table meter::-moz-meter-bar { background: var(--ds-accent); }
 .ds-quiet { opacity: 0.75; font-size: 0.85em; }
 .ds-steps { display: flex; flex-wrap: wrap; gap: 0.3rem 0.9rem; list-style: none;
   padding: 0 !important; margin: 0.2rem 0 0.5rem !important; }
@@ -141,7 +145,9 @@ kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-
 def style() -> None:
     """Put our style sheet on the page, with the colours of the theme in force."""
     colours = palette()
-    st.html(f"{CSS}<style>:root {{ --ds-muted: {colours.muted}; --ds-on-accent: {ink_on(colours.accent)}; }}</style>")
+    ink = ink_on(colours.accent)
+    variables = f"--ds-muted: {colours.muted}; --ds-accent: {colours.accent}; --ds-on-accent: {ink};"
+    st.html(f"{CSS}<style>:root {{ {variables} }}</style>")
 
 
 def chip(text: str, colour: str | None = None) -> str:
