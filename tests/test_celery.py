@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -82,6 +84,26 @@ def test_a_dead_workers_job_begins_again_and_is_parked_in_the_end(runner: Celery
     assert "3 times" in parked.error["what"] and "separate" in parked.error["what"]
 
 
+def test_a_starved_worker_is_not_a_dead_one(
+    runner: CeleryRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "depths", lambda _: {queues.HEAVY: 1})
+    short = settings.model_copy(update={"job_lease_s": 0.01})
+    with subprocess.Popen(["sleep", "60"]) as process:
+        job = queued(runner.database)
+        assert runner.database.take(job.id, recovery.holder(process.pid), 1) is not None
+        watch = recovery.Recovery(short, clean=False)
+        for _ in range(3):
+            watch.once(runner)
+            time.sleep(0.02)
+        assert runner.database.get(job.id).status is JobStatus.RUNNING  # silent, but there
+        process.kill()
+    for _ in range(2):
+        watch.once(runner)
+        time.sleep(0.02)
+    assert runner.database.get(job.id).status is JobStatus.QUEUED
+
+
 def test_a_cancelled_job_of_a_dead_worker_is_cancelled(runner: CeleryRunner, settings: Settings) -> None:
     database, job = runner.database, queued(runner.database)
     database.take(job.id, "gone:1", 1)
@@ -144,10 +166,17 @@ def test_an_embedded_database_becomes_a_migrated_one(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[services.Stack]:
+def collector() -> Iterator[services.Collector]:
+    with services.Collector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, collector: services.Collector) -> Iterator[services.Stack]:
     if services.MISSING:
         pytest.skip(f"not installed: {', '.join(services.MISSING)}")
-    with services.Stack(tmp_path_factory.mktemp("stack"), JOB_LEASE_S="15") as stack:
+    folder = tmp_path_factory.mktemp("stack")
+    with services.Stack(folder, JOB_LEASE_S="15", OTLP_ENDPOINT=collector.endpoint) as stack:
         yield stack
 
 
@@ -273,6 +302,26 @@ class TestDeployment:
         stack.until(job_id, lambda job: job["stage"] in ("detect", "beats") and 0 < job["fraction"] < 1)
         assert stack.client.delete(f"/jobs/{job_id}").json()["status"] in ("cancelling", "cancelled")
         assert stack.ended(job_id, 30)["status"] == "cancelled"
+
+    def test_one_trace_from_the_request_to_each_step(
+        self, stack: services.Stack, collector: services.Collector, tmp_path: Path
+    ) -> None:
+        job_id = stack.submit(songs.song(tmp_path / "trace.wav", 3))
+        assert stack.ended(job_id)["status"] == "done"
+
+        def of_the_job() -> dict[str, tuple[str, Any]] | None:
+            found = collector.spans()
+            traces = {span.trace_id for _, span in found for a in span.attributes if a.value.string_value == job_id}
+            named = {span.name: (service, span) for service, span in found if span.trace_id in traces}
+            return named if {f"step {step}" for step in queues.STEPS} | {"POST /api/v1/jobs"} <= set(named) else None
+
+        spans = services.wait_until(of_the_job, 60, 0.5)
+        request, queue = spans["POST /api/v1/jobs"][1], spans["queue job"][1]
+        assert queue.parent_span_id == request.span_id and not request.parent_span_id
+        for step, where in queues.STEPS.items():
+            service, span = spans[f"step {step}"]
+            assert service == f"drumscribe-worker-{where}"
+            assert (span.trace_id, span.parent_span_id) == (request.trace_id, queue.span_id)
 
     def test_log_lines_are_json_with_the_jobs_id(self, stack: services.Stack) -> None:
         lines = [json.loads(line) for line in stack.default.log.read_text().splitlines() if line.startswith("{")]

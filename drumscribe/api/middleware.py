@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from drumscribe.api import problems
-from drumscribe.observability import logs, metrics
+from drumscribe.observability import logs, metrics, traces
 
 
 class Observe:
@@ -34,10 +34,16 @@ class Observe:
                 route = getattr(scope.get("route"), "path", "other")
                 taken = time.perf_counter() - begun
                 metrics.HTTP_SECONDS.labels(scope["method"], route, str(message["status"])).observe(taken)
+                traces.describe(f"{scope['method']} {route}", {"http.response.status_code": message["status"]})
             await send(message)
 
         with logs.bind(method=scope["method"], path=scope["path"]):
-            await self.app(scope, receive, answer)
+            if scope["method"] in ("GET", "HEAD", "OPTIONS"):  # thousands of polls would hide the few that do something
+                await self.app(scope, receive, answer)
+                return
+            parent = {"traceparent": Headers(scope=scope).get("traceparent", "")}
+            with traces.span(scope["method"], {"http.request.method": scope["method"]}, parent=parent):
+                await self.app(scope, receive, answer)
 
 
 class LimitBody:

@@ -6,6 +6,8 @@ Time is only ever measured on this process's monotonic clock: a wall clock that 
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 
@@ -75,6 +77,28 @@ def recover(settings: Settings, database: Database, lease: Lease) -> bool:
     return True
 
 
+def holder(pid: int) -> str:
+    """How a process of this machine signs the jobs it holds."""
+    return f"{socket.gethostname()[:40]}:{pid}"
+
+
+def process_of(worker: str) -> int | None:
+    """The process id of a holder on this machine, ``None`` if it is elsewhere."""
+    pid = worker.rpartition(":")[2]
+    return int(pid) if pid.isdigit() and worker == holder(int(pid)) else None
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's process under a number that was used again
+        return False
+    return True
+
+
 class Recovery(threading.Thread):
     """The thread. ``clean`` says whether this one also removes what has expired."""
 
@@ -116,7 +140,7 @@ class Recovery(threading.Thread):
             if lease.worker == UNSENT:
                 database.mark(job_id, "")
                 send(database, database.get(job_id))
-            elif lease.worker and now - since > self._settings.job_lease_s:
+            elif lease.worker and now - since > self._patience_s(lease.worker):
                 recover(self._settings, database, lease)
             elif not lease.worker and now - since > (3 * self._settings.job_lease_s if idle else LOST_S):
                 self._resend(database, lease)
@@ -127,6 +151,12 @@ class Recovery(threading.Thread):
             self._next_clean = now + CLEAN_S
             runner.clean()
             expire(self._settings)
+
+    def _patience_s(self, worker: str) -> float:
+        """How long a holder may be silent. One that we see alive is only starved: it is not taken for dead."""
+        pid = process_of(worker)
+        living = pid is not None and alive(pid)
+        return 1.5 * self._settings.stage_timeout_s + 60 if living else self._settings.job_lease_s
 
     def _resend(self, database: Database, lease: Lease) -> None:
         """Nobody holds the job and no message waits in any queue: Redis lost it."""

@@ -8,7 +8,6 @@ computed lies in the stage cache. So a repeated step is a look-up, and a message
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from drumscribe.jobs.celery_app import app
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.queues import PRIORITIES, STEPS
+from drumscribe.jobs.recovery import alive, holder, process_of, recover
 from drumscribe.jobs.work import perform
 from drumscribe.jobs.worker import TOO_LATE
 from drumscribe.observability import logs, metrics, traces
@@ -45,7 +45,7 @@ class Context:
         self.settings = settings
         self.database = Database(settings)
         self.store = Store(settings)
-        self.name = f"{socket.gethostname()[:40]}:{os.getpid()}"
+        self.name = holder(os.getpid())
 
 
 @lru_cache(maxsize=1)
@@ -63,7 +63,8 @@ def priority_of(job: Job) -> int:
 def dispatch(job: Job) -> None:
     """Send a queued job's chain. Raises kombu's and redis' connection errors."""
     priority, attempt = priority_of(job), job.attempts + 1
-    headers = traces.carrier()
+    with traces.span("queue job", {"job.id": job.id, "job.attempt": attempt}):
+        headers = traces.carrier()  # all steps belong to one trace, also where a worker sends them anew
     steps = [
         app.signature(
             f"drumscribe.{step}",
@@ -152,24 +153,12 @@ def _recovered(here: Context, job_id: str) -> bool:
 
     This is how the job of a killed child begins again at once: Celery gives its message to the next child.
     """
-    from drumscribe.jobs.recovery import recover
-
     for lease in here.database.leases():
-        host, _, pid = lease.worker.rpartition(":")
-        if lease.job_id == job_id and host == here.name.rpartition(":")[0] and pid.isdigit():
-            dead = int(pid) == os.getpid() or not _alive(int(pid))
+        pid = process_of(lease.worker)
+        if lease.job_id == job_id and pid is not None:
+            dead = pid == os.getpid() or not alive(pid)
             return dead and recover(here.settings, here.database, lease)
     return False
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's process under a number that was used again
-        return False
-    return True
 
 
 def _count(here: Context, before: Job, status: JobStatus | None) -> None:

@@ -54,6 +54,14 @@ def span(
         yield current
 
 
+def describe(name: str, attributes: Mapping[str, str | int | float | bool]) -> None:
+    """Name the current span by what is known only later; nothing to do where there is none."""
+    current = trace.get_current_span()
+    if current.is_recording():
+        current.update_name(name)
+        current.set_attributes(attributes)
+
+
 def flush() -> None:
     """Send what is buffered now: a worker's child may be replaced at any time."""
     provider = trace.get_tracer_provider()
