@@ -1,8 +1,9 @@
 """Pictures of every page in every state, from the real server with the example song.
 
-    python benchmarks/screenshots.py [--out docs/images] [--all]
+    python benchmarks/screenshots.py [--out docs/images] [--all] [--data FOLDER]
 
-Without ``--all`` only those that the documentation shows are written.
+Without ``--all`` only those that the documentation shows are written. ``--data`` keeps the server's folder for the next
+time: the example is then known, so there is no picture of it being transcribed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from drumscribe.jobs.model import JobStatus  # noqa: E402
 SHOWN = {"transcribe", "transcribe-busy", "inspect", "edit", "review", "score", "practice", "inspect-dark",
          "edit-phone"}  # fmt: skip
 SIZES = {"": (1360, 900), "dark": (1360, 900), "phone": (390, 844)}
-PATIENCE_MS = 300_000
+PATIENCE_MS = 900_000
 
 
 class Camera:
@@ -71,11 +72,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
     camera = Camera(arguments.out, arguments.all)
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        server = Server(Path(folder))
+        known = arguments.data is not None and (arguments.data / "jobs.sqlite3").exists()
+        server = Server(arguments.data or Path(folder))
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
 
         def profile(look: str, token: str) -> Any:
@@ -95,8 +98,9 @@ def main() -> None:
             page = visit(mine, server, "", PAGES[""])
             camera.shoot(page, "transcribe")
             page.get_by_role("button", name="Try the example").click()
-            page.get_by_text("Finding hits ·").wait_for()
-            camera.shoot(page, "transcribe-busy")
+            if not known:
+                page.get_by_text("Finding hits ·").wait_for()
+                camera.shoot(page, "transcribe-busy")
             page.locator('[aria-label="Open song"]').wait_for()
             settle(page)
             camera.shoot(page, "transcribe-done")

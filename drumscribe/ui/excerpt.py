@@ -79,7 +79,7 @@ def cropped(page: str) -> str:
     left, top = int(margin[1]) / 10, int(margin[2]) / 10
     width = max(x for x, _ in lines) / 10
     low, high = min(y for _, y in lines) / 10, max(y for _, y in lines) / 10
-    box = f"{left - 15:g} {top + low - 150:g} {width + 30:g} {high - low + 245:g}"
+    box = f"{left - 40:g} {top + low - 150:g} {width + 55:g} {high - low + 245:g}"
     size = f'width="{canvas[1]}" height="{canvas[2]}"'
     page = page.replace(canvas[0], f'viewBox="{box}" version', 1)
     return page.replace('class="definition-scale"', f'class="definition-scale" {size}', 1)

@@ -399,7 +399,7 @@ def _dressed(figure: go.Figure, view: View, *, height: int, dragmode: str | bool
         clickmode="event+select",
         hovermode="closest",
         showlegend=False,
-        margin={"l": 8, "r": 8, "t": 8, "b": 26},
+        margin={"l": 8, "r": 8, "t": 32, "b": 26},  # the tools stand above the hits
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": view.palette.text, "size": 12},

@@ -180,7 +180,7 @@ def told_tempo(found: Transcription) -> str:
         how = "as you set it"
     else:
         how = f"the reading of the recording nearest to your {asked:.0f}"
-    return f"Now {grid.bpm:.1f} beats a minute, {how}."
+    return f"Now {grid.bpm:.1f} beats a minute, {how}.".replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _meter_wanted() -> str | None:

@@ -43,7 +43,8 @@ def places(hits: Iterable[Hit], rhythm: Rhythm, grid: BeatGrid) -> dict[int, Pla
             continue
         bar = rhythm.bars[max(0, bisect_right(starts, hit.time_s) - 1)]
         share = (hit.time_s - bar.start_s) / max(1e-6, bar.end_s - bar.start_s)
-        found[hit.id] = Place(bar.number, beat(max(0.0, share) * float(bar.length), bar.meter), None)
+        onset = round(12 * max(0.0, share) * float(bar.length)) / 12  # as near as anybody counts
+        found[hit.id] = Place(bar.number, beat(min(onset, float(bar.length) - 1 / 12), bar.meter), None)
     return found
 
 
@@ -91,7 +92,7 @@ def frame(
             "place": [str(spot) if spot else "" for spot in spots],
             "drum": pd.Categorical([NAMES[hit.drum] for hit in rows], categories=list(LABEL_OF)),
             "velocity": [hit.velocity for hit in rows],
-            "confidence": [hit.confidence for hit in rows],
+            "confidence": [round(hit.confidence, 2) for hit in rows],
             "deviation_ms": [
                 None if spot is None or spot.deviation_s is None else round(1000 * spot.deviation_s) for spot in spots
             ],
