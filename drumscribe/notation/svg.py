@@ -62,7 +62,7 @@ def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", 
     if title:
         _add_text(inner, title, width / 2, 1500, _TITLE_SIZE, "middle", bold=True)
     if artist:
-        _add_text(inner, artist, width - 1300, 2150, _ARTIST_SIZE, "end")
+        _add_text(inner, artist, width - 1300, 1960, _ARTIST_SIZE, "end")
     if legend:
         _draw_legend(inner, legend, dialect, 1300, width - 1300)
     if page_number:

@@ -114,7 +114,8 @@ button:enabled *:has(> kbd) { opacity: 1 !important; }
 .ds-table { border-collapse: collapse; max-width: 100%; }
 .ds-table th, .ds-table td { text-align: left; padding: 0.28rem 0.9rem 0.28rem 0; vertical-align: top;
   border-bottom: 1px solid rgba(128,124,140,0.3); }
-.ds-table meter { width: 5.5rem; height: 0.75rem; margin-right: 0.35rem; vertical-align: -0.05rem; }
+.ds-table td:has(> meter) { white-space: nowrap; }
+.ds-table meter { width: clamp(3rem, 9vw, 5.5rem); height: 0.75rem; margin-right: 0.35rem; vertical-align: -0.05rem; }
 .ds-table meter::-webkit-meter-bar { background: rgba(128,124,140,0.2); border: 0; border-radius: 1rem; }
 .ds-table meter::-webkit-meter-optimum-value { background: var(--ds-accent); border-radius: 1rem; }
 .ds-table meter::-moz-meter-bar { background: var(--ds-accent); }
