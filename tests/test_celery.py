@@ -23,6 +23,7 @@ from drumscribe.jobs.celery_runner import CeleryRunner
 from drumscribe.jobs.db import Database, Lease, new_job
 from drumscribe.jobs.local import LocalRunner
 from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.runner import connect as connect_runner
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.shared_cache import SharedCache, connect
@@ -252,8 +253,22 @@ class TestDeployment:
         assert job["status"] == "done", (job["error"], stack.logs())
         assert job["attempts"] == 1
         by_api = stack.download(job_id)
+
+        with services.environment(stack.env):  # the app with REDIS_URL: its runner is Celery's
+            S3FileSystem.clear_instance_cache()
+            shared = connect_runner(Settings(_env_file=None))
+            try:
+                assert isinstance(shared, CeleryRunner)
+                queued_by_app = shared.submit(song, owner="app")
+                ended = services.wait_until(
+                    lambda: j if (j := shared.get(queued_by_app.id, owner="app")).status.finished else None, 600
+                )
+                assert ended.status is JobStatus.DONE, ended.error
+                by_app_and_workers = shared.result(ended.id, owner="app").render("musicxml")[0]
+            finally:
+                shared.close()
         assert b"<note" in by_cli
-        assert by_cli == by_app == by_api
+        assert by_cli == by_app == by_api == by_app_and_workers
 
     def test_what_is_finished_is_not_repeated(self, stack: services.Stack, song: Path) -> None:
         job = stack.ended(stack.submit(song, "Other name.wav"))
