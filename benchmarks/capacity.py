@@ -222,7 +222,8 @@ def main() -> None:
 
 def check(load: dict[str, Any]) -> None:
     """Give the simulation the processor seconds of a load test's steps, and compare when its last song was done."""
-    steps = {step: lambda _length, cost=load[f"processor s of {step}"]: cost for step in STEPS}
+    around = load["processor s around a step"]
+    steps = {step: lambda _length, cost=load[f"processor s of {step}"] + around: cost for step in STEPS}
     jobs = load["jobs done"] + load["jobs lost"]
     arrivals = [(number * load["submitting them took s"] / jobs, 0.0) for number in range(jobs)]
     waits = simulate(steps, arrivals, heavy=1, default=4, cores=load["cores left for the workers"])

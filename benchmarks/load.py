@@ -87,7 +87,7 @@ def main() -> None:
         songs.song(folder / "song.wav", 4, max(1, wanted.bars // 4))
         data = (folder / "song.wav").read_bytes()
         jobs = []
-        begun = time.monotonic()
+        machine, ours, begun = busy_s(), workers_s(stack), time.monotonic()
         for number in range(wanted.jobs):
             # The same music, another content: nothing comes from the cache.
             size = len(data) - 44 + 2 * number
@@ -99,8 +99,7 @@ def main() -> None:
         over = threading.Event()
         threading.Thread(target=memory, args=(stack, peaks, over), daemon=True).start()
         report = folder / "locust"
-        before, machine, ours = cpu_s(stack.api.pid), busy_s(), workers_s(stack)
-        watched = time.monotonic()
+        before = cpu_s(stack.api.pid)
         subprocess.run(
             [sys.executable, "-m", "locust", "-f", __file__, "--headless", "--host", f"http://127.0.0.1:{stack.port}",
              "--users", str(wanted.users), "--spawn-rate", str(wanted.users), "--run-time", f"{wanted.seconds}s",
@@ -112,8 +111,9 @@ def main() -> None:
         ended = [stack.ended(job_id, 3600) for job_id in jobs]
         took = time.monotonic() - begun
         # What was left of the machine for the workers: other processes, the API and this benchmark took the rest.
-        elsewhere = (busy_s() - machine) - (workers_s(stack) - ours)
-        left = (os.cpu_count() or 1) - elsewhere / (time.monotonic() - watched)
+        worked = workers_s(stack) - ours
+        left = (os.cpu_count() or 1) - (busy_s() - machine - worked) / took
+        inside = steps(stack)
         over.set()
         rows = {row["name"]: row for row in json.loads(report.with_suffix(".json").read_text())}
         times = {int(float(ms)): count for ms, count in rows["status"]["response_times"].items()}
@@ -134,7 +134,10 @@ def main() -> None:
             "cores left for the workers": round(left, 2),
             **{f"peak memory of {part}, MiB": peak >> 20 for part, peak in peaks.items()},
         }
-        numbers |= {f"processor s of {step}": round(mean, 3) for step, mean in steps(stack).items()}
+        numbers |= {f"processor s of {step}": round(mean, 3) for step, mean in inside.items()}
+        # Messages, acknowledgements, new children: what the workers took outside of steps, spread over these.
+        outside = (worked - wanted.jobs * sum(inside.values())) / (wanted.jobs * len(inside))
+        numbers["processor s around a step"] = round(outside, 3)
         stages = {key: [job["timings"].get(key, 0.0) for job in ended] for key in ("ingest", "detect", "beats")}
         numbers |= {f"mean s of {stage}": round(sum(times) / len(times), 2) for stage, times in stages.items()}
     print(f"| {wanted.users} users, {wanted.jobs} songs of {2 * wanted.bars} s | |\n|---|---|")
