@@ -42,7 +42,8 @@ def test_features_of_a_block_are_those_of_the_whole() -> None:
     samples = np.random.default_rng(1).normal(0, 0.1, RATE).astype(np.float32)
     whole = features.log_mel(samples, 0, 100)
     assert whole.shape == (100, features.BANDS, 2)
-    assert np.array_equal(features.log_mel(samples, 40, 20), whole[40:60])
+    # not bit by bit: matrix products of other heights add up in another order on some processors
+    np.testing.assert_allclose(features.log_mel(samples, 40, 20), whole[40:60], rtol=1e-5, atol=1e-5)
 
 
 def test_beyond_the_ends_there_is_silence() -> None:

@@ -1,6 +1,6 @@
 """Write held-out material as files, so that any system can be measured on it.
 
-    python -m training.testset --data DATA --work WORK --out DIR [--count 24] [--split test]
+    python -m training.testset --data DATA --work WORK --out DIR [--count 24] [--split test] [--natural]
 
 Makes ``DIR/drums`` and ``DIR/mix`` (FLAC) and ``DIR/ref`` (CSV: time_s, drum, confidence, velocity): kits, grooves and
 songs that training never heard. ``python -m benchmarks.accuracy --audio DIR/mix --ref DIR/ref`` scores them.
@@ -27,10 +27,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=24)
     parser.add_argument("--split", choices=["valid", "test"], default="test")
     parser.add_argument("--seed", type=int, default=2024)
+    parser.add_argument("--natural", action="store_true", help="drums as people play them, no roles swapped")
     args = parser.parse_args()
     for name in ("drums", "mix", "ref"):
         (args.out / name).mkdir(parents=True, exist_ok=True)
-    maker = StemMaker(args.data, args.work, args.split)
+    maker = StemMaker(args.data, args.work, args.split, natural=args.natural)
     for index in range(args.count):
         rng = np.random.default_rng((args.seed, index))
         stem = maker.make(rng)
