@@ -94,21 +94,21 @@ def show(found: Transcription, chosen: tables.Filter) -> list[int]:
         height=460,
         disabled=["place", "confidence", "deviation_ms"],
         column_config={
-            "mark": st.column_config.CheckboxColumn("Pick", help="Pick rows to change several at once", width=50),
+            "mark": st.column_config.CheckboxColumn("Pick", help="Pick rows to change several at once", width=58),
             "time_s": st.column_config.NumberColumn(
                 "Time (s)", min_value=0.0, max_value=found.song.duration_s, step=0.001, format="%.3f", required=True,
-                width=85,
+                width=80,
             ),
-            "place": st.column_config.TextColumn("Bar:beat", width=75),
-            "drum": st.column_config.SelectboxColumn("Drum", options=list(labels.LABEL_OF), required=True, width=115),
+            "place": st.column_config.TextColumn("Bar:beat", width=66),
+            "drum": st.column_config.SelectboxColumn("Drum", options=list(labels.LABEL_OF), required=True, width=104),
             "velocity": st.column_config.NumberColumn(
                 "Velocity", min_value=1, max_value=127, step=1, required=True, width=80
             ),
             "confidence": st.column_config.ProgressColumn(
-                "Confidence", min_value=0, max_value=1, format="percent", width=110
+                "Confidence", min_value=0, max_value=1, format="percent", width=98
             ),
             "deviation_ms": st.column_config.NumberColumn(
-                "Off grid (ms)", help="Played early (−) or late (+) against the written note", format="%+d", width=85
+                "Off (ms)", help="Played early (−) or late (+) against the written note", format="%+d", width=82
             ),
         },
         alt=f"Table of {labels.plural(len(held.ids), 'hit')}: time, bar:beat, drum, velocity, confidence, deviation",
