@@ -12,10 +12,12 @@ import socket
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+import services
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import Response
@@ -95,6 +97,21 @@ def test_counting_goes_on_in_memory_while_redis_is_away() -> None:
     gate.count_request(auth.Client("a"), Response())
     with pytest.raises(problems.ProblemError):
         gate.count_request(auth.Client("a"), Response())
+
+
+@pytest.mark.service
+@pytest.mark.skipif("redis-server" in services.MISSING, reason="redis-server is not installed")
+def test_processes_count_together_in_redis(tmp_path: Path) -> None:
+    with services.Redis(tmp_path) as redis:
+        values = settings(api_keys="a=1", api_rate_limit="2/minute", api_jobs_limit="1/day", redis_url=redis.url)
+        one, two = auth.Gate(values), auth.Gate(values)
+        one.count_request(auth.Client("a"), Response())
+        two.count_request(auth.Client("a"), Response())
+        with pytest.raises(problems.ProblemError):
+            one.count_request(auth.Client("a"), Response())
+        one.count_job(auth.Client("a"))
+        with pytest.raises(problems.ProblemError):
+            two.count_job(auth.Client("a"))
 
 
 @pytest.mark.parametrize("text", ["often", "10/never", "0x"])
