@@ -7,6 +7,7 @@ import pytest
 
 from drumscribe.options import BeatOptions
 from drumscribe.rhythm import BeatEvidence, beat_grid
+from drumscribe.rhythm.readings import choose
 from drumscribe.types import BeatGrid, Hit, Hits, Meter
 from tests.grooves import Groove, grid_of, hits_of, load, parse
 
@@ -123,6 +124,38 @@ def test_the_user_says_the_tempo() -> None:
     double = of(evidence, hits, bpm=220)
     assert double.bpm == pytest.approx(220, abs=2)
     assert [c.factor for c in double.candidates if c.bpm == pytest.approx(110, abs=1)] == [0.5]
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_beats_tracked_at_another_speed_are_counted_as_played(factor: float) -> None:
+    evidence, hits, _ = heard(ROCK)
+    index = np.arange(0, len(evidence.beats) - 1, 1 / factor)
+    beats = np.interp(index, np.arange(len(evidence.beats)), evidence.beats)
+    for meter in (None, "4/4"):
+        grid = of(BeatEvidence(evidence.activations, 100.0, "madmom", beats), hits, meter=meter)
+        assert grid.bpm == pytest.approx(110, abs=1)
+        assert factor in {candidate.factor for candidate in grid.candidates}
+        assert grid.candidates[0].factor == 1.0
+
+
+def test_the_off_beat_is_not_taken_for_the_beat() -> None:
+    evidence, hits, truth = heard(ROCK)
+    late = BeatEvidence(np.zeros((0, 1), np.float32), 100.0, "librosa", evidence.beats + 15 / 55)
+    grid = of(late, hits)
+    assert downbeats(grid) == pytest.approx(downbeats(truth)[: len(downbeats(grid))], abs=0.03)
+
+
+def test_chances_of_all_readings_are_one() -> None:
+    evidence, hits, _ = heard(ROCK)
+    choice = choose(evidence.beats, evidence, hits, None)
+    assert sum(choice.speeds.values()) == pytest.approx(1)
+    assert 0 < choice.share <= choice.speeds[1.0] <= 1
+
+
+@pytest.mark.parametrize("bpm", [97.0, 71.0, 154.0])
+def test_a_tempo_that_nobody_plays_is_still_the_users(bpm: float) -> None:
+    evidence, hits, _ = heard(ROCK)
+    assert of(evidence, hits, bpm=bpm).bpm == pytest.approx(bpm, rel=0.03)
 
 
 def test_the_user_moves_the_bar_lines() -> None:

@@ -2,9 +2,8 @@
 
     python -m training.rhythm_stats --data DATA_DIR
 
-Timing comes from the Groove MIDI Dataset (human performances to a click; its training split only), bar patterns and
-the choice of the pulse from the same and from songs in General MIDI. The file holds a few thousand numbers and how they
-were made.
+Timing, from the Groove MIDI Dataset (human performances to a click; its training split only). What tells speed, meter,
+and bars is learnt by ``training/rhythm_bars.py``. The file holds some thousand numbers and how they were made.
 """
 
 from __future__ import annotations
@@ -16,17 +15,13 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import mido
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import softmax
 
 from drumscribe.kit import BY_MIDI, DRUMS
-from drumscribe.rhythm.patterns import features, in_context, pulse_cues
 
 Floats = NDArray[np.float64]
 TARGET = Path(__file__).parents[1] / "drumscribe" / "rhythm" / "statistics.json"
@@ -140,117 +135,28 @@ def timing(data: Path) -> dict[str, dict[str, float]]:
     return table
 
 
-def songs(data: Path, split: str) -> Iterator[Performance]:
-    """Drum tracks of the songs of a split."""
-    for path in sorted((data / "songs").rglob("*.mid")):
-        if song_split(path) == split:
-            found = read_midi(path, path.stem, all_channels=False)
-            if found is not None and len(found.quarter) >= 30:
-                yield found
-
-
-def pulses(performance: Performance) -> tuple[Floats, NDArray[np.int64]] | None:
-    """Place of each note in pulses, and for each pulse whether a bar begins there (1, 0; -1 not known).
-
-    ``None`` for pieces whose pulse changes its length, or whose meter is not made of quarters or dotted quarters.
-    """
-    lengths = {1.5 if unit == 8 and beats % 3 == 0 else 4.0 / unit for _, beats, unit in performance.meters}
-    if lengths not in ({1.0}, {1.5}):
-        return None
-    length = lengths.pop()
-    place = performance.quarter / length
-    count = int(place[-1]) + 2
-    starts = np.zeros(count, np.int64)
-    changes = [*performance.meters, (count * length, 4, 4)]
-    for (quarter, beats, unit), (until, _, _) in pairwise(changes):
-        bar = beats * 4.0 / unit / length
-        at = quarter / length + bar * np.arange(int(np.ceil((until - quarter) / length / bar - 1e-6)))
-        if len(at) and (np.abs(at - np.round(at)).max() > 0.01 or bar < 1.5):
-            return None
-        at = np.round(at).astype(int)
-        starts[at[at < count]] = 1
-    return place, starts
-
-
-def bars(data: Path, seed: int = 0) -> dict[str, object]:
-    """Fit the downbeat network on grooves and songs of the training splits, with hits lost, added, and mistaken."""
-    from sklearn.neural_network import MLPClassifier
-
-    random = np.random.default_rng(seed)
-    inputs, targets = [], []
-    for performance in [*grooves(data, "train"), *songs(data, "train")]:
-        laid = pulses(performance)
-        if laid is None:
-            continue
-        place, starts = laid
-        for _ in range(2):
-            drums, velocity, keep = _heard(performance, random)
-            table = features(place[keep], [drums[i] for i in np.flatnonzero(keep)], velocity[keep], len(starts))
-            low = random.integers(0, 8)  # pieces need not begin with their first bar
-            high = min(len(starts), low + 64)  # long songs do not outweigh others
-            inputs.append(in_context(table[low:high]))
-            targets.append(starts[low:high])
-    x, y = np.concatenate(inputs), np.concatenate(targets)
-    sounding = x.any(axis=1)
-    network = MLPClassifier((16,), alpha=3e-3, batch_size=256, learning_rate_init=2e-3, max_iter=25, random_state=seed)
-    network.fit(x[sounding], y[sounding])
-    print(f"downbeats from drums: {len(y)} pulses, training accuracy {network.score(x[sounding], y[sounding]):.3f}")
-    (first, second), (first_bias, second_bias) = network.coefs_, network.intercepts_
-    return {
-        "first": np.round(first, 3).tolist(), "first_bias": np.round(first_bias, 3).tolist(),
-        "second": np.round(second[:, 0], 3).tolist(), "second_bias": round(float(second_bias[0]), 3),
-    }  # fmt: skip
-
-
 _MISTAKEN = {"open_hihat": "closed_hihat", "closed_hihat": "open_hihat", "ride": "closed_hihat", "crash": "ride",
              "cross_stick": "snare", "high_tom": "snare", "mid_tom": "floor_tom"}  # fmt: skip
 
 
-def _heard(performance: Performance, random: np.random.Generator) -> tuple[list[str], Floats, NDArray[np.bool_]]:
-    """The notes as a hit model may hear them: some missed (soft ones more), some taken for another drum."""
-    velocity = np.clip(performance.velocity + random.normal(0, 12, len(performance.velocity)), 1, 127)
+def mistaken(
+    drums: tuple[str, ...], velocity: Floats, random: np.random.Generator
+) -> tuple[list[str], Floats, NDArray[np.bool_]]:
+    """Notes as a hit model may hear them: drums, velocities, and which are kept. Some are missed (soft ones more)."""
+    velocity = np.clip(velocity + random.normal(0, 12, len(velocity)), 1, 127)
     keep = random.random(len(velocity)) > np.where(velocity < 45, 0.3, 0.04)
-    mistaken = random.random(len(velocity)) < 0.05
-    drums = [_MISTAKEN.get(drum, drum) if wrong else drum
-             for drum, wrong in zip(performance.drum, mistaken, strict=True)]  # fmt: skip
-    return drums, velocity, keep
-
-
-def pulse(data: Path) -> list[float]:
-    """Weights that tell the written pulse from half and double speed: a conditional logit over the three."""
-    cues = []
-    for performance in [*grooves(data, "train"), *songs(data, "train")]:
-        laid = pulses(performance)
-        if laid is not None:
-            place, velocity = laid[0], performance.velocity.astype(np.float64)
-            bpm = performance.bpm * place[-1] / performance.quarter[-1]
-            cues.append([pulse_cues(place * f, performance.drum, velocity, bpm * f) for f in (1.0, 0.5, 2.0)])
-    return fit_pulse(np.array(cues))
-
-
-def fit_pulse(cues: Floats) -> list[float]:
-    """Fit ``cues`` of shape ``(pieces, 3, 10)``, the right reading first."""
-
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        scores = cues @ weights
-        chances = softmax(scores, axis=1)
-        slope = ((chances[:, :, None] * cues).sum(axis=1) - cues[:, 0]).mean(axis=0)
-        return float(-np.log(chances[:, 0] + 1e-12).mean() + 1e-3 * weights @ weights), slope + 2e-3 * weights
-
-    return [round(float(w), 3) for w in minimize(loss, np.zeros(cues.shape[2]), jac=True).x]
+    wrong = random.random(len(velocity)) < 0.05
+    return [_MISTAKEN.get(drum, drum) if w else drum for drum, w in zip(drums, wrong, strict=True)], velocity, keep
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with grooves/gmd and songs")
-    parser.add_argument("--part", choices=["timing", "bars", "pulse"], help="learn this again and keep the rest")
+    parser.add_argument("--data", type=Path, required=True, help="folder with grooves/gmd")
     args = parser.parse_args()
-    learnt = json.loads(TARGET.read_text()) if args.part else {}
-    source = "Groove MIDI Dataset 1.0.0, training split (CC BY 4.0), and drum tracks of General MIDI songs"
+    learnt = json.loads(TARGET.read_text())
+    source = "Groove MIDI Dataset 1.0.0, training split (CC BY 4.0)"
     learnt["made"] = {"by": "python -m training.rhythm_stats", "from": source}
-    for part, learn in (("timing", timing), ("bars", bars), ("pulse", pulse)):
-        if args.part in (None, part):
-            learnt[part] = learn(args.data)
+    learnt["timing"] = timing(args.data)
     TARGET.write_text(json.dumps(learnt) + "\n")
 
 

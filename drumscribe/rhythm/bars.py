@@ -11,19 +11,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drumscribe.rhythm.patterns import downbeat_logit, features, likeness
-from drumscribe.rhythm.pulses import halved
+from drumscribe.rhythm.evidence import BeatEvidence
+from drumscribe.rhythm.patterns import USUAL, Strokes, echo, likeness
+from drumscribe.rhythm.readings import BEGINS, Reading, priors, read, shares, split, table_of, usual_echo
 from drumscribe.rhythm.statistics import load
 from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
 
-_PRIOR = {Meter(4, 4): 0.0, Meter(3, 4): -2.5, Meter(2, 4): -8.0, Meter(5, 4): -6.0, Meter(7, 4): -8.0}
-"""How common meters are, in nats, each time a meter begins."""
 _CHANGE = 6.0
 """Cost of another meter than in the bar before, in nats."""
-_TRACKER, _DRUMS, _LIKE = 0.5, 0.8, 1.2
-"""Weights of the three kinds of evidence: all are correlated from bar to bar, so none counts in full."""
+_LOCAL = 0.4
+"""How much of what speaks for a bar counts, pulse for pulse: neighbouring bars say much the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,54 +74,54 @@ class Bars:
         return replace(self, meters={start: names.get(meter, meter) for start, meter in self.meters.items()})
 
 
-def find_bars(times: Times, downbeat_odds: Times, hits: Hits, meter: Meter | None, *, eighths: bool = False) -> Bars:
+def find_bars(times: Times, evidence: BeatEvidence, hits: Hits, meter: Meter | None, *, eighths: bool = False) -> Bars:
     """Choose meters and bar lines.
 
     Args:
         times: ``(n,)`` pulses, well beyond the hits on both sides.
-        downbeat_odds: ``(n,)`` log-odds by the tracker; zeros where it does not know.
+        evidence: what the tracker heard.
         hits: all hits.
         meter: fixes the meter and leaves only the phase to be found.
         eighths: pulses may be eighths, so that six of them may be a bar.
     """
-    count = len(times)
-    table = pulse_table(times, hits)
-    model = load().bars
-    usual = float(downbeat_odds[downbeat_odds != 0].mean()) if downbeat_odds.any() else 0.0
-    tracker = np.where(downbeat_odds != 0, downbeat_odds - usual, 0.0)
-    logit = _TRACKER * tracker + _DRUMS * (downbeat_logit(table, model) + 1.1) - 1.1
-    priors = {meter: 0.0} if meter else _PRIOR | ({Meter(6, 4): -6.0} if eighths else {})
-    like = {m.pulses_per_bar: likeness(table, m.pulses_per_bar) for m in priors}
-    gain = _bar_gain(like)
-    chain = _viterbi(logit, gain, priors)
-    confidence = _confidence(logit, chain[0][1] if chain else Meter(), chain[0][0] if chain else 0, hits, times)
-    return Bars.chained(chain, count, confidence)
+    learnt = load()
+    reading = read(times, (1, 1), evidence, Strokes.of(hits), learnt.bars)
+    common = priors(meter) | ({Meter(6, 4): -6.0} if eighths and not meter else {})
+    like = {m: echo(reading.table, m.pulses_per_bar) for m in common}
+    usual = usual_echo(reading)
+    gain = {
+        m: np.concatenate([[0.0], np.cumsum(np.where(
+            reading.played, (values - usual) * learnt.readings.like + common[m] / learnt.readings.weight, 0.0
+        ))])
+        for m, values in like.items()
+    }  # fmt: skip
+    logit = np.where(reading.played, reading.logit, USUAL)  # nothing outside calls for another meter
+    logit[int(reading.played.argmax())] += BEGINS * reading.played.sum() / learnt.readings.weight
+    chain = _viterbi(logit, gain)
+    return Bars.chained(chain, len(times), _confidence(reading, chain, common))
 
 
-def pulse_table(times: Times, hits: Hits) -> Times:
-    """Drum features of each pulse (:func:`drumscribe.rhythm.patterns.features`)."""
-    if not len(hits):
-        return features(np.zeros(0), [], np.zeros(0), len(times))
-    grid = BeatGrid(times, np.ones(len(times), np.int64), (), 120.0, "")
-    place = grid.pulse_at(np.array([hit.time_s for hit in hits]))
-    velocity = np.array([hit.velocity for hit in hits], dtype=np.float64)
-    return features(place, [hit.drum for hit in hits], velocity, len(times))
+def _confidence(reading: Reading, chain: list[tuple[int, Meter]], common: dict[Meter, float]) -> float:
+    """Chance that the bars stand where they were put, as a mean over them: that of meter and first beat all through."""
+    if not len(chain) or not (reading.table.any() or reading.logit.std() > 0):
+        return 0.0
+    (share,) = shares([reading], load().readings, common)
+    rows = {meter: row for row, meter in enumerate(common)}
+    return float(np.mean([share[rows[meter], start % meter.pulses_per_bar] for start, meter in chain]))
 
 
-def _bar_gain(like: dict[int, Times]) -> dict[int, Times]:
-    """For each length of bar: sums from 0 to each pulse of how much more alike pulses that far apart are than most."""
-    usual = np.mean([values.mean() for values in like.values()]) if len(like) > 1 else 0.0
-    return {lag: np.concatenate([[0.0], np.cumsum(values - usual)]) for lag, values in like.items()}
+def _viterbi(logit: Times, gain: dict[Meter, Times]) -> list[tuple[int, Meter]]:
+    """Best chain of bars, ``[(first pulse, meter)]``; the song may begin and end inside a bar.
 
-
-def _viterbi(logit: Times, gain: dict[int, Times], priors: dict[Meter, float]) -> list[tuple[int, Meter]]:
-    """Best chain of bars, ``[(first pulse, meter)]``; the song may begin and end inside a bar."""
+    ``gain`` sums, from 0 to each pulse, what speaks for each meter: that bars are alike, and how common it is. Over a
+    song in one meter this is the choice of :func:`drumscribe.rhythm.readings.chances`.
+    """
     count = len(logit)
-    down = [*(-np.logaddexp(0, -logit)).tolist(), 0.0]
-    other = np.concatenate([[0.0], np.cumsum(-np.logaddexp(0, logit))]).tolist()
-    names = list(priors)
+    down = [*(-_LOCAL * np.logaddexp(0, -logit)).tolist(), 0.0]
+    other = np.concatenate([[0.0], np.cumsum(-_LOCAL * np.logaddexp(0, logit))]).tolist()
+    names = list(gain)
     lengths = [meter.pulses_per_bar for meter in names]
-    sums = [(_LIKE * gain[length]).tolist() for length in lengths]
+    sums = [(_LOCAL * gain[m]).tolist() for m in names]
     score: list[list[float]] = []
     back: list[list[int]] = []
     for i in range(count + max(lengths)):
@@ -132,14 +131,14 @@ def _viterbi(logit: Times, gain: dict[int, Times], priors: dict[Meter, float]) -
             start = i - length
             if start < 0 or start >= count:
                 # before the first bar line, pulses belong to an incomplete bar
-                row.append(other[end] + priors[names[m]] if i < length else -np.inf)
+                row.append(other[end] if i < length else -np.inf)
                 came.append(-1)
                 continue
             before = score[start]
             best, at = before[m], m
             for k, value in enumerate(before):
-                if k != m and value - _CHANGE + priors[names[m]] > best:
-                    best, at = value - _CHANGE + priors[names[m]], k
+                if k != m and value - _CHANGE > best:
+                    best, at = value - _CHANGE, k
             bar = down[start] + other[end] - other[start + 1] + sums[m][end] - sums[m][start]
             row.append(best + bar)
             came.append(at)
@@ -157,21 +156,12 @@ def _viterbi(logit: Times, gain: dict[int, Times], priors: dict[Meter, float]) -
     return chain
 
 
-def _confidence(logit: Times, meter: Meter, phase: int, hits: Hits, times: Times) -> float:
-    """How far the chosen phase leads the next best, per bar: near 1/2 where they are level."""
-    length = meter.pulses_per_bar
-    if not len(hits) and not logit.any():
-        return 0.0
-    totals = np.array([logit[p::length].mean() for p in range(length)])
-    lead = totals[phase % length] - np.max(np.delete(totals, phase % length)) if length > 1 else 1.0
-    return float(1.0 / (1.0 + np.exp(-1.2 * lead)))
-
-
 def sevens(times: Times, hits: Hits) -> bool:
     """Whether what is played comes again after seven half pulses rather than after any even number of them."""
     if len(hits) < 24:
         return False
-    table = pulse_table(halved(times), hits)
+    (fine,) = split(times, (2, 1))
+    table = table_of(fine, Strokes.of(hits))
     like = {lag: likeness(table, lag) for lag in (4, 6, 7, 8, 10)}
     means = {lag: float(values[values > 0].mean()) if values.any() else 0.0 for lag, values in like.items()}
     return means.pop(7) > max(means.values()) + 0.08

@@ -5,15 +5,14 @@ The order of authority is: what the user said, then the evidence, then habit (4/
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.options import BeatOptions
 from drumscribe.rhythm.bars import Bars, find_bars, sevens, ternary
 from drumscribe.rhythm.evidence import BeatEvidence
-from drumscribe.rhythm.pulses import aligned, candidates, counted, halved, pulses_of, smoothed, steady_bpm
+from drumscribe.rhythm.pulses import aligned, candidates, pulses_of, smoothed
+from drumscribe.rhythm.readings import choose, extended, split, tempo
 from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
@@ -40,12 +39,14 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
     tracked = len(evidence.beats) >= 2
     if tracked:
         times = aligned(smoothed(times), hits)
-        if options.bpm is None and wish is None and not ternary(times, hits):
-            times = counted(times, evidence, hits)
+    choice = choose(times, evidence, hits, wish)
+    share = 1.0
+    if tracked and options.bpm is None and (wish is None or wish.unit == 4):
+        times, share = choice.times, choice.share
     if options.first_downbeat_s is not None:
         times = _through(times, options.first_downbeat_s)
     first_s, last_s = (hits[0].time_s, hits[-1].time_s) if len(hits) else (float(times[0]), float(times[-1]))
-    times = _extended(times, first_s, last_s, margin=wish.pulses_per_bar if wish else 8)
+    times = extended(times, hits, margin=wish.pulses_per_bar if wish else 8)
     times, found = _metered(times, evidence, hits, wish, free=wish is None and options.bpm is None)
     if options.first_downbeat_s is not None:
         found = found.anchored(int(np.argmin(np.abs(times - options.first_downbeat_s))))
@@ -56,26 +57,26 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
         times=times,
         numbers=numbers,
         meters=meters,
-        bpm=steady_bpm(times),
+        bpm=tempo(times),
         tracker=evidence.tracker if tracked else "user",
-        candidates=candidates(times, hits),
-        confidence=1.0 if options.first_downbeat_s is not None else found.confidence,
+        candidates=candidates(times, choice.speeds),
+        confidence=1.0 if options.first_downbeat_s is not None else share * found.confidence,
     )
 
 
 def _metered(times: Times, evidence: BeatEvidence, hits: Hits, wish: Meter | None, *, free: bool) -> tuple[Times, Bars]:
     """Find the bars; where the user left it open (``free``), a pulse may prove an eighth or a dotted quarter."""
-    fast = steady_bpm(times) >= _EIGHTHS_BPM
+    fast = tempo(times) >= _EIGHTHS_BPM
     if free and not fast and sevens(times, hits):
-        times, wish = halved(times), Meter(7, 8)
-    found = find_bars(times, evidence.downbeat_odds(times), hits, wish, eighths=fast)
+        (times,), wish = split(times, (2, 1)), Meter(7, 8)
+    found = find_bars(times, evidence, hits, wish, eighths=fast)
     if not free or wish is not None:
         return times, found
     meters = list(found.meters.values())
     if fast and meters.count(Meter(6, 4)) > len(meters) / 2:
-        found = find_bars(times, evidence.downbeat_odds(times), hits, Meter(6, 4))
+        found = find_bars(times, evidence, hits, Meter(6, 4))
         times = times[min(found.meters) % 3 :: 3]
-        return times, find_bars(times, evidence.downbeat_odds(times), hits, Meter(6, 8))
+        return times, find_bars(times, evidence, hits, Meter(6, 8))
     renamed = {Meter(7, 4): Meter(7, 8)} if fast else {}
     renamed |= _COMPOUND if ternary(times, hits) else {}
     return times, found.renamed(renamed)
@@ -90,17 +91,6 @@ def _through(times: Times, moment_s: float) -> Times:
     period = times[1] - times[0] if moment_s < times[0] else times[-1] - times[-2]
     off -= round(off / period) * period
     return times + off if abs(off) > 0.03 else times
-
-
-def _extended(times: Times, first_s: float, last_s: float, margin: int) -> Times:
-    """Add pulses at the local rate, so that ``margin`` of them stand before the first hit and after the last."""
-    steps = np.diff(times)
-    head, tail = float(np.median(steps[:8])), float(np.median(steps[-8:]))
-    before = margin + max(0, math.ceil((times[0] - first_s) / head))
-    after = margin + max(0, math.ceil((last_s - times[-1]) / tail))
-    return np.concatenate([
-        times[0] - head * np.arange(before, 0, -1), times, times[-1] + tail * np.arange(1, after + 1),
-    ])  # fmt: skip
 
 
 def _cut(times: Times, bars: Bars, first_s: float, last_s: float) -> tuple[Times, NDArray[np.int64], tuple[Meter, ...]]:

@@ -1,16 +1,18 @@
-"""What the drums say about the bar: features of each pulse, and a small network that tells downbeats from them.
+"""What the drums say about the bar: features of each pulse, and a small network that tells downbeats from them and from
+what a tracker heard.
 
-The weights are in ``statistics.json``, learnt by ``training/rhythm_stats.py``.
+The weights are in ``statistics.json``, learnt by ``training/rhythm_bars.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.rhythm.statistics import BarModel
+from drumscribe.types import Hits
 
 Floats = NDArray[np.float64]
 
@@ -37,64 +39,102 @@ def _columns(group: str) -> tuple[int, int, int]:
 
 
 _WHERE = {drum: _columns(group) for drum, group in _GROUPS.items()}
-CONTEXT = 4
+DRUMS_REACH, TRACKER_REACH = 8, 4
 """Pulses looked at on either side."""
+USUAL = -1.1
+"""Log-odds of a downbeat where nothing is known: one pulse in four."""
 
 
-def features(place: Floats, drums: Sequence[str], velocity: Floats, count: int) -> Floats:
-    """Return ``(count, 13)``: how loud (0–1) each group is on the pulse, half-way, and between.
+@dataclass(frozen=True, slots=True)
+class Strokes:
+    """Hits as arrays, made once for all readings of a song.
+
+    Attributes:
+        times: ``(n,)`` seconds.
+        columns: ``(n, 3)`` column of each on the pulse, half-way, and between; -1 where it does not count.
+        loud: ``(n,)`` 0-1.
+    """
+
+    times: Floats
+    columns: NDArray[np.int64]
+    loud: Floats
+
+    @classmethod
+    def of(cls, hits: Hits) -> Strokes:
+        """Take them out of hits."""
+        columns = np.array([_WHERE[hit.drum] for hit in hits], dtype=np.int64).reshape(-1, 3)
+        velocity = np.array([hit.velocity for hit in hits], dtype=np.float64)
+        return cls(np.array([hit.time_s for hit in hits], dtype=np.float64), columns, np.minimum(velocity / 100.0, 1.0))
+
+
+def features(place: Floats, strokes: Strokes, count: int) -> Floats:
+    """Return ``(count, 13)``: how loud (0-1) each group is on the pulse, half-way, and between.
 
     Args:
-        place: time of each hit in pulses.
-        drums: label of each hit.
-        velocity: 1–127.
+        place: time of each stroke in pulses.
+        strokes: all of them.
         count: number of pulses.
     """
     table = np.zeros((count, len(_COLUMNS)))
     pulse = np.floor(place + 0.125).astype(int)
     phase = place - pulse
     where = np.select([phase < 0.125, (phase >= 0.375) & (phase < 0.6)], [0, 1], 2)
-    columns = np.array([_WHERE[drum] for drum in drums], dtype=int).reshape(-1, 3)
-    column = columns[np.arange(len(place)), where]
-    loud = np.minimum(velocity / 100.0, 1.0)
+    column = strokes.columns[np.arange(len(place)), where]
     heard = (pulse >= 0) & (pulse < count) & (column >= 0)
     toms = heard & (column == _COLUMNS["tom"])
-    np.add.at(table, (pulse[toms], column[toms]), loud[toms] / 3)
-    np.maximum.at(table, (pulse[heard & ~toms], column[heard & ~toms]), loud[heard & ~toms])
+    np.add.at(table, (pulse[toms], column[toms]), strokes.loud[toms] / 3)
+    np.maximum.at(table, (pulse[heard & ~toms], column[heard & ~toms]), strokes.loud[heard & ~toms])
     return np.minimum(table, 1.0)
 
 
-def pulse_cues(place: Floats, drums: Sequence[str], velocity: Floats, bpm: float) -> Floats:
+def pulse_cues(table: Floats, strokes: int, bpm: float) -> Floats:
     """What tells whether a pulse is counted rightly, or at half or double speed, ``(10,)``.
 
     Tempo (log2 over 110, and its square); then the part of the sounding pulses with: a loud snare on it, a kick on it,
-    snares between, kicks between, notes in all (per four), hats or rides on it, snares half-way, kicks half-way.
+    snares between, kicks between, strokes in all (per four), hats or rides on it, snares half-way, kicks half-way.
+
+    Args:
+        table: of :func:`features`.
+        strokes: how many there are.
+        bpm: pulses a minute.
     """
-    table = features(place, drums, velocity, int(place[-1]) + 2)
-    table = table[table.any(axis=1)]
     speed = float(np.log2(bpm / 110.0))
+    table = table[table.any(axis=1)]
+    if not len(table):
+        return np.array([speed, speed * speed, *np.zeros(8)])
     columns = {name: table[:, index] for name, index in _COLUMNS.items()}
     hands = columns["hat"] + columns["ride"] + columns["open"]
     parts = (
         columns["snare on"] > 0.4, columns["kick on"] > 0.2, columns["snare between"] > 0.2,
-        columns["kick between"] > 0.2, np.full(len(table), len(place) / len(table) / 4), hands > 0.1,
+        columns["kick between"] > 0.2, np.full(len(table), strokes / len(table) / 4), hands > 0.1,
         columns["snare off"] > 0.4, columns["kick off"] > 0.2,
     )  # fmt: skip
     return np.array([speed, speed * speed, *(float(np.mean(part)) for part in parts)])
 
 
-def in_context(table: Floats) -> Floats:
-    """Each pulse's features with those of its neighbours, ``(count, 9 x 13)``; silence beyond the ends."""
-    padded = np.pad(table, ((CONTEXT, CONTEXT), (0, 0)))
-    return np.concatenate([padded[k : k + len(table)] for k in range(2 * CONTEXT + 1)], axis=1)
+def in_context(table: Floats, reach: int) -> Floats:
+    """Each pulse's row with those of ``reach`` neighbours on either side; silence beyond the ends."""
+    padded = np.pad(table, ((reach, reach), (0, 0)))
+    return np.concatenate([padded[k : k + len(table)] for k in range(2 * reach + 1)], axis=1)
 
 
-def downbeat_logit(table: Floats, model: BarModel) -> Floats:
-    """Log-odds, by the drums alone, that each pulse is a downbeat, ``(count,)``; 0 where nothing is played near."""
-    inputs = in_context(table)
+def downbeat_inputs(table: Floats, heard: Floats) -> Floats:
+    """Inputs of the downbeat network, ``(count, 239)``: drums two bars around each pulse, the tracker one."""
+    return np.concatenate([in_context(table, DRUMS_REACH), in_context(heard, TRACKER_REACH)], axis=1)
+
+
+def downbeat_logit(table: Floats, heard: Floats, model: BarModel) -> Floats:
+    """Log-odds that each pulse is a downbeat, ``(count,)``; those of any pulse where nothing is known.
+
+    Args:
+        table: ``(count, 13)`` drums (:func:`features`).
+        heard: ``(count, 2)`` tracker (:meth:`drumscribe.rhythm.evidence.BeatEvidence.on_pulses`).
+        model: the weights.
+    """
+    inputs = downbeat_inputs(table, heard)
     hidden = np.maximum(inputs @ model.first + model.first_bias, 0.0)
     logit: Floats = hidden @ model.second + model.second_bias
-    return np.where(inputs.any(axis=1), logit, 0.0)
+    return np.where(inputs.any(axis=1), logit, USUAL)
 
 
 def likeness(table: Floats, lag: int) -> Floats:
@@ -106,3 +146,9 @@ def likeness(table: Floats, lag: int) -> Floats:
         size = norm[lag:] * norm[:-lag]
         same[lag:] = np.divide(product, size, out=np.zeros(len(product)), where=size > 0)
     return same
+
+
+def echo(table: Floats, lag: int) -> Floats:
+    """:func:`likeness` as nats, ``(count,)``: a pulse played again to the letter says far more than a similar one."""
+    nats: Floats = -np.log(1.1 - likeness(table, lag))
+    return nats

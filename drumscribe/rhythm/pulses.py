@@ -7,70 +7,67 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 from drumscribe.rhythm.evidence import BeatEvidence
-from drumscribe.rhythm.patterns import pulse_cues
-from drumscribe.rhythm.statistics import load
+from drumscribe.rhythm.readings import tempo
 from drumscribe.rhythm.tracking import decode
-from drumscribe.types import BeatGrid, Hits, Meter, TempoCandidate
+from drumscribe.types import Hits, Meter, TempoCandidate
 
 Times = NDArray[np.float64]
 
 _DEFAULT_BPM = 120.0
-_SURE = 0.6
-"""From this confidence on, half or double speed is taken without being asked for."""
-_RATIOS = (1.0, 2.0, 0.5, 3.0, 1 / 3, 1.5, 2 / 3, 4.0, 0.25)
+_WORTH_OFFERING = 0.02
+"""Chance from which on a speed beside half and double is offered."""
+_RATIOS = {1.0: 0.04, 2.0: 0.04, 0.5: 0.04, 3.0: 0.04, 1 / 3: 0.04, 4.0: 0.04, 0.25: 0.04, 1.5: 0.02, 2 / 3: 0.02}
+"""Pulses per tracked beat, and how far (as a natural logarithm) a tempo that is asked for may be off to mean it."""
+_NEAR = 0.03
+"""How far the beats followed near a tempo that is asked for may be off it, likewise."""
 
 
 def pulses_of(evidence: BeatEvidence, hits: Hits, bpm: float | None, meter: Meter | None, duration_s: float) -> Times:
-    """Return at least two pulse times. ``bpm`` is in pulses of the meter; ``None`` follows the tracker."""
+    """Return at least two pulse times.
+
+    Args:
+        evidence: what the tracker heard.
+        hits: all hits.
+        bpm: pulses of the meter a minute; ``None`` follows the tracker. Within 4 % of the tracked tempo, or of its
+            half, double, third (2 % of its two thirds), it means the pulses of the recording: these follow its drift,
+            and the score prints their own tempo, 98.6 where 100 was asked for. Any other tempo is followed where the
+            evidence holds such a beat; where it does not, a steady click at exactly ``bpm`` from the first hit is laid.
+        meter: as the user gave it.
+        duration_s: length of the recording.
+    """
     beats = evidence.beats
-    if bpm is not None:
-        if len(beats) >= 2:
-            ratio = bpm / steady_bpm(beats)
-            simple = min(_RATIOS, key=lambda value: abs(np.log(ratio / value)))
-            if abs(np.log(ratio / simple)) < 0.04:
-                return _rescaled(beats, simple, evidence, hits)
-            beats = decode(evidence, bpm / 1.1, bpm * 1.1)
-        return beats if len(beats) >= 2 else _from_hits(hits, bpm, duration_s)
     if len(beats) < 2:
-        return _from_hits(hits, None, duration_s)
-    return _rescaled(beats, _ratio_for(meter, steady_bpm(beats)), evidence, hits)
+        return _from_hits(hits, bpm, duration_s)
+    if bpm is None:
+        return _rescaled(beats, _ratio_for(meter, tempo(beats)), evidence, hits)
+    ratio = bpm / tempo(beats)
+    simple = min(_RATIOS, key=lambda value: abs(np.log(ratio / value)))
+    if abs(np.log(ratio / simple)) < _RATIOS[simple]:
+        return _rescaled(beats, simple, evidence, hits)
+    beats = decode(evidence, bpm / 1.1, bpm * 1.1)
+    near = len(beats) >= 2 and abs(np.log(tempo(beats) / bpm)) < _NEAR
+    return beats if near else _from_hits(hits, bpm, duration_s)
 
 
-def steady_bpm(times: Times) -> float:
-    """Tempo by least squares: the slope of pulse number over time. Frame-rounded times do not bias it."""
-    index = np.arange(len(times), dtype=np.float64)
-    centred = times - times.mean()
-    return float(60.0 * (centred @ (index - index.mean())) / (centred @ centred))
+def candidates(times: Times, speeds: dict[float, float]) -> tuple[TempoCandidate, ...]:
+    """The tempo of ``times`` (factor 1) with its half, its double, and what else may be, most likely first.
 
-
-def candidates(times: Times, hits: Hits) -> tuple[TempoCandidate, ...]:
-    """The tempo of ``times`` (factor 1) with its half and double, most likely first by what is played on the pulses."""
-    bpm = steady_bpm(times)
-    factors = [factor for factor in (1.0, 0.5, 2.0) if 20 <= bpm * factor <= 400 or factor == 1.0]
-    if len(hits) < 8:
+    Args:
+        times: pulses.
+        speeds: chance of each number of pulses to one of ``times`` (:class:`drumscribe.rhythm.readings.Choice`).
+    """
+    bpm = tempo(times)
+    if len(speeds) == 1:
         # how often music is counted at a tempo: log-normal around 115 with half an octave of spread
-        scores = np.array([-2.0 * np.log2(bpm * factor / 115.0) ** 2 for factor in factors])
-    else:
-        place = BeatGrid(times, np.ones(len(times), np.int64), (), bpm, "").pulse_at(_moments(hits))
-        place = place - np.floor(place[0])
-        drums, velocity = [hit.drum for hit in hits], np.array([hit.velocity for hit in hits], dtype=np.float64)
-        weights = load().pulse
-        scores = np.array([pulse_cues(place * f, drums, velocity, bpm * f) @ weights for f in factors])
-    chances = np.exp(scores - scores.max())
-    chances /= chances.sum()
+        common = {factor: float(np.exp(-2.0 * np.log2(bpm * factor / 115.0) ** 2)) for factor in (1.0, 0.5, 2.0)}
+        speeds = {factor: chance / sum(common.values()) for factor, chance in common.items()}
+    offered = {factor: speeds.get(factor, 0.0) for factor in (1.0, 0.5, 2.0)}
+    offered |= {factor: chance for factor, chance in speeds.items() if chance >= _WORTH_OFFERING}
     found = [
-        TempoCandidate(bpm=float(bpm * factor), factor=factor, confidence=float(chance))
-        for factor, chance in zip(factors, chances, strict=True)
-    ]
+        TempoCandidate(bpm=float(bpm * factor), factor=factor, confidence=chance)
+        for factor, chance in offered.items() if factor == 1.0 or 20 <= bpm * factor <= 400
+    ]  # fmt: skip
     return tuple(sorted(found, key=lambda candidate: -candidate.confidence))
-
-
-def counted(times: Times, evidence: BeatEvidence, hits: Hits) -> Times:
-    """Pulses at half or double speed where what is played says clearly that they are counted so."""
-    best = candidates(times, hits)[0]
-    if len(hits) < 24 or best.factor == 1.0 or best.confidence < _SURE:
-        return times
-    return _rescaled(times, best.factor, evidence, hits)
 
 
 def _moments(hits: Hits) -> Times:
@@ -106,12 +103,6 @@ def aligned(times: Times, hits: Hits) -> Times:
     off = moments - times[nearest]
     near = off[np.abs(off) < 0.04]
     return times + float(np.median(near)) if len(near) >= 8 else times
-
-
-def halved(times: Times) -> Times:
-    """A pulse more between any two."""
-    index = np.arange(2 * len(times) - 1) / 2
-    return np.asarray(np.interp(index, np.arange(len(times)), times), dtype=np.float64)
 
 
 def _ratio_for(meter: Meter | None, bpm: float) -> float:

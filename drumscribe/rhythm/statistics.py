@@ -1,4 +1,5 @@
-"""Numbers learnt from played and written drums, made by ``training/rhythm_stats.py``."""
+"""Numbers learnt from played and written drums, made by ``training/rhythm_stats.py`` and
+``training/rhythm_bars.py``."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class BarModel:
-    """One hidden layer that tells downbeats from drum patterns (:func:`drumscribe.rhythm.patterns.downbeat_logit`)."""
+    """One hidden layer that tells downbeats (:func:`drumscribe.rhythm.patterns.downbeat_logit`)."""
 
     first: Floats  # (inputs, hidden)
     first_bias: Floats  # (hidden,)
@@ -37,18 +38,38 @@ class BarModel:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingModel:
+    """Conditional logit over readings (:mod:`drumscribe.rhythm.readings`).
+
+    Attributes:
+        weight: of the mean, over the pulses, of the log-odds of bar lines. That it is the mean, and not the sum, was
+            learnt: a song repeats itself, and what misleads in one bar misleads in all.
+        like: weight of the likeness of bars, in that of the log-odds.
+        rest: weight of the mean log-chance that no pulse is a downbeat: right readings make clear odds.
+        meters: how common each meter is, in nats.
+        cues: ``(17,)`` weights of :func:`drumscribe.rhythm.readings.cues`.
+    """
+
+    weight: float
+    like: float
+    rest: float
+    meters: dict[str, float]
+    cues: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Statistics:
     """All that was learnt.
 
     Attributes:
         timing: by drum label, with ``"any"`` for drums seldom seen.
-        bars: tells downbeats from drum patterns.
-        pulse: ``(10,)`` weights of :func:`drumscribe.rhythm.patterns.pulse_cues`: half, full, or double speed.
+        bars: tells downbeats.
+        readings: tells at which speed, in which meter, and from which beat the pulse is counted.
     """
 
     timing: dict[str, Timing]
     bars: BarModel
-    pulse: Floats
+    readings: ReadingModel
 
     def of(self, drum: str) -> Timing:
         """Timing of a drum."""
@@ -64,4 +85,6 @@ def load() -> Statistics:
     model = BarModel(
         np.array(bars["first"]), np.array(bars["first_bias"]), np.array(bars["second"]), float(bars["second_bias"])
     )
-    return Statistics(timing, model, np.array(data["pulse"]))
+    read = data["readings"]
+    readings = ReadingModel(**(read | {"cues": np.array(read["cues"])}))
+    return Statistics(timing, model, readings)

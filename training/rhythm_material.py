@@ -1,0 +1,255 @@
+"""Recordings whose beats are known, as a beat tracker hears them: material for ``training/rhythm_bars.py``.
+
+    python -m training.rhythm_material --data DATA_DIR --work FOLDER [--limit 400] [--read]
+
+Excerpts of drum performances (GMD) and of General MIDI songs, these whole or without everything but the drums, are
+played by FluidSynth on a soundfont drawn at random and put in a room under some noise. madmom's networks listen, and
+what they hear is kept beside the notes, the pulses, and the bar lines. An excerpt may begin anywhere in a bar.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import soundfile
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve, lfilter
+
+from drumscribe.kit import BY_MIDI
+from drumscribe.types import FloatArray, Meter
+from training.rhythm_stats import grooves, song_split
+
+Floats = NDArray[np.float64]
+RATE = 44_100
+_FONTS = Path("/usr/share/sounds")
+_KITS = (0, 0, 0, 8, 16, 16, 24, 25, 32, 40)
+"""Programs of the drum channel: standard, room, power, electronic, TR-808, jazz, brushes."""
+_TD11 = {22: 42, 26: 46, 58: 43}
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What is known of an excerpt and what was heard of it.
+
+    Attributes:
+        name: file it comes from, and take.
+        kind: ``"gmd"``, ``"songs"`` or ``"song drums"``; ``"gmd read"`` and ``"songs read"`` were not played.
+        activations: ``(frames, 2)`` of madmom's networks, 100 a second; ``(0, 1)`` where it was not played.
+        times: ``(n,)`` seconds of each drum note.
+        drums: label of each.
+        velocity: of each, 1-127.
+        pulses: ``(m,)`` seconds of each pulse.
+        starts: ``(m,)`` whether a bar begins there.
+    """
+
+    name: str
+    kind: str
+    activations: FloatArray
+    times: Floats
+    drums: tuple[str, ...]
+    velocity: Floats
+    pulses: Floats
+    starts: NDArray[np.bool_]
+
+    @property
+    def group(self) -> str:
+        """What must not be divided between fitting and testing: a drummer's session, the takes of a style."""
+        path = Path(self.name.split("#")[0])
+        return str(path.parent) if self.kind.startswith("gmd") else path.stem.rsplit("_", 1)[0]
+
+    def save(self, path: Path) -> None:
+        """Write all of it, at once or not at all."""
+        part = path.with_suffix(".part.npz")
+        np.savez_compressed(
+            part, name=self.name, kind=self.kind, activations=self.activations.astype(np.float16), times=self.times,
+            drums=np.array(self.drums), velocity=self.velocity, pulses=self.pulses, starts=self.starts,
+        )  # fmt: skip
+        part.rename(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Piece:
+        """What :meth:`save` wrote."""
+        data = np.load(path)
+        return cls(
+            str(data["name"]), str(data["kind"]), data["activations"].astype(np.float32), data["times"],
+            tuple(data["drums"].tolist()), data["velocity"], data["pulses"], data["starts"],
+        )  # fmt: skip
+
+
+def sources(data: Path, split: str) -> Iterator[tuple[str, Path, tuple[int, int] | None]]:
+    """Kind, file, and the meter where the file does not tell it, of everything in a split."""
+    for performance in grooves(data, split):
+        yield "gmd", data / "grooves" / "gmd" / performance.name, performance.meters[0][1:]
+    with (data / "songs" / "mma" / "mma_songs.csv").open() as file:
+        bars = {row["file"]: int(row["bars"]) for row in csv.DictReader(file)}
+    for path in sorted((data / "songs").rglob("*.mid")):
+        if song_split(path) == split:
+            yield "songs", path, _counted_meter(path, bars[path.name]) if path.name in bars else None
+
+
+def _counted_meter(path: Path, bars: int) -> tuple[int, int]:
+    """Meter of a song whose number of bars is known better than its time signature: its quarters are its pulses."""
+    midi = pretty_midi.PrettyMIDI(str(path))
+    quarters = midi.time_to_tick(max(note.start for part in midi.instruments for note in part.notes)) / midi.resolution
+    return int(np.ceil(quarters / bars - 0.02)), 4
+
+
+def pulses_of(midi: pretty_midi.PrettyMIDI, meter: tuple[int, int] | None) -> tuple[Floats, NDArray[np.bool_]] | None:
+    """Seconds of all pulses and whether a bar begins; ``None`` where the file does not tell, or counts in no pulse."""
+    end = midi.get_end_time()
+    signs = [(0.0, *meter)] if meter else [
+        (sign.time, sign.numerator, sign.denominator) for sign in midi.time_signature_changes
+    ]  # fmt: skip
+    if not signs or signs[0][0] > 0.01:
+        return None
+    pulses: list[float] = []
+    starts: list[bool] = []
+    for (begin, beats, unit), until in zip(signs, [sign[0] for sign in signs[1:]] + [end + 4.0], strict=True):
+        if unit not in (2, 4, 8) or not 2 <= Meter(beats, unit).pulses_per_bar <= 7:
+            return None
+        measure = Meter(beats, unit)
+        low, high = midi.time_to_tick(begin), midi.time_to_tick(until)
+        step = float(measure.pulse) * midi.resolution
+        for k in range(int(np.ceil((high - low) / step - 0.01))):
+            pulses.append(midi.tick_to_time(round(low + k * step)))
+            starts.append(k % measure.pulses_per_bar == 0)
+    return np.array(pulses), np.array(starts)
+
+
+def piece(
+    kind: str, path: Path, meter: tuple[int, int] | None, random: np.random.Generator, name: str, *, heard: bool = True
+) -> Piece | None:
+    """Play and hear one excerpt (or only read it); ``None`` where it holds too few drums or its bars are not known."""
+    midi = pretty_midi.PrettyMIDI(str(path))
+    laid = pulses_of(midi, meter)
+    if laid is None:
+        return None
+    for part in midi.instruments:
+        part.is_drum = part.is_drum or kind.startswith("gmd")
+    if not kind.startswith("songs"):
+        midi.instruments = [part for part in midi.instruments if part.is_drum]
+    seconds = float(random.uniform(25, 50))
+    whole = midi.get_end_time()
+    start = float(random.uniform(0, max(0.0, whole - seconds))) if random.random() < 0.6 else 0.0
+    lead = float(random.uniform(0.1, 1.5))
+    cut = _cut(midi, start, start + seconds, lead, kind, random)
+    notes = sorted(
+        (note.start, label, note.velocity)
+        for part in cut.instruments if part.is_drum for note in part.notes if (label := BY_MIDI.get(note.pitch))
+    )  # fmt: skip
+    if len(notes) < 24:
+        return None
+    times, drums, velocity = zip(*notes, strict=True)
+    from drumscribe.rhythm import networks
+
+    activations = networks.activations(_room(_played(cut, random), random)[None]) if heard else np.zeros((0, 1))
+    inside = (laid[0] > start - 0.05) & (laid[0] < start + seconds + 0.05)
+    return Piece(
+        name, kind, activations, np.array(times), drums, np.array(velocity, dtype=np.float64),
+        laid[0][inside] - start + lead, laid[1][inside],
+    )  # fmt: skip
+
+
+def _cut(
+    midi: pretty_midi.PrettyMIDI, start: float, end: float, lead: float, kind: str, random: np.random.Generator
+) -> pretty_midi.PrettyMIDI:
+    """Notes that begin from ``start`` to ``end``, ``lead`` seconds after silence; drums on any kit."""
+    cut = pretty_midi.PrettyMIDI(resolution=960, initial_tempo=120)
+    for part in midi.instruments:
+        other = part.is_drum and (kind.startswith("gmd") or random.random() < 0.6)
+        program = int(random.choice(_KITS)) if other else part.program
+        new = pretty_midi.Instrument(program, part.is_drum)
+        for note in part.notes:
+            if start - 0.03 <= note.start < end:
+                pitch = _TD11.get(note.pitch, note.pitch) if kind.startswith("gmd") else note.pitch
+                begin = max(0.0, note.start - start + lead)
+                new.notes.append(pretty_midi.Note(note.velocity, pitch, begin, note.end - start + lead))
+        cut.instruments.append(new)
+    return cut
+
+
+def _played(midi: pretty_midi.PrettyMIDI, random: np.random.Generator) -> FloatArray:
+    """Sound of ``midi`` on a soundfont drawn at random, mono."""
+    names = ("sf2/FluidR3_GM.sf2", "sf2/TimGM6mb.sf2", "sf2/sf_GMbank.sf2", "sf3/MuseScore_General.sf3")
+    fonts = [_FONTS / name for name in names if (_FONTS / name).exists()]
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "a.mid", Path(folder) / "a.wav"
+        midi.write(str(source))
+        subprocess.run(
+            ["fluidsynth", "-ni", "-q", "-g", "0.4", "-r", str(RATE), "-R", str(random.integers(2)), "-C", "0",
+             "-F", str(target), str(fonts[random.integers(len(fonts))]), str(source)],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        samples, _ = soundfile.read(target, dtype="float32", frames=int((midi.get_end_time() + 1.0) * RATE),
+                                    always_2d=True)  # fmt: skip
+    return np.asarray(samples.mean(axis=1), dtype=np.float32)
+
+
+def _room(samples: FloatArray, random: np.random.Generator) -> FloatArray:
+    """Room, tone, hum of the recording: a decaying noise as impulse response, a tilted spectrum, noise below."""
+    if random.random() < 0.5:
+        length = int(random.uniform(0.1, 0.9) * RATE)
+        tail = random.normal(0, 1, length) * np.exp(-5.0 * np.arange(length) / length)
+        tail *= random.uniform(0.05, 0.5) / np.linalg.norm(tail)
+        tail[0] += 1.0
+        samples = fftconvolve(samples, tail)[: len(samples)]
+    if random.random() < 0.5:
+        tilt = float(random.uniform(-0.5, 0.6))  # positive: the highs go
+        samples = lfilter([1.0 - abs(tilt)] if tilt > 0 else [1.0, tilt], [1.0, -tilt] if tilt > 0 else [1.0], samples)
+    samples = samples / max(float(np.abs(samples).max()), 1e-6) * random.uniform(0.2, 0.98)
+    if random.random() < 0.6:
+        noise = lfilter([1.0], [1.0, -random.uniform(0, 0.98)], random.normal(0, 1, len(samples)))
+        level = np.sqrt(np.mean(samples**2)) * 10 ** (-random.uniform(12, 50) / 20)
+        samples = samples + noise * level / np.sqrt(np.mean(noise**2))
+    return np.clip(samples, -1, 1).astype(np.float32)
+
+
+def make(data: Path, work: Path, split: str, limit: int, *, heard: bool) -> None:
+    """Add what is missing to ``work``, in an order that makes any beginning of it a fair sample."""
+    work.mkdir(parents=True, exist_ok=True)
+    plan = [(kind, path, meter) for kind, path, meter in sources(data, split) if meter is None or meter[0] <= 5]
+    if heard:
+        plan += [("song drums", path, meter) for kind, path, meter in plan if kind == "songs" and _hash(path.name) % 2]
+    else:
+        plan = [(f"{kind} read", path, meter) for kind, path, meter in plan]
+    plan.sort(key=lambda item: _hash(item[0] + str(item[1].relative_to(data))))
+    for kind, path, meter in plan[:limit]:
+        name = f"{path.relative_to(data)}#{kind}"
+        target = work / f"{split}_{_hash(name):08x}.npz"
+        if target.exists() or target.with_suffix(".none").exists():
+            continue
+        made = piece(kind, path, meter, np.random.default_rng(_hash(name)), name, heard=heard)
+        if made is None:
+            target.with_suffix(".none").touch()
+        else:
+            made.save(target)
+
+
+@cache
+def _hash(text: str) -> int:
+    return zlib.crc32(text.encode())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--split", default="train", choices=["train", "validation", "test"])
+    parser.add_argument("--limit", type=int, default=2_000)
+    parser.add_argument("--read", action="store_true", help="only the notes: minutes instead of an hour")
+    args = parser.parse_args()
+    make(args.data, args.work, args.split, args.limit, heard=not args.read)
+
+
+if __name__ == "__main__":
+    main()
