@@ -36,13 +36,13 @@ from drumscribe.settings import Settings  # noqa: E402
 
 HITS_PER_BAR = 14.25
 # What the page shows, as numbers that change with an edit: rows of the table, heads in the excerpt, points in plots.
-ROWS = "Number(document.querySelector('[data-testid=stDataFrame] [role=grid]').getAttribute('aria-rowcount'))"
+ROWS = "Number(document.querySelector('[data-testid=stDataFrame] [role=grid]')?.getAttribute('aria-rowcount'))"
 HEADS = (
     "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelectorAll('.pages [data-hit]').length ?? 0)"
     ".reduce((a, b) => a + b, 0)"
 )
 POINTS = (
-    "[...document.querySelectorAll('.js-plotly-plot')].flatMap(e => e.data).map(t => t.x?.length ?? 0)"
+    "[...document.querySelectorAll('.js-plotly-plot')].flatMap(e => e._fullData).map(t => t.x?.length ?? 0)"
     ".reduce((a, b) => a + b, 0)"
 )
 
@@ -122,12 +122,12 @@ def edits(page: Page, url: str, job_id: str, clock: Clock, repeat: int) -> None:
     box = table.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 30, box["y"] + 52)  # picks the first hit
-    page.locator(".st-key-ds_bulk_delete button:enabled").wait_for()
+    page.locator(".st-key-ds_bulk_delete button:enabled").first.wait_for()
     _back_and_forth(page, ".st-key-ds_bulk_delete button", clock, "table and score", f"[{ROWS}, {HEADS}]", repeat)
 
     page.goto(f"{url}/inspect_hits?song={job_id}")
     heading(page, "Inspect")
-    page.locator(".st-key-ds_step_on button").click()
+    page.locator(".st-key-ds_step_on button").first.click()
     page.locator(".st-key-ds_inspect_card audio").wait_for()
     page.locator(".js-plotly-plot").first.wait_for()
     settle(page)
@@ -159,7 +159,7 @@ def _back_and_forth(page: Page, button: str, clock: Clock, what: str, seen: str,
                 page.locator(button).first.click()
             else:
                 page.keyboard.press("Control+z" if number % 2 else "Control+Shift+z")
-            page.wait_for_function(f"was => {seen}.every((now, i) => now !== was[i])", arg=before)
+            page.wait_for_function(f"was => {seen}.every((now, i) => !Number.isNaN(now) && now !== was[i])", arg=before)
 
         clock.measure(f"edit seen in {what}", act)
         settle(page)
@@ -187,12 +187,12 @@ def memory(server: psutil.Process, browser: Any, url: str, job_id: str, sessions
         page = context.new_page()
         page.goto(f"{url}/inspect_hits?song={job_id}")
         heading(page, "Inspect")
-        page.locator(".st-key-ds_step_on button").wait_for()
+        page.locator(".st-key-ds_step_on button").first.wait_for()
         pages.append(page)
     sizes = [server.memory_info().rss / 2**20]
     for number in range(reruns):
         for page in pages:
-            page.locator(".st-key-ds_step_on button").click()
+            page.locator(".st-key-ds_step_on button").first.click()
         for page in pages:
             idle(page)
         if (number + 1) % max(1, reruns // 10) == 0:
