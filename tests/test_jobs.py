@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import songs
+import tiny_demucs
 from ui_songs import song as made
 
 from drumscribe import edit
@@ -174,8 +175,10 @@ def long_song(place):
 def test_kill_9_in_the_middle_of_each_stage(settings, place, long_song):
     """One job, killed once in every stage that lasts; each try goes on from the last finished stage."""
     data = place / "kill"
-    runner = LocalRunner(settings.model_copy(update={"data_dir": data}))
-    stages = ("ingest", "detect", "beats", "export")
+    tiny_demucs.save(place / "demucs")
+    demucs = {"separator": "demucs", "demucs_model": str(place / "demucs")}
+    runner = LocalRunner(settings.model_copy(update={"data_dir": data, **demucs}))
+    stages = ("ingest", "separate", "detect", "beats", "export")
     try:
         job = runner.submit(long_song, owner="me")
         for number, stage in enumerate(stages):
@@ -197,8 +200,9 @@ def test_kill_9_in_the_middle_of_each_stage(settings, place, long_song):
             runner.retry(job.id, owner="me")
         final = wait(runner, job)
         assert final.status is JobStatus.DONE, final.error
-        assert {"ingest", "detect", "beats"}.isdisjoint(final.timings), "finished stages were not repeated"
-        assert len(runner.result(job.id, owner="me").hits) > 8
+        assert {"ingest", "separate", "detect", "beats"}.isdisjoint(final.timings), "finished stages were not repeated"
+        # an untrained Demucs leaves no drums to be heard: what counts is that its stem was used
+        assert runner.result(job.id, owner="me").heard.method == "demucs"
         index = sqlite3.connect(data / "cache" / "stages" / "cache.db")
         known = {row[0] for row in index.execute("SELECT filename FROM Cache WHERE filename IS NOT NULL")}
         index.close()

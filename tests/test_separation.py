@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import media
 import numpy as np
 import pytest
+import tiny_demucs
 from local_http import Server, serving
 
 from drumscribe import audio, errors, separation, weights
@@ -18,27 +18,11 @@ from drumscribe.options import SeparateOptions
 from drumscribe.settings import Settings
 
 pytestmark = pytest.mark.slow
-SOURCES = ["drums", "bass", "other", "vocals"]
-
-
-def _save(folder: Path, signature: str = "0a1b2c3d", *, seed: int = 0, sources: list[str] = SOURCES) -> Path:
-    """Write a checkpoint as Demucs does, ``<signature>-<checksum>.th``."""
-    import torch
-    from demucs.htdemucs import HTDemucs
-    from demucs.states import save_with_checksum
-
-    torch.manual_seed(seed)
-    model = HTDemucs(sources, channels=8, t_layers=1, t_heads=2, bottom_channels=16, segment=Fraction(1))
-    args, kwargs = model._init_args_kwargs
-    package = {"klass": HTDemucs, "args": args, "kwargs": kwargs, "state": model.state_dict(), "training_args": {}}
-    folder.mkdir(parents=True, exist_ok=True)
-    save_with_checksum(package, folder / f"{signature}.th")
-    return next(folder.glob(f"{signature}-*.th"))
 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _save(tmp_path_factory.mktemp("demucs"))
+    return tiny_demucs.save(tmp_path_factory.mktemp("demucs"))
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +175,9 @@ def test_a_local_folder(song: audio.Audio, checkpoint: Path, tmp_path: Path) -> 
 
 def test_a_bag_uses_the_members_that_know_drums(song: audio.Audio, tmp_path: Path) -> None:
     """As in htdemucs_ft: a member without a share in the drums costs nothing and changes nothing."""
-    _save(tmp_path / "bag", "aaaaaaaa", seed=1)
-    _save(tmp_path / "bag", "bbbbbbbb", seed=2)
-    _save(tmp_path / "one", "aaaaaaaa", seed=1)
+    tiny_demucs.save(tmp_path / "bag", "aaaaaaaa", seed=1)
+    tiny_demucs.save(tmp_path / "bag", "bbbbbbbb", seed=2)
+    tiny_demucs.save(tmp_path / "one", "aaaaaaaa", seed=1)
     (tmp_path / "bag" / "both.yaml").write_text("models: [aaaaaaaa, bbbbbbbb]\nweights: [[1,0,0,0],[0,1,1,1]]\n")
     bag, one = (
         separation.separate(song, DEMUCS, settings=Settings(demucs_model=str(tmp_path / name))).samples
@@ -211,16 +195,16 @@ def _empty(folder: Path) -> None:
 
 
 def _wrong_name(folder: Path) -> None:
-    _save(folder).rename(folder / "0a1b2c3d-00000000.th")
+    tiny_demucs.save(folder).rename(folder / "0a1b2c3d-00000000.th")
 
 
 def _bad_bag(folder: Path) -> None:
-    _save(folder)
+    tiny_demucs.save(folder)
     (folder / "bag.yaml").write_text("models: [nothere]")
 
 
 def _no_drums(folder: Path) -> None:
-    _save(folder, sources=["bass", "vocals"])
+    tiny_demucs.save(folder, sources=["bass", "vocals"])
 
 
 def _other_pickle(folder: Path) -> None:
