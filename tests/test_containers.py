@@ -62,7 +62,7 @@ def command_of(target: str) -> list[str]:
 
 
 def in_box(data: Path, command: list[str], env: dict[str, str], log: Path) -> services.Process:
-    home = sys.base_prefix if sys.base_prefix.startswith("/root/") else ""
+    home = sys.base_prefix if Path(sys.base_prefix).is_relative_to(Path.home()) else ""
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     fixed = dict(re.findall(r"^(?:ENV|   ) (PYTHON\w+|LOG_FORMAT|MALLOC_ARENA_MAX)=(\S+)", DOCKERFILE, re.MULTILINE))
     # The data folder is /data in the image; here it is bound to an empty folder that every machine has.

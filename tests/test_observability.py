@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+import services
 
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.observability import metrics
@@ -57,39 +55,15 @@ def python(code: str, *arguments: str, **env: str) -> str:
 
 
 def test_one_trace_goes_through_the_queue() -> None:
-    seen = ExportTraceServiceRequest()
-
-    class Collector(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            assert self.path == "/v1/traces"
-            seen.MergeFrom(ExportTraceServiceRequest.FromString(body))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Collector)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    endpoint = f"http://127.0.0.1:{server.server_port}"
-    try:
-        parent = python(API, endpoint)
-        python(WORKER, endpoint, parent)
-    finally:
-        server.shutdown()
-        server.server_close()
-    spans = {span.name: span for r in seen.resource_spans for s in r.scope_spans for span in s.spans}
+    with services.Collector() as collector:
+        parent = python(API, collector.endpoint)
+        python(WORKER, collector.endpoint, parent)
+        found = collector.spans()
+    spans = {span.name: span for _, span in found}
     assert len({span.trace_id for span in spans.values()}) == 1
     assert spans["step detect"].parent_span_id == spans["POST /api/v1/jobs"].span_id
     assert spans["inside"].parent_span_id == spans["step detect"].span_id
-    services_named = {
-        attribute.value.string_value
-        for resource in seen.resource_spans
-        for attribute in resource.resource.attributes
-        if attribute.key == "service.name"
-    }
-    assert services_named == {"drumscribe-api", "drumscribe-worker-heavy"}
+    assert {service for service, _ in found} == {"drumscribe-api", "drumscribe-worker-heavy"}
 
 
 def test_without_a_collector_nothing_of_the_sdk_is_loaded() -> None:
