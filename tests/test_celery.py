@@ -251,7 +251,7 @@ class TestDeployment:
 
         job = stack.ended(job_id)
         assert job["status"] == "done", (job["error"], stack.logs())
-        assert job["attempts"] == 1
+        assert job["attempts"] == 1, stack.logs()
         by_api = stack.download(job_id)
 
         with services.environment(stack.env):  # the app with REDIS_URL: its runner is Celery's
