@@ -44,7 +44,7 @@ class Report:
             "title": result.song.title,
             "duration_s": round(result.song.duration_s, 3),
             "bpm": round(result.grid.bpm, 2),
-            "meter": str(result.grid.meters[0]) if result.grid.meters else "",
+            "meter": str(result.grid.meter or ""),
             "bars": len(result.rhythm.bars),
             "hits": len(result.hits),
             "separation": result.heard.model or result.heard.method,

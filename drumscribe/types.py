@@ -8,6 +8,7 @@ All are frozen; arrays are treated as read-only.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -265,6 +266,11 @@ class BeatGrid:
     tracker: str
     candidates: tuple[TempoCandidate, ...] = ()
     confidence: float = 0.0
+
+    @property
+    def meter(self) -> Meter | None:
+        """The meter of most bars, ``None`` where there are none."""
+        return Counter(self.meters).most_common(1)[0][0] if self.meters else None
 
     def time_at(self, pulse: float | NDArray[np.float64]) -> NDArray[np.float64]:
         """Time of a (fractional) pulse index; linear between pulses, and beyond the ends at their rate."""

@@ -215,3 +215,10 @@ def test_evidence_travels() -> None:
     a, b = (beat_grid(e, hits, BeatOptions(), 10.0) for e in (evidence, copy))
     assert np.array_equal(a.times, b.times)
     assert a.meters == b.meters
+
+
+def test_the_meter_of_a_song_is_that_of_most_bars() -> None:
+    two, four = Meter(2, 4), Meter(4, 4)
+    times, numbers = np.arange(11.0), np.array([1, 2, 1, 2, 3, 4, 1, 2, 3, 4, 1])
+    assert BeatGrid(times, numbers, (two, four, four), 60.0, "user").meter == four
+    assert BeatGrid(times[:2], numbers[:2], (), 60.0, "user").meter is None

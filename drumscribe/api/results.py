@@ -21,7 +21,6 @@ def view(job: Job, transcription: Transcription) -> ResultView:
     """Everything but the activations and the score."""
     grid, rhythm = transcription.grid, transcription.rhythm
     hits = transcription.hits
-    meters = Counter(str(bar.meter) for bar in rhythm.bars) or Counter(str(meter) for meter in grid.meters)
     return ResultView(
         id=job.id,
         revision=job.revision,
@@ -30,7 +29,7 @@ def view(job: Job, transcription: Transcription) -> ResultView:
         duration_s=transcription.song.duration_s,
         bpm=round(float(grid.bpm), 3),
         bpm_candidates=[TempoView(bpm=c.bpm, factor=c.factor, confidence=c.confidence) for c in grid.candidates],
-        meter=meters.most_common(1)[0][0] if meters else "4/4",
+        meter=str(grid.meter or "4/4"),
         downbeat_confidence=float(grid.confidence),
         tracker=grid.tracker,
         beats=np.round(grid.times, 4).tolist(),

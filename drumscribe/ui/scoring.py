@@ -153,7 +153,7 @@ def tempo(found: Transcription) -> None:
         )  # fmt: skip
     first, second = st.columns(2)
     with first:
-        here = str(grid.meters[len(grid.meters) // 2]) if grid.meters else "4/4"
+        here = str(grid.meter or "4/4")
         meters = {AUTO: f"Find out ({here})"} | {text: text for text in METERS}
         if options.meter is not None:
             meters.setdefault(options.meter, options.meter)

@@ -66,7 +66,7 @@ def song_bar(found: Transcription) -> None:
                     labels.span(found.song.duration_s),
                     labels.plural(len(found.hits), "hit"),
                     f"{found.grid.bpm:.0f} BPM",
-                    str(found.grid.meters[0]) if found.grid.meters else "",
+                    str(found.grid.meter or ""),
                 )
                 if text
             )
