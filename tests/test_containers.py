@@ -21,22 +21,27 @@ import songs
 
 ROOT = services.ROOT
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-# Arguments: the data folder, the home of Python where only root may enter it (or ""), then the command.
+# Arguments: the data folder; folders that only their owner may enter; what must be reached inside them; the command.
 BOX = """
 set -eu
-data=$1 python=$2; shift 2
+data=$1 shut=$2 needed=$3; shift 3
 mount --make-rprivate /
 mount --bind "$data" /mnt
-if [ -n "$python" ]; then
-    mount --bind "$python" /media
-    mount -t tmpfs -o mode=755 tmpfs /root
-    mkdir -p "$python" && mount --bind /media "$python"
-    mount -o remount,bind,ro "$python"
-fi
-mount -o remount,bind,ro /
+mount -t tmpfs -o mode=755 tmpfs /media
+for path in $needed; do mkdir -p "/media$path" && mount --bind "$path" "/media$path"; done
 mount -t tmpfs -o size=256m,mode=1777 tmpfs /tmp
+for path in $shut; do mkdir -p "$path" && mount -t tmpfs -o mode=755 tmpfs "$path"; done
+for path in $needed; do mkdir -p "$path" && mount --bind "/media$path" "$path" && mount -o remount,bind,ro "$path"; done
+mount -o remount,bind,ro /
 exec setpriv --reuid=1001 --regid=1001 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all "$@"
 """
+NEEDED = [Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), ROOT]
+
+
+def shut(path: Path) -> Path | None:
+    """The outermost folder on the way to ``path`` that only its owner may enter, or ``/tmp``, which is laid anew."""
+    way = [*reversed(path.parents), path]
+    return next((each for each in way if each == Path("/tmp") or not each.stat().st_mode & 0o001), None)
 
 
 def may_unshare() -> bool:
@@ -49,6 +54,7 @@ pytestmark = [
     pytest.mark.service,
     pytest.mark.slow,
     pytest.mark.skipif(not may_unshare(), reason="needs the right to make a mount namespace"),
+    pytest.mark.skipif(any(shut(path) == path for path in NEEDED), reason="only its owner may enter this folder"),
     pytest.mark.skipif(bool(services.MISSING), reason=f"not installed: {services.MISSING}"),
 ]
 
@@ -62,13 +68,14 @@ def command_of(target: str) -> list[str]:
 
 
 def in_box(data: Path, command: list[str], env: dict[str, str], log: Path) -> services.Process:
-    home = sys.base_prefix if Path(sys.base_prefix).is_relative_to(Path.home()) else ""
+    hidden = {str(path): str(folder) for path in NEEDED if (folder := shut(path))}
+    shut_ones, needed = (" ".join(sorted(set(paths) - {"/tmp"})) for paths in (hidden.values(), hidden))
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     fixed = dict(re.findall(r"^(?:ENV|   ) (PYTHON\w+|LOG_FORMAT|MALLOC_ARENA_MAX)=(\S+)", DOCKERFILE, re.MULTILINE))
     # The data folder is /data in the image; here it is bound to an empty folder that every machine has.
     whole = {"PATH": path, "HOME": "/mnt", "DATA_DIR": "/mnt", **fixed, **env}
     pairs = [f"{name}={value}" for name, value in whole.items()]
-    box = ["unshare", "-m", "bash", "-c", BOX, "box", str(data), home, "env", "-i", *pairs, *command]
+    box = ["unshare", "-m", "bash", "-c", BOX, "box", str(data), shut_ones, needed, "env", "-i", *pairs, *command]
     return services.Process(box, log)
 
 
