@@ -262,10 +262,11 @@ def _submit(
     gate: Gate = state.gate
     if webhook_url:
         state.webhooks.check(webhook_url)
-    limit = state.settings.api_active_jobs
-    if limit and not gate.open and _unfinished(runner, owner, limit) >= limit:
-        raise QuotaError(f"You have {limit} unfinished jobs already.", "Wait until one has ended.")
-    gate.count_job(Client(owner))
+    if state.database.known(owner, key) is None:  # sending the same again must succeed where the first did
+        limit = state.settings.api_active_jobs
+        if limit and not gate.open and _unfinished(runner, owner, limit) >= limit:
+            raise QuotaError(f"You have {limit} unfinished jobs already.", "Wait until one has ended.")
+        gate.count_job(Client(owner))
     job = runner.submit(source, options, owner=owner, name=name, idempotency_key=key)
     if webhook_url:
         state.webhooks.register(job.id, webhook_url)

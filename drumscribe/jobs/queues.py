@@ -36,12 +36,6 @@ def depths(settings: Settings) -> dict[str, int]:
     return {DEFAULT: sum(found[:middle]), HEAVY: sum(found[middle:])}
 
 
-def unacknowledged(settings: Settings) -> int:
-    """Messages that workers have taken and not yet finished. Raises StorageError."""
-    with asking(settings) as client:
-        return int(client.hlen("unacked"))
-
-
 def ping(settings: Settings) -> None:
     """Raises StorageError where Redis does not answer."""
     with asking(settings) as client:

@@ -34,7 +34,7 @@ UNSENT = "unsent"
 
 
 def send(database: Database, job: Job) -> bool:
-    """Send a queued job's chain; where the broker is away, remember that it must be sent. Raises StorageError."""
+    """Send a job's chain; where the broker is away, remember that it must be sent. Raises StorageError."""
     from drumscribe.jobs.tasks import dispatch
 
     try:
@@ -159,9 +159,10 @@ class Recovery(threading.Thread):
         return 1.5 * self._settings.stage_timeout_s + 60 if living else self._settings.job_lease_s
 
     def _resend(self, database: Database, lease: Lease) -> None:
-        """Nobody holds the job and no message waits in any queue: Redis lost it."""
+        """Nobody holds the job and no message waits in any queue: Redis lost it, or a worker that is only starting,
+        or starved, has it in hand. So it is sent again within its attempt, where a second message does no harm."""
         _log.warning("message_lost", job_id=lease.job_id)
-        if lease.status is JobStatus.QUEUED:
-            send(database, database.get(lease.job_id))
-        else:
+        if lease.status is JobStatus.CANCELLING:
             recover(self._settings, database, lease)
+        else:
+            send(database, database.get(lease.job_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +37,10 @@ FIRST_RATES = {
 """Seconds of work per second of recording on two cores, until this machine has measured its own."""
 
 
+class ElsewhereError(Exception):
+    """A stage that is not for this worker would have to be computed."""
+
+
 def perform(
     job: Job,
     worker: str,
@@ -48,6 +52,7 @@ def perform(
     give_up: Callable[[], None] = lambda: None,
     until: str | None = None,
     again: Callable[[DrumScribeError], bool] = lambda error: False,
+    elsewhere: Collection[str] = (),
 ) -> JobStatus | None:
     """Do a job that ``worker`` has claimed, to its end, whatever that is.
 
@@ -56,6 +61,7 @@ def perform(
         give_up: called when a stage exceeded ``stage_timeout_s`` and did not stop when asked to; must end the process.
         until: the stage after which to let go of the job for another worker; the cache keeps what was computed.
         again: whether an error may pass by itself: then the job is let go of instead of failed.
+        elsewhere: stages that this worker only looks up; where one must be computed, the job is let go of.
 
     Returns:
         The job's last state (running: it was let go of), or ``None`` if it was deleted or taken over meanwhile.
@@ -63,7 +69,10 @@ def perform(
     folder = store.folder(job.id)
     folder.remove()  # what a killed worker may have left half done
     tracker = _Tracker(
-        job.options.separate.separator or settings.separator, database.rates(), seconds=dict(job.timings)
+        job.options.separate.separator or settings.separator,
+        database.rates(),
+        seconds=dict(job.timings),
+        elsewhere=elsewhere,
     )
     with _reporting(job.id, worker, database, tracker, settings, stop, give_up) as cancel:
         ending, values = _attempt(job, settings, database, store, tracker, stop, cancel, until, again)
@@ -105,6 +114,8 @@ def _attempt(
         if values is None:
             return JobStatus.RUNNING, {"message": "Waiting for the next step", "fraction": 1.0}
         return JobStatus.DONE, {**values, "message": "Done", "progress": 1.0}
+    except ElsewhereError:
+        return JobStatus.RUNNING, {"message": "Waiting for a stage that must be computed anew"}
     except Cancelled:
         if tracker.late:
             return JobStatus.FAILED, error_values(too_slow(tracker.stage, settings))
@@ -171,6 +182,7 @@ class _Tracker:
 
     separator: str
     rates: dict[str, float]
+    elsewhere: Collection[str] = ()
     stage: str = ""
     fraction: float = 0.0
     message: str = ""
@@ -184,7 +196,11 @@ class _Tracker:
     news: threading.Event = field(default_factory=threading.Event)
 
     def update(self, progress: Progress) -> None:
-        """Take a report from the pipeline."""
+        """Take a report from the pipeline. Raises ElsewhereError from a stage that begins to compute."""
+        # Separation has begun once it says what it does: where there is no model, it hands the mix through in silence.
+        begins = progress.fraction < 1 and (bool(progress.message) or progress.stage != "separate")
+        if begins and progress.stage in self.elsewhere:
+            raise ElsewhereError
         if progress.stage != self.stage:
             self._clock_out()
             if progress.fraction == 1.0 and progress.stage not in self.seconds:
