@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     stage_timeout_s: float = Field(1800, gt=0, description="Longest time for one stage before it is stopped.")
     job_lease_s: float = Field(30, gt=0, description="A running job without sign of life for this long is taken over.")
     worker_memory_mb: int = Field(6000, ge=0, description="A heavy worker above this is replaced; 0: never.")
-    worker_jobs_per_child: int = Field(20, ge=0, description="A heavy worker is replaced after so many stages.")
+    worker_jobs_per_child: int = Field(300, ge=0, description="A heavy worker is replaced after so many stages.")
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port of a Celery worker; 0: none.")
 
     # service: REST API

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from drumscribe import observability
+from drumscribe.errors import DrumScribeError
 from drumscribe.jobs.queues import DEFAULT, HEAVY
 from drumscribe.runtime import give_way, prepare
 from drumscribe.settings import Settings, get_settings
@@ -55,7 +56,7 @@ def main(queue: str) -> int:
 
     from drumscribe.jobs.celery_app import app
     from drumscribe.jobs.recovery import Recovery
-    from drumscribe.observability import metrics
+    from drumscribe.observability import logs, metrics
 
     recovery = Recovery(settings, clean=queue == DEFAULT)
 
@@ -65,10 +66,13 @@ def main(queue: str) -> int:
             metrics.serve(settings.worker_metrics_port)
 
     def forked(**_: Any) -> None:
+        begun, used = time.perf_counter(), time.process_time()
         _limit_memory(settings)
         observability.start(settings, f"worker-{queue}")
         if queue == HEAVY:
             _warm(settings)
+        took, used = round(time.perf_counter() - begun, 3), round(time.process_time() - used, 3)
+        logs.get(__name__).info("child_ready", queue=queue, seconds=took, processor_s=used)
 
     def child_ended(pid: int | None = None, **_: Any) -> None:
         if folder and pid is not None:
@@ -102,11 +106,22 @@ def _again(queue: str) -> None:
 
 
 def _warm(settings: Settings) -> None:
-    """Import what takes seconds before there is a job that waits, and whose heartbeat the import would hold up."""
-    import tensorflow  # noqa: F401
+    """Load libraries and networks, which takes seconds, before there is a job that waits, and whose heartbeat that
+    would hold up: by listening to a second of noise."""
+    import numpy as np
+
+    from drumscribe import hits, rhythm
+    from drumscribe.audio import SAMPLE_RATE
+    from drumscribe.types import Audio, Stem
 
     if settings.separator != "none":
         import torch  # noqa: F401
+    noise = np.random.default_rng(0).normal(0, 0.01, (1, SAMPLE_RATE)).astype(np.float32)
+    try:
+        hits.activations(Stem(noise, SAMPLE_RATE, "none"), settings=settings)
+        rhythm.track(Audio(noise, SAMPLE_RATE, sha256=""), tracker=settings.beat_tracker)
+    except DrumScribeError as error:  # the jobs will say so too
+        logging.getLogger(__name__).error("%s", error)
 
 
 def _limit_memory(settings: Settings) -> None:
