@@ -1,8 +1,9 @@
 """Fifty users look after twenty songs: ``python -m benchmarks.load`` prints latencies, losses, and memory.
 
 A deployment of real servers and workers (tests/services.py) on this machine gets twenty different recordings at once;
-locust's users then ask for the status of random ones every second, and one in ten holds an event stream open, while
-the heavy worker works. Every process's memory is sampled once a second.
+locust's users then ask for the status of random ones every second, and one in ten holds an event stream open, until
+the last song is done. Memory and processor time of every process are sampled twice a second; what each step cost is
+read from the workers' logs. ``--json`` keeps the numbers for benchmarks/capacity.py.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -52,99 +59,133 @@ if os.environ.get("DRUMSCRIBE_LOAD_JOBS"):  # run by locust, in a process of its
                         break
 
 
-def memory(stack: object, peaks: dict[str, int], over: threading.Event) -> None:
-    """Note the largest resident memory of each part, children included."""
-    import psutil
+class Sampler(threading.Thread):
+    """Twice a second: what the workers and the whole machine have used so far, and each part's memory at its peak."""
 
-    while not over.wait(1):
-        for name in ("api", "default", "heavy"):
-            try:
-                parent = psutil.Process(getattr(stack, name).pid)
-                used = sum(process.memory_info().rss for process in (parent, *parent.children(recursive=True)))
-            except psutil.NoSuchProcess:
-                continue
-            peaks[name] = max(peaks.get(name, 0), used)
+    def __init__(self, stack: Any) -> None:
+        super().__init__(daemon=True)
+        self._stack, self._over = stack, threading.Event()
+        self.rows: list[tuple[float, float, float]] = []
+        self.peaks: dict[str, int] = {}
+
+    def run(self) -> None:
+        import psutil
+
+        while True:
+            self.rows.append((time.time(), busy_s(), workers_s(self._stack)))
+            for name in ("api", "default", "heavy"):
+                parent = psutil.Process(getattr(self._stack, name).pid)
+                used = 0
+                for process in (parent, *parent.children(recursive=True)):
+                    try:
+                        used += process.memory_info().rss
+                    except psutil.NoSuchProcess:  # a child that was replaced just now
+                        continue
+                self.peaks[name] = max(self.peaks.get(name, 0), used)
+            if self._over.wait(0.5):
+                return
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+    def between(self, begun: float, ended: float) -> tuple[float, float]:
+        """Processor seconds of the whole machine, and of the workers, between two moments."""
+        times, busy, workers = (np.array(column) for column in zip(*self.rows, strict=True))
+        first, second = (float(np.diff(np.interp([begun, ended], times, column))[0]) for column in (busy, workers))
+        return first, second
+
+
+def recordings(folder: Path, jobs: int, bars: list[int]) -> Iterator[Path]:
+    """``jobs`` different recordings of these lengths in turn: one more tick of silence at the end of each.
+
+    A tick is a whole frame of the stereo samples: half of one would be dropped, and two songs be one to the cache.
+    """
+    import songs
+
+    whole = {count: songs.song(folder / f"{count}.wav", 4, max(1, count // 4)).read_bytes() for count in bars}
+    for number in range(jobs):
+        data = whole[bars[number % len(bars)]]
+        size = len(data) - 44 + 4 * number
+        head = data[:4] + (size + 36).to_bytes(4, "little") + data[8:40] + size.to_bytes(4, "little")
+        path = folder / f"{number}.song.wav"
+        path.write_bytes(head + data[44:] + bytes(4 * number))
+        yield path
 
 
 def main() -> None:
     import services
-    import songs
+
+    from benchmarks import worker_logs
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=20)
-    parser.add_argument("--bars", type=int, default=16, help="length of a song (2 s a bar)")
-    parser.add_argument("--seconds", type=int, default=60, help="how long the users ask")
+    parser.add_argument("--bars", type=int, nargs="+", default=[16], help="lengths of the songs in turn (2 s a bar)")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     wanted = parser.parse_args()
 
     with (
         tempfile.TemporaryDirectory(prefix="load-", ignore_cleanup_errors=True) as name,
-        services.Stack(Path(name), bucket=False) as stack,
+        services.Stack(Path(name), bucket=False, THREADS="1") as stack,
     ):
-        services.wait_until(lambda: services.children(stack.heavy), 120)
         folder = Path(name)
-        songs.song(folder / "song.wav", 4, max(1, wanted.bars // 4))
-        data = (folder / "song.wav").read_bytes()
-        jobs = []
-        machine, ours, begun = busy_s(), workers_s(stack), time.monotonic()
-        for number in range(wanted.jobs):
-            # The same music, another content: nothing comes from the cache.
-            size = len(data) - 44 + 2 * number
-            other = data[:4] + (size + 36).to_bytes(4, "little") + data[8:40] + size.to_bytes(4, "little")
-            (folder / "one.wav").write_bytes(other + data[44:] + bytes(2 * number))
-            jobs.append(stack.submit(folder / "one.wav", f"{number}.wav"))
-        submitting = time.monotonic() - begun
-        peaks: dict[str, int] = {}
-        over = threading.Event()
-        threading.Thread(target=memory, args=(stack, peaks, over), daemon=True).start()
-        report = folder / "locust"
-        before = cpu_s(stack.api.pid)
-        subprocess.run(
+        logs = {queue: getattr(stack, queue).log for queue in ("default", "heavy")}
+        services.wait_until(lambda: len(worker_logs.read(logs)) == 5, 180, what="children of both pools")
+        paths = list(recordings(folder, wanted.jobs, wanted.bars))
+        sampler = Sampler(stack)
+        sampler.start()
+        begun = time.time()
+        jobs = [stack.submit(path, path.name) for path in paths]
+        submitting = time.time() - begun
+        report, before = folder / "locust.json", cpu_s(stack.api.pid)
+        users = subprocess.Popen(
             [sys.executable, "-m", "locust", "-f", __file__, "--headless", "--host", f"http://127.0.0.1:{stack.port}",
-             "--users", str(wanted.users), "--spawn-rate", str(wanted.users), "--run-time", f"{wanted.seconds}s",
-             "--json-file", str(report), "--exit-code-on-error", "0", "--loglevel", "WARNING"],
-            env={**os.environ, "DRUMSCRIBE_LOAD_JOBS": ",".join(jobs)}, check=True,
+             "--users", str(wanted.users), "--spawn-rate", str(wanted.users),
+             "--json-file", str(report.with_suffix("")), "--exit-code-on-error", "0", "--loglevel", "WARNING"],
+            env={**os.environ, "DRUMSCRIBE_LOAD_JOBS": ",".join(jobs)},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        api_cpu_s = cpu_s(stack.api.pid) - before
         ended = [stack.ended(job_id, 3600) for job_id in jobs]
-        took = time.monotonic() - begun
+        api_cpu_s = cpu_s(stack.api.pid) - before
+        users.send_signal(signal.SIGTERM)
+        users.wait(60)
+        sampler.stop()
+        done_at = max(datetime.fromisoformat(job["finished_at"]).timestamp() for job in ended)
+        spans = [span for span in worker_logs.read(logs) if span.ended > begun]
+        rows = {row["name"]: row for row in json.loads(report.read_text())}
+
+    times = {int(float(ms)): count for ms, count in rows["status"]["response_times"].items()}
+    took = done_at - begun
+    machine, worked = sampler.between(begun, done_at)
+    numbers: dict[str, Any] = {
+        "status requests": rows["status"]["num_requests"],
+        "failed requests": sum(row["num_failures"] for row in rows.values()),
+        "p50 ms": quantile(times, 0.5),
+        "p95 ms": quantile(times, 0.95),
+        "p99 ms": quantile(times, 0.99),
+        "API processor ms per request": round(1e3 * api_cpu_s / sum(row["num_requests"] for row in rows.values()), 1),
+        "jobs done": sum(job["status"] == "done" for job in ended),
+        "jobs lost": sum(job["status"] != "done" for job in ended),
+        "all done after s": round(took, 1),
+        "submitting them took s": round(submitting, 1),
+        "load average": round(os.getloadavg()[0], 1),
         # What was left of the machine for the workers: other processes, the API and this benchmark took the rest.
-        worked = workers_s(stack) - ours
-        left = (os.cpu_count() or 1) - (busy_s() - machine - worked) / took
-        inside = steps(stack)
-        over.set()
-        rows = {row["name"]: row for row in json.loads(report.with_suffix(".json").read_text())}
-        times = {int(float(ms)): count for ms, count in rows["status"]["response_times"].items()}
-        numbers = {
-            "status requests": rows["status"]["num_requests"],
-            "failed requests": sum(row["num_failures"] for row in rows.values()),
-            "p50 ms": quantile(times, 0.5),
-            "p95 ms": quantile(times, 0.95),
-            "p99 ms": quantile(times, 0.99),
-            "API processor ms per request": round(
-                1e3 * api_cpu_s / sum(row["num_requests"] for row in rows.values()), 1
-            ),
-            "jobs done": sum(job["status"] == "done" for job in ended),
-            "jobs lost": sum(job["status"] != "done" for job in ended),
-            "all done after s": round(took, 1),
-            "submitting them took s": round(submitting, 1),
-            "load average": round(os.getloadavg()[0], 1),
-            "cores left for the workers": round(left, 2),
-            **{f"peak memory of {part}, MiB": peak >> 20 for part, peak in peaks.items()},
-        }
-        numbers |= {f"processor s of {step}": round(mean, 3) for step, mean in inside.items()}
-        # Messages, acknowledgements, new children: what the workers took outside of steps, spread over these.
-        outside = (worked - wanted.jobs * sum(inside.values())) / (wanted.jobs * len(inside))
-        numbers["processor s around a step"] = round(outside, 3)
-        stages = {key: [job["timings"].get(key, 0.0) for job in ended] for key in ("ingest", "detect", "beats")}
-        numbers |= {f"mean s of {stage}": round(sum(times) / len(times), 2) for stage, times in stages.items()}
-    print(f"| {wanted.users} users, {wanted.jobs} songs of {2 * wanted.bars} s | |\n|---|---|")
+        "cores left for the workers": round((os.cpu_count() or 1) - (machine - worked) / took, 2),
+        **{f"peak memory of {part}, MiB": peak >> 20 for part, peak in sampler.peaks.items()},
+        "processor s of all workers": round(worked, 1),
+        **worker_logs.summary(spans),
+    }
+    lengths = ", ".join(str(2 * count) for count in wanted.bars)
+    print(f"| {wanted.users} users, {wanted.jobs} songs of {lengths} s | |\n|---|---|")
     for key, value in numbers.items():
         print(f"| {key} | {value} |")
     if wanted.json:
+        durations = {job["id"]: job["duration_s"] for job in ended}
+        numbers |= {"songs s": [round(durations[job_id], 2) for job_id in jobs]}
+        numbers |= {"costs": worker_logs.fit(spans, durations)}
         wanted.json.write_text(json.dumps(numbers, indent=1))
+        wanted.json.with_suffix(".spans.json").write_text(json.dumps([vars(span) for span in spans]))
 
 
 def cpu_s(pid: int) -> float:
@@ -174,17 +215,6 @@ def workers_s(stack: object) -> float:
         found += times.children_user + times.children_system
         found += sum(cpu_s(child.pid) for child in (parent, *parent.children(recursive=True)))
     return found
-
-
-def steps(stack: object) -> dict[str, float]:
-    """Mean processor seconds of each step, from the workers' logs."""
-    found: dict[str, list[float]] = {}
-    for name in ("default", "heavy"):
-        for text in getattr(stack, name).log.read_text().splitlines():
-            line = json.loads(text) if text.startswith("{") else {}
-            if line.get("event") == "step_ends":
-                found.setdefault(line["step"], []).append(line["processor_s"])
-    return {step: sum(times) / len(times) for step, times in found.items()}
 
 
 def quantile(times: dict[int, int], share: float) -> int:
