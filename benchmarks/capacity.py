@@ -1,9 +1,10 @@
 """How many songs: ``python -m benchmarks.capacity`` prints songs an hour per core, per GPU and per GB, what fills up
 first at 10, 1,000 and 100,000 songs a day, and a simulation of the two queues.
 
-The costs per stage are processor seconds per second of song. ``--measure SONG`` measures them here (one process, one
-thread, cold cache); without it the table below is used, which is such a measurement. ``--check load.json`` gives
-the simulation the steps' costs and the free cores of a run of benchmarks/load.py and compares the ends.
+What a step costs is measured by a run of ``benchmarks.load`` with songs of several lengths, from the workers' own
+logs: ``--costs load.json`` takes it from there; without it the table below is used, which is such a measurement.
+``--check other.json ...`` lets the simulation predict other load runs, of which it is told nothing but when which song
+came and how many cores were left for the workers, and compares the ends.
 """
 
 from __future__ import annotations
@@ -11,35 +12,60 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import random
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import simpy
 
 from drumscribe.jobs.queues import DEFAULT, HEAVY, STEPS
 
 
+class Step(NamedTuple):
+    """Processor seconds of one step: ``fixed`` + ``rate`` x seconds of song, + ``first`` in a fresh process."""
+
+    fixed: float
+    rate: float
+    first: float = 0.0
+
+    def of(self, length: float) -> float:
+        """For a song of that length, in seconds."""
+        return self.fixed + self.rate * length
+
+
+def _measured() -> dict[str, Step]:
+    return {
+        "ingest": Step(0.041, 0.00096, 0.071),
+        "separate": Step(0.010, 0.00008, 0.019),
+        "detect": Step(0.080, 0.00413),
+        "beats": Step(0.0, 0.01085, 0.032),
+        "finish": Step(0.007, 0.00991, 0.451),
+    }
+
+
 @dataclass(frozen=True)
 class Costs:
-    """What one song takes. Rates are processor seconds per second of song; ``fixed_s`` is per step of the chain."""
+    """What songs take, in processor seconds, and what they keep."""
 
-    ingest: float = 0.0025
-    separate: float = 1.2  # Demucs, real size: 0.58 s on two cores
-    detect: float = 0.0096
-    beats: float = 0.0205
-    finish: float = 0.0155
-    fixed_s: float = 0.3  # assumed: taking and letting go of a job, reading what came before from the cache
-    gpu_separate: float = 0.02  # seconds of GPU; assumed, not measured
+    steps: dict[str, Step] = field(default_factory=_measured)
+    around_s: float = 0.024  # of each step: its messages, in the worker's main process and between two steps
+    start_s: float = 4.26  # a new heavy child: libraries and networks
+    per_child: int = 300  # heavy steps of a child (WORKER_JOBS_PER_CHILD)
+    demucs: float = 1.2  # real size, per second of song: 0.58 s on two cores
+    gpu_separate: float = 0.02  # seconds of GPU per second of song; assumed, not measured
     heavy_gb: float = 2.5  # memory of a heavy worker with both networks loaded: 1.1 measured without, 1.4 for Demucs
-    default_gb: float = 0.2  # of one of the four default processes
     stored_mb_per_s: float = 0.19  # FLAC and previews kept, per second of song
-    cached_mb_per_s: float = 1.1  # stage cache
+
+    def with_demucs(self) -> Costs:
+        """Songs whose drums are separated."""
+        return replace(self, steps={**self.steps, "separate": Step(self.steps["separate"].fixed, self.demucs)})
+
+    def of(self, queue: str, length: float) -> float:
+        """Processor seconds of a song of that length (s) in one queue, new children included."""
+        own = [step.of(length) + self.around_s for name, step in self.steps.items() if STEPS[name] == queue]
+        return sum(own) + (len(own) * self.start_s / self.per_child if queue == HEAVY else 0.0)
 
 
 SONG_S = 240.0
@@ -47,75 +73,50 @@ PEAK = 3.0
 """Busiest hour over the mean hour of a day."""
 
 
-def measure(song: Path) -> Costs:
-    """Processor seconds per second of song, stage by stage, in this process. Demucs is left out unless it is there."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    from drumscribe import media
-    from drumscribe.options import Options
-    from drumscribe.pipeline import Run
-    from drumscribe.settings import Settings
-    from drumscribe.store import Store
-
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(_env_file=None, data_dir=Path(folder), separator="none", offline=True, threads=1)
-        spent: dict[str, float] = {}
-        for _ in range(2):  # the first pass loads the networks
-            spent = {}
-            with tempfile.TemporaryDirectory() as fresh:
-                run = Run(settings.model_copy(update={"data_dir": Path(fresh)}), None, None)
-
-                def timed(name: str, act: Any, into: dict[str, float] = spent) -> Any:
-                    begun = time.process_time()
-                    value = act()
-                    into[name] = time.process_time() - begun
-                    return value
-
-                options = Options()
-                audio = timed("ingest", lambda: run.ingest(song, ""))  # noqa: B023 - called at once
-                stem = run.separate(audio, options)
-                activations = timed("detect", lambda: run.detect(audio, stem, options))  # noqa: B023
-                evidence = timed("beats", lambda: run.beats(audio, options))  # noqa: B023
-
-                def finish() -> None:
-                    result = run.finish(audio, stem, activations, evidence, options)  # noqa: B023
-                    folder = Store(run.settings).folder("0" * 32)  # noqa: B023
-                    media.save(folder, audio, stem)  # noqa: B023
-                    result.keep(folder)
-
-                timed("finish", finish)
-    length = audio.duration_s
-    return replace(Costs(), **{name: round(seconds / length, 4) for name, seconds in spent.items()})
+def read(load: dict[str, Any]) -> Costs:
+    """What a run of benchmarks/load.py measured."""
+    steps = {name: Step(**{key[:-2] if key.endswith("_s") else key: x for key, x in own.items()})
+             for name, own in load["costs"].items()}  # fmt: skip
+    return replace(
+        Costs(),
+        steps={name: steps[name] for name in STEPS},
+        around_s=load["processor s around a step"],
+        start_s=load["processor s of a heavy child's start"],
+        per_child=load["stages of a heavy child"],
+    )
 
 
 def model(costs: Costs, *, separate: bool) -> Iterator[tuple[str, str]]:
     """Songs an hour of one core, one GPU, one GB of memory; what a day of so many songs needs."""
-    heavy = costs.detect + costs.beats + (costs.separate if separate else 0.0)
-    light = costs.ingest + costs.finish
-    per_song = SONG_S * (heavy + light) + 5 * costs.fixed_s
-    yield "processor seconds a song of 4 min", f"{per_song:.0f}"
+    alone = costs
+    costs = costs.with_demucs() if separate else costs
+    per_song = costs.of(HEAVY, SONG_S) + costs.of(DEFAULT, SONG_S)
+    yield "processor seconds a song of 4 min", f"{per_song:.1f}"
     yield "songs an hour and core", f"{3600 / per_song:.0f}"
     if separate:
         gpu_song = SONG_S * costs.gpu_separate
-        core_song = SONG_S * (costs.detect + costs.beats + light) + 5 * costs.fixed_s
+        core_song = alone.of(HEAVY, SONG_S) + alone.of(DEFAULT, SONG_S)
         yield "songs an hour and GPU", f"{3600 / max(gpu_song, core_song / 4):.0f} (four cores beside it)"
-    hourly = 3600 / (SONG_S * heavy / 2 + 3 * costs.fixed_s)
-    yield "songs an hour and GB of memory", f"{hourly / costs.heavy_gb:.0f} (heavy worker, two cores)"
+    # Demucs spreads over two cores, the rest does not gain by them
+    hourly = 3600 / (costs.of(HEAVY, SONG_S) / 2 if separate else costs.of(HEAVY, SONG_S))
+    cores = "two cores" if separate else "one core"
+    yield "songs an hour and GB of memory", f"{hourly / costs.heavy_gb:.0f} (heavy worker, {cores})"
     for songs in (10, 1_000, 100_000):
         busiest = songs / 24 * PEAK
-        cores = busiest * per_song / 3600
+        needed = busiest * per_song / 3600
         workers = max(1, math.ceil(busiest / hourly / 0.8))
         disk = songs * SONG_S * costs.stored_mb_per_s / 1e3 * 7
         first = (
             "nothing: one machine idles"
-            if cores < 1.5
+            if needed < 1.5
             else "the heavy queue (processor); then the bucket's traffic"
             if songs < 50_000
             else f"the heavy queue, then storage; PostgreSQL takes {4 * workers:.0f} small writes a second"
         )
         yield (
             f"{songs:,} songs a day",
-            f"{cores:.1f} cores in the busiest hour, {workers} heavy workers, {disk:.0f} GB kept for a week; "
-            f"fills first: {first}",
+            f"{needed:.1f} cores in the busiest hour, {workers} heavy worker{'s' if workers > 1 else ''}, "
+            f"{disk:,.0f} GB kept for a week; fills first: {first}",
         )
 
 
@@ -142,45 +143,48 @@ class Processor:
         self._changed = self._world.event()
 
 
-def simulate(steps: dict[str, Callable[[float], float]], arrivals: list[tuple[float, float]], *, heavy: int,
-             default: int, cores: float, threads: int = 1, seed: int = 1) -> list[float]:  # fmt: skip
+def simulate(costs: Costs, arrivals: list[tuple[float, float]], *, heavy: int, default: int, cores: float,
+             threads: int = 1, fresh: bool = True, seed: int = 1) -> list[float]:  # fmt: skip
     """Seconds from submission to end of each song, in order of arrival, through the two queues of the workers.
 
     Args:
-        steps: processor seconds of each step of the chain, by the length of the song.
         arrivals: (time of submission, length of the song) in seconds.
-        heavy: heavy workers, one step at a time each.
+        heavy: heavy workers, one step at a time each, ready when the first song comes.
         default: places of the default workers together.
         cores: what all these workers share.
         threads: of a heavy step.
+        fresh: the workers have done nothing yet, so each loads its libraries with its first step of a kind.
     """
     chance = random.Random(seed)
     world = simpy.Environment()
     processor = Processor(world, cores)
-    queues = {DEFAULT: simpy.PriorityResource(world, default), HEAVY: simpy.PriorityResource(world, heavy)}
+    places = {DEFAULT: default, HEAVY: heavy}
+    queues = {queue: simpy.PriorityResource(world, count) for queue, count in places.items()}
+    unused = {step: places[queue] if fresh else 0 for step, queue in STEPS.items()}
     waited = [0.0] * len(arrivals)
+    heavy_steps = 0
 
     def song(number: int, at: float, length: float) -> Iterator[Any]:
+        nonlocal heavy_steps
         yield world.timeout(at)
-        for step, cost in steps.items():
-            with queues[STEPS[step]].request(priority=min(9, int(length // 120))) as place:
+        for name, step in costs.steps.items():
+            queue = STEPS[name]
+            with queues[queue].request(priority=min(9, int(length // 120))) as place:
                 yield place
-                seconds = cost(length) * chance.uniform(0.95, 1.05)
-                yield from processor.work(seconds, threads if STEPS[step] == HEAVY else 1)
+                seconds = step.of(length) * chance.uniform(0.95, 1.05) + (step.first if unused[name] > 0 else 0.0)
+                unused[name] -= 1
+                yield from processor.work(seconds, threads if queue == HEAVY else 1)
+                alone = costs.around_s
+                if queue == HEAVY:
+                    heavy_steps += 1
+                    alone += costs.start_s if heavy_steps % (costs.per_child * heavy) == 0 else 0.0
+                yield from processor.work(alone)
         waited[number] = world.now - at
 
     for number, (at, length) in enumerate(arrivals):
         world.process(song(number, at, length))
     world.run()
     return waited
-
-
-def chain(costs: Costs, *, separate: bool) -> dict[str, Callable[[float], float]]:
-    """Processor seconds of each step by the length of the song."""
-    rates = {step: getattr(costs, step) for step in STEPS}
-    if not separate:
-        rates["separate"] = 0.0
-    return {step: lambda length, rate=rate: rate * length + costs.fixed_s for step, rate in rates.items()}
 
 
 def day(songs: int, seed: int = 1) -> list[tuple[float, float]]:
@@ -195,11 +199,14 @@ def day(songs: int, seed: int = 1) -> list[tuple[float, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--measure", type=Path, help="a recording to measure the costs with")
-    parser.add_argument("--check", type=Path, help="numbers of benchmarks.load --json")
+    parser.add_argument("--costs", type=Path, help="numbers of benchmarks.load --json, of songs of several lengths")
+    parser.add_argument("--check", type=Path, nargs="+", default=[], help="numbers of other load runs, to be predicted")
     wanted = parser.parse_args()
-    costs = measure(wanted.measure) if wanted.measure else Costs()
-    print("costs (processor seconds per second of song):", costs, "\n")
+    costs = read(json.loads(wanted.costs.read_text())) if wanted.costs else Costs()
+    print("| step | fixed, s | per second of song | first in a process, s |\n|---|---|---|---|")
+    for name, step in costs.steps.items():
+        print(f"| {name} | {step.fixed:.3f} | {step.rate:.4f} | {step.first:.2f} |")
+    print(f"\naround a step {costs.around_s:.3f} s, a new heavy child {costs.start_s:.1f} s, Demucs {costs.demucs}\n")
     for separate in (False, True):
         print(f"| {'with Demucs' if separate else 'without separation'} | |\n|---|---|")
         for row in model(costs, separate=separate):
@@ -210,27 +217,35 @@ def main() -> None:
         default = max(1, workers // 4)
         waits = sorted(
             simulate(
-                chain(costs, separate=True), day(songs), heavy=workers, default=4 * default,
-                cores=2 * (workers + default), threads=2,
+                costs.with_demucs(), day(songs), heavy=workers, default=4 * default,
+                cores=2 * (workers + default), threads=2, fresh=False,
             )
         )  # fmt: skip
         middle, late = waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
         print(f"| {songs:,} songs, Demucs on two cores | {workers} | {middle:.0f} | {late:.0f} |")
     if wanted.check:
-        check(json.loads(wanted.check.read_text()))
+        print("\n| load run | cores left | all done after, s | simulated, s | | processor s | predicted, s | |")
+        print("|---|---|---|---|---|---|---|---|")
+    for path in wanted.check:
+        check(path, costs)
 
 
-def check(load: dict[str, Any]) -> None:
-    """Give the simulation the processor seconds of a load test's steps, and compare when its last song was done."""
-    around = load["processor s around a step"]
-    steps = {step: lambda _length, cost=load[f"processor s of {step}"] + around: cost for step in STEPS}
-    jobs = load["jobs done"] + load["jobs lost"]
-    arrivals = [(number * load["submitting them took s"] / jobs, 0.0) for number in range(jobs)]
-    waits = simulate(steps, arrivals, heavy=1, default=4, cores=load["cores left for the workers"])
-    measured = load["all done after s"]
+def check(path: Path, costs: Costs) -> None:
+    """Predict a load run and print the comparison."""
+    load = json.loads(path.read_text())
+    lengths = load["songs s"]
+    apart = load["submitting them took s"] / len(lengths)
+    arrivals = [((number + 1) * apart, length) for number, length in enumerate(lengths)]
+    waits = simulate(costs, arrivals, heavy=1, default=4, cores=load["cores left for the workers"])
+    measured, used = load["all done after s"], load["processor s of all workers"]
     simulated = max(at + wait for (at, _), wait in zip(arrivals, waits, strict=True))
-    error = simulated / measured - 1
-    print(f"\nload test: all done after {measured} s; simulated: {simulated:.1f} s ({error:+.0%})")
+    predicted = sum(costs.of(queue, length) for length in lengths for queue in (DEFAULT, HEAVY))
+    predicted += sum(step.first * min(len(lengths), 4) for name, step in costs.steps.items() if STEPS[name] == DEFAULT)
+    kinds = ", ".join(map(str, sorted({round(length) for length in lengths})))
+    print(
+        f"| {len(lengths)} songs of {kinds} s | {load['cores left for the workers']} | {measured} | "
+        f"{simulated:.1f} | {simulated / measured - 1:+.0%} | {used} | {predicted:.1f} | {predicted / used - 1:+.0%} |"
+    )
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ def main() -> None:
     import services
 
     from benchmarks import worker_logs
+    from drumscribe.settings import Settings
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=50)
@@ -127,7 +128,7 @@ def main() -> None:
 
     with (
         tempfile.TemporaryDirectory(prefix="load-", ignore_cleanup_errors=True) as name,
-        services.Stack(Path(name), bucket=False, THREADS="1") as stack,
+        services.Stack(Path(name), bucket=False, THREADS="1", API_ACTIVE_JOBS="0") as stack,
     ):
         folder = Path(name)
         logs = {queue: getattr(stack, queue).log for queue in ("default", "heavy")}
@@ -152,7 +153,9 @@ def main() -> None:
         users.wait(60)
         sampler.stop()
         done_at = max(datetime.fromisoformat(job["finished_at"]).timestamp() for job in ended)
-        spans = [span for span in worker_logs.read(logs) if span.ended > begun]
+        everything = worker_logs.read(logs)
+        spans = [span for span in everything if span.ended > begun]
+        starts = [span.processor_s for span in everything if (span.queue, span.step) == ("heavy", "start")]
         rows = {row["name"]: row for row in json.loads(report.read_text())}
 
     times = {int(float(ms)): count for ms, count in rows["status"]["response_times"].items()}
@@ -174,6 +177,8 @@ def main() -> None:
         "cores left for the workers": round((os.cpu_count() or 1) - (machine - worked) / took, 2),
         **{f"peak memory of {part}, MiB": peak >> 20 for part, peak in sampler.peaks.items()},
         "processor s of all workers": round(worked, 1),
+        "processor s around a step": round(worker_logs.around(spans, worked), 3),
+        "processor s of a heavy child's start": round(float(np.mean(starts)), 2),
         **worker_logs.summary(spans),
     }
     lengths = ", ".join(str(2 * count) for count in wanted.bars)
@@ -184,6 +189,7 @@ def main() -> None:
         durations = {job["id"]: job["duration_s"] for job in ended}
         numbers |= {"songs s": [round(durations[job_id], 2) for job_id in jobs]}
         numbers |= {"costs": worker_logs.fit(spans, durations)}
+        numbers |= {"stages of a heavy child": Settings(_env_file=None).worker_jobs_per_child}
         wanted.json.write_text(json.dumps(numbers, indent=1))
         wanted.json.with_suffix(".spans.json").write_text(json.dumps([vars(span) for span in spans]))
 

@@ -47,6 +47,11 @@ def read(logs: Mapping[str, Path]) -> list[Span]:
     return sorted(found, key=lambda span: span.ended)
 
 
+def around(spans: list[Span], worked: float) -> float:
+    """Processor seconds of the workers outside of steps and of new children, spread over the steps: the messages."""
+    return (worked - sum(span.processor_s for span in spans)) / sum(span.step != "start" for span in spans)
+
+
 def fit(spans: Iterable[Span], lengths: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Processor seconds of each step: ``fixed_s`` + ``rate`` x length of the song, + ``first_s`` in a fresh process.
 
