@@ -17,5 +17,5 @@ PAGES = [
 ]
 
 page = st.navigation(PAGES, position="top")
-shell.frame(page.title)
+shell.frame(page)
 page.run()

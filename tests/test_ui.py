@@ -151,7 +151,7 @@ def test_every_hit_and_candidate_has_a_place(found, where):
 
 def test_rows_show_the_hits(found, where):
     ids = [hit.id for hit in found.hits]
-    rows = tables.frame(ids, found.hits, where, frozenset(ids[:1]))
+    rows = tables.frame(ids, found.hits, found.hits, where, frozenset(ids[:1]))
     assert list(rows.columns) == list(tables.COLUMNS) and list(rows.index) == ids
     assert rows["mark"].tolist()[:2] == [True, False]
     assert rows["drum"].iloc[0] == labels.NAMES[found.hits[0].drum]
@@ -171,32 +171,32 @@ def test_filters(found, where):
 def test_typed_cells_become_one_edit_and_are_not_applied_twice(found):
     ids = [hit.id for hit in found.hits]
     typed = {"0": {"drum": "Ride cymbal"}, 1: {"velocity": 33}, 2: {"mark": True}}
-    made = tables.changes(ids, found.hits, typed)
+    made = tables.changes(ids, found.hits, found.hits, typed)
     assert made.marks == {ids[2]: True}
     assert {(hit.id, hit.drum, hit.velocity) for hit in made.edit.added} == {
         (ids[0], "ride", found.hits[0].velocity),
         (ids[1], found.hits[1].drum, 33),
     }
     after = edit.apply(found.hits, made.edit)
-    assert not tables.changes(ids, after, typed).edit
+    assert not tables.changes(ids, found.hits, after, typed).edit
 
 
 def test_rounded_times_are_no_edit(found):
     ids = [hit.id for hit in found.hits]
     typed = {row: {"time_s": round(hit.time_s, 3), "velocity": hit.velocity} for row, hit in enumerate(found.hits)}
-    assert not tables.changes(ids, found.hits, typed).edit
+    assert not tables.changes(ids, found.hits, found.hits, typed).edit
 
 
 def test_rows_of_hits_that_are_gone_are_passed_over(found):
     ids = [hit.id for hit in found.hits]
     rest = edit.apply(found.hits, edit.delete(found.hits, ids[:1]))
-    made = tables.changes(ids, rest, {0: {"velocity": 20}, 10**6: {"velocity": 20}})
+    made = tables.changes(ids, found.hits, rest, {0: {"velocity": 20}, 10**6: {"velocity": 20}})
     assert not made.edit
 
 
 def test_an_impossible_cell_is_refused(found):
     with pytest.raises(EditError):
-        tables.changes([hit.id for hit in found.hits], found.hits, {0: {"velocity": 400}})
+        tables.changes([hit.id for hit in found.hits], found.hits, found.hits, {0: {"velocity": 400}})
 
 
 # review

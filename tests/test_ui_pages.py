@@ -57,6 +57,7 @@ def visit(page: str = "transcribe", *, song_id: str = "", token: str = TOKEN) ->
         app.query_params["song"] = song_id
     if page != "transcribe":
         app.run()
+        app.query_params.clear()  # as a link does
         app.switch_page(f"pages/{page}.py")
     app.run()
     assert not app.exception, app.exception[0].message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -112,11 +113,12 @@ def put(settings: Settings, owner: str, made: Transcription) -> str:
     database, store = Database(settings), Store(settings)
     database.create()
     job = new_job(owner, "uploads/" + "0" * 64, title=made.song.title, options=made.options, priority=0)
-    job = database.insert(job)
-    database.move(job.id, JobStatus.RUNNING)  # at once, before a running server's worker takes it
     for name, data in files.items():
         store.folder(job.id).write(name, data)
-    database.move(job.id, JobStatus.DONE, duration_s=made.song.duration_s, progress=1.0, finished_at=job.created_at)
+    done = replace(
+        job, status=JobStatus.DONE, duration_s=made.song.duration_s, progress=1.0, finished_at=job.created_at
+    )
+    database.insert(done)  # never queued: a running server's worker would take it
     database.close()
     return job.id
 

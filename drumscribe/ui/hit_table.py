@@ -1,8 +1,9 @@
 """The hit table with its filters and what can be done with many hits at once.
 
-The editor's own state only ever grows while its rows stay the same, and what it returns is never its input: each
-change is read from that state, applied to the hits, and shown again from the hits. Rows keep their order while the
-user edits; any change from elsewhere (undo, filters, another drum sensitivity) starts a fresh table.
+What the editor returns is never its input: each change is read from its state and applied to the hits, while the
+cells that can be typed over stay as the table began (given the new values, the editor would forget what was typed and
+run the page a second time, even after the user has left it). Rows keep their order while the user edits; any change
+from elsewhere (undo, filters, another drum sensitivity) starts a fresh table.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import streamlit as st
 from drumscribe import edit
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import LABELS
+from drumscribe.types import Hits
 from drumscribe.ui import facts, labels, likes, plots, state, tables
 
 if TYPE_CHECKING:
@@ -25,12 +27,17 @@ _KEY = "ds_table"
 
 @dataclass(slots=True)
 class Table:
-    """The table as it stands: ``ids`` in the order of its rows, and what it was made from."""
+    """The table as it stands: ``ids`` in the order of its rows, and what it was made from.
+
+    ``before`` and ``ticked`` are the hits and the picked rows that the editor began with; ``marked`` are those now.
+    """
 
     job_id: str = ""
     revision: int = -1
     chosen: tables.Filter = field(default_factory=tables.Filter)
     ids: list[int] = field(default_factory=list)
+    before: Hits = field(default_factory=Hits)
+    ticked: frozenset[int] = frozenset()
     marked: set[int] = field(default_factory=set)
     epoch: int = 0
 
@@ -38,6 +45,10 @@ class Table:
     def key(self) -> str:
         """Widget key of the editor: a new one forgets what was typed into the old one."""
         return f"ds_editor_{self.epoch}"
+
+    def forget(self) -> None:
+        """Have a fresh table next time."""
+        self.revision = -1
 
 
 def table() -> Table:
@@ -76,20 +87,24 @@ def show(found: Transcription, chosen: tables.Filter) -> list[int]:
     held, where = table(), facts.where(found)
     job = state.session().job
     job_id = job.id if job else ""
-    if (held.job_id, held.revision, held.chosen) != (job_id, state.revision(), chosen):
+    same = (held.job_id, held.revision, held.chosen) == (job_id, state.revision(), chosen)
+    if not same or held.key not in st.session_state:  # another page came between: what was typed is forgotten
         if held.job_id != job_id:
             held.marked = set()
         held.job_id, held.revision, held.chosen = job_id, state.revision(), chosen
         held.ids = tables.shown(found.hits, where, chosen)
+        held.before = found.hits
         held.marked &= set(held.ids)
+        held.ticked = frozenset(held.marked)
         held.epoch += 1
     if not held.ids:
         st.info("No hit fits these filters." if len(found.hits) else "There are no hits yet. Add one below.")
         return []
     st.data_editor(
-        tables.frame(held.ids, found.hits, where, frozenset(held.marked)),
+        tables.frame(held.ids, held.before, found.hits, where, held.ticked),
         key=held.key,
         on_change=_edited,
+        args=(held.key,),
         hide_index=True,
         height=460,
         disabled=["place", "confidence", "deviation_ms"],
@@ -116,23 +131,23 @@ def show(found: Transcription, chosen: tables.Filter) -> list[int]:
     return held.ids
 
 
-def _edited() -> None:
+def _edited(key: str) -> None:
     """Apply what was typed or ticked."""
     held, found = table(), state.current()
-    if found is None:
+    if found is None or key != held.key:  # its rows may have been others
         return
-    typed = st.session_state[held.key]["edited_rows"]
+    typed = st.session_state[key]["edited_rows"]
     try:
-        made = tables.changes(held.ids, found.hits, typed)
+        made = tables.changes(held.ids, held.before, found.hits, typed)
     except DrumScribeError as failure:
         state.notify("error", str(failure))
-        held.epoch += 1
+        held.forget()
         return
     _mark(made.marks, held)
     if not made.edit:
         return
     if not state.apply(made.edit):
-        held.epoch += 1
+        held.forget()
         return
     _offer_likes(made.edit)
     after = state.current()
@@ -140,13 +155,12 @@ def _edited() -> None:
         held.revision = state.revision()  # same rows in the same order: the editor goes on
 
 
-def _mark(marks: dict[int, bool], held: Table) -> None:
-    for hit_id, ticked in marks.items():
-        if ticked and hit_id not in held.marked:
-            held.marked.add(hit_id)
+def _mark(typed: dict[int, bool], held: Table) -> None:
+    marked = {hit_id for hit_id in held.ids if typed.get(hit_id, hit_id in held.ticked)}
+    for hit_id in typed:
+        if hit_id in marked - held.marked:
             state.select(hit_id)
-        elif not ticked:
-            held.marked.discard(hit_id)
+    held.marked = marked
 
 
 def _offer_likes(made: edit.Edit) -> None:
@@ -206,7 +220,7 @@ def _bulk(action: str, ids: list[int], drum: str | None) -> None:
 def _unpick() -> None:
     held = table()
     held.marked = set()
-    held.epoch += 1
+    held.forget()
 
 
 def add(found: Transcription) -> None:

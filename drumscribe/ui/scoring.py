@@ -135,7 +135,7 @@ def tempo(found: Transcription) -> None:
     _keep("score_bpm", bpm)
     st.slider(
         "BPM", SLOWEST, FASTEST, key="score_bpm", help="The beat follows the recording; this says near which tempo.",
-        on_change=lambda: _change("beats", "bpm", float(st.session_state.score_bpm)),
+        on_change=_tempo, args=(bpm,),
     )  # fmt: skip
     st.caption(told_tempo(found))
     chances = {candidate.factor: candidate.confidence for candidate in grid.candidates}
@@ -181,6 +181,12 @@ def told_tempo(found: Transcription) -> str:
     else:
         how = f"the reading of the recording nearest to your {asked:.0f}"
     return f"Now {grid.bpm:.1f} beats a minute, {how}.".replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _tempo(shown: int) -> None:
+    wanted = int(st.session_state.score_bpm)
+    if wanted != shown:  # the tempo that was found, to the nearest whole number, is no wish
+        _change("beats", "bpm", float(wanted))
 
 
 def _meter_wanted() -> str | None:

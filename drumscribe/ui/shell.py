@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.commands.page_config import MenuItems
+from streamlit.navigation.page import StreamlitPage
 
 from drumscribe.errors import DrumScribeError, from_dict
 from drumscribe.jobs.model import Job, JobStatus
@@ -30,13 +31,14 @@ MENU: MenuItems = {
 }
 
 
-def frame(page: str) -> None:
-    """Draw what all pages share, before the page called ``page``."""
+def frame(page: StreamlitPage) -> None:
+    """Draw what all pages share, before ``page``."""
     held = state.session()
     held.framed = True
     if held.wanted:
         wanted, held.wanted = held.wanted, ""
         st.switch_page(wanted)
+    state.enter(page)
     theme.style()
     owner.remember()
     try:
@@ -45,7 +47,6 @@ def frame(page: str) -> None:
     except DrumScribeError as failure:  # no page can work without its store
         error(failure)
         st.stop()
-    state.enter(page)
     notice = state.take_notice()
     if notice is not None:
         kind, text = notice

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError
 from drumscribe.jobs.model import Job, JobStatus
@@ -46,7 +48,7 @@ class Session:
         revision: grows with every change of hits, options, or song: the key of everything derived from them.
         notice: one message to show on the next run.
         sound: id of the hit to be heard as soon as it is drawn, because the user has just selected it.
-        page: the page that was drawn last.
+        page: the page that the user went to last.
         framed: ``app.py`` has drawn the frame of this run.
         wanted: the page file that was asked for before ``app.py`` had ever run.
         derived: small things computed from the open song (envelopes), emptied with it.
@@ -59,7 +61,7 @@ class Session:
     revision: int = 0
     notice: tuple[str, str] | None = None
     sound: int | None = None
-    page: str = ""
+    page: StreamlitPage | None = None
     framed: bool = False
     wanted: str = ""
     derived: dict[Any, Any] = field(default_factory=dict)
@@ -227,6 +229,13 @@ def redo() -> None:
 
 def change(**groups: dict[str, Any]) -> bool:
     """Change options by group, as :meth:`drumscribe.options.Options.updated`, and save them; the score follows."""
+    found = current()
+    if found is not None and all(
+        getattr(getattr(found.options, group), name) == value
+        for group, fields in groups.items()
+        for name, value in fields.items()
+    ):
+        return False
     return _replace(lambda found: found.rescore(None, **groups))
 
 
@@ -252,11 +261,20 @@ def _replace(make: Callable[[Transcription], Transcription]) -> bool:
     return True
 
 
-def enter(page: str) -> None:
-    """Note which page is drawn: what was selected on another one is not heard again here."""
-    held = session()
-    if held.page != page:
-        held.page, held.sound = page, None
+def enter(page: StreamlitPage) -> None:
+    """Note which page is drawn: what was selected on another one is not heard again here.
+
+    A widget's message names the page on which it was touched. It may come after the user has followed a link, because
+    sliders and tables wait a moment before they send, and Streamlit would take the user back: then go on to the page
+    that the user went to. A link empties the address; a widget sends it as it was.
+    """
+    held, context = session(), get_script_run_ctx()
+    if held.page is not None and held.page.url_path != page.url_path:
+        back = context is not None and context.is_history_navigation
+        if SONG in st.query_params and not back:
+            st.switch_page(held.page)
+        held.sound = None
+    held.page = page
 
 
 def notify(kind: str, text: str) -> None:

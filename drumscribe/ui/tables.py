@@ -79,19 +79,24 @@ COLUMNS = ("mark", "time_s", "place", "drum", "velocity", "confidence", "deviati
 
 
 def frame(
-    ids: Sequence[int], hits: Hits, where: Mapping[int, Place], marked: frozenset[int] = frozenset()
+    ids: Sequence[int], before: Hits, hits: Hits, where: Mapping[int, Place], marked: frozenset[int] = frozenset()
 ) -> pd.DataFrame:
-    """One row a hit, in the order of ``ids`` (all of which exist); columns :data:`COLUMNS`, index the ids."""
-    by_id = hits.by_id()
+    """One row a hit, in the order of ``ids``; columns :data:`COLUMNS`, index the ids.
+
+    What can be typed over stands as in ``before``, the hits that the table began with: the editor lays what was typed
+    over it. What follows from it is that of ``hits``. All ``ids`` exist in both.
+    """
+    by_id, began = hits.by_id(), before.by_id()
     rows = [by_id[hit_id] for hit_id in ids]
+    typed_over = [began[hit_id] for hit_id in ids]
     spots = [where.get(hit_id) for hit_id in ids]
     return pd.DataFrame(
         {
             "mark": [hit_id in marked for hit_id in ids],
-            "time_s": [round(hit.time_s, 3) for hit in rows],
+            "time_s": [round(hit.time_s, 3) for hit in typed_over],
             "place": [str(spot) if spot else "" for spot in spots],
-            "drum": pd.Categorical([NAMES[hit.drum] for hit in rows], categories=list(LABEL_OF)),
-            "velocity": [hit.velocity for hit in rows],
+            "drum": pd.Categorical([NAMES[hit.drum] for hit in typed_over], categories=list(LABEL_OF)),
+            "velocity": [hit.velocity for hit in typed_over],
             "confidence": [round(hit.confidence, 2) for hit in rows],
             "deviation_ms": [
                 None if spot is None or spot.deviation_s is None else round(1000 * spot.deviation_s) for spot in spots
@@ -110,31 +115,37 @@ class Changes:
     marks: dict[int, bool] = field(default_factory=dict)
 
 
-def changes(ids: Sequence[int], hits: Hits, edited_rows: Mapping[Any, Mapping[str, Any]]) -> Changes:
+def changes(
+    ids: Sequence[int], before: Hits, hits: Hits, edited_rows: Mapping[Any, Mapping[str, Any]]
+) -> Changes:
     """What the editor's accumulated ``edited_rows`` (by position) mean now.
 
-    Values that the hits have already count as no change, so the same rows may be read again and again.
+    The rows shall be those of ``before`` with what was typed over them, and a cell that is typed back is no longer
+    among the edited ones: so each row is compared with the hits as they are, and may be read again and again.
 
     Raises:
         EditError: a value that no hit can have.
     """
-    by_id = hits.by_id()
+    by_id, began = hits.by_id(), before.by_id()
+    typed = {int(position): cells for position, cells in edited_rows.items()}
     rows: list[dict[str, Any]] = []
     touched: list[Hit] = []
     marks: dict[int, bool] = {}
-    for position, cells in edited_rows.items():
-        hit = by_id.get(ids[int(position)]) if int(position) < len(ids) else None
-        if hit is None:
+    for position, hit_id in enumerate(ids):
+        hit, was, cells = by_id.get(hit_id), began.get(hit_id), typed.get(position, {})
+        if hit is None or was is None:
             continue
         if "mark" in cells:
             marks[hit.id] = bool(cells["mark"])
+        if not cells and (hit.time_s, hit.drum, hit.velocity) == (was.time_s, was.drum, was.velocity):
+            continue
         touched.append(hit)
         rows.append(
             {
                 "id": hit.id,
-                "time_s": cells.get("time_s", hit.time_s),
-                "drum": LABEL_OF.get(cells["drum"], cells["drum"]) if "drum" in cells else hit.drum,
-                "velocity": cells.get("velocity", hit.velocity),
+                "time_s": cells.get("time_s", was.time_s),
+                "drum": LABEL_OF.get(cells["drum"], cells["drum"]) if "drum" in cells else was.drum,
+                "velocity": cells.get("velocity", was.velocity),
             }
         )
     return Changes(edit.apply_table(hits, rows, shown=touched), marks)

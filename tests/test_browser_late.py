@@ -1,0 +1,153 @@
+"""Messages that reach the server after the user has left the page that sent them: tables and sliders wait a moment."""
+
+from __future__ import annotations
+
+import pytest
+from test_browser_a import TOKEN, chromium, come, made, server, user  # noqa: F401
+from test_ui_pages import owner_of
+from ui_songs import put
+
+from drumscribe.jobs.local import LocalRunner
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+# In one task of the browser, so that the link is followed before the slider has sent anything.
+TOUCH_AND_LEAVE = """([key, link]) => {
+  const slider = document.activeElement;
+  slider.dispatchEvent(new KeyboardEvent('keydown', { key, code: key, bubbles: true, cancelable: true }));
+  [...document.querySelectorAll('a')].find((one) => one.innerText.trim().endsWith(link)).click();
+}"""
+
+
+class Line:
+    """The connection of a page, which can be made slow: what the server says is kept until :meth:`release`."""
+
+    def __init__(self, page) -> None:
+        self.runs: list = []  # what asked the server to run a page: its page's hash, and how many widgets it names
+        self._page, self._slow, self._kept = page, False, []
+        page.route_web_socket("**/_stcore/stream", self._route)
+
+    def _route(self, browser) -> None:
+        from streamlit.proto.BackMsg_pb2 import BackMsg
+
+        upstream = browser.connect_to_server()
+
+        def up(data) -> None:
+            message = BackMsg()
+            message.ParseFromString(data)
+            if message.WhichOneof("type") == "rerun_script":
+                run = message.rerun_script
+                self.runs.append((run.page_script_hash, len(run.widget_states.widgets)))
+            upstream.send(data)
+
+        def down(data) -> None:
+            if self._slow:
+                self._kept.append(data)
+            else:
+                browser.send(data)
+
+        browser.on_message(up)
+        upstream.on_message(down)
+        self._browser = browser
+
+    def slow(self) -> None:
+        self._slow = True
+
+    def release(self) -> None:
+        for data in self._kept:
+            self._browser.send(data)
+        self._slow, self._kept = False, []
+
+    def wait_for_runs(self, count: int) -> None:
+        for _ in range(600):
+            if len(self.runs) >= count:
+                return
+            self._page.wait_for_timeout(50)
+        raise AssertionError(f"{len(self.runs)} of {count} messages came")
+
+
+def at_rest(page) -> None:
+    """Until the page has been still for half a second."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    page.wait_for_timeout(500)
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+
+
+def touch_and_leave(page, line: Line, slider, key: str, link: str) -> None:
+    """Move a slider and follow a link at once, over a line so slow that the slider sends from the old page."""
+    at_rest(page)
+    slider.focus()
+    before = len(line.runs)
+    line.slow()
+    page.evaluate(TOUCH_AND_LEAVE, [key, link])
+    line.wait_for_runs(before + 2)
+    followed, late = line.runs[before : before + 2]
+    assert followed[0] != late[0] and late[1] > followed[1]  # that is the case we want to see
+    page.wait_for_timeout(1500)
+    line.release()
+
+
+def test_a_late_slider_does_not_take_the_user_back(chromium, server, made):  # noqa: F811
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context = user(chromium, server, TOKEN)
+    page = context.new_page()
+    line = Line(page)
+    page.goto(f"{server.url}/edit?song={job_id}")
+    slider = page.get_by_role("slider", name="Confidence at most")
+    slider.wait_for()
+    touch_and_leave(page, line, slider, "ArrowLeft", "Score")
+    page.get_by_role("slider", name="BPM").wait_for()
+    at_rest(page)
+    assert "/score" in page.url and page.get_by_role("heading", level=1).inner_text() == "Score"
+
+    for _ in range(2):  # what looks alike and is no late message; the address had got its song in a second step
+        page.go_back()
+        at_rest(page)
+    assert "/edit" in page.url and page.get_by_role("heading", level=1).inner_text() == "Edit"
+    context.close()
+
+
+def test_a_late_change_counts_and_nothing_else_does(chromium, server, made):  # noqa: F811
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context = user(chromium, server, TOKEN)
+    page = context.new_page()
+    line = Line(page)
+    page.goto(f"{server.url}/score?song={job_id}")
+    slider = page.get_by_role("slider", name="BPM")
+    slider.wait_for()
+    touch_and_leave(page, line, slider, "End", "Practice")
+    page.get_by_text("Synthesised").first.wait_for()
+    at_rest(page)
+    assert "/practice" in page.url and page.get_by_role("heading", level=1).inner_text() == "Practice"
+    runner = LocalRunner(server.settings)
+    kept = runner.result(job_id, owner=None)
+    runner.close()
+    assert kept.options == made.options.updated(beats={"bpm": 300.0})
+    context.close()
+
+
+def test_an_edit_in_the_table_runs_the_page_once(chromium, server, made):  # noqa: F811
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context = user(chromium, server, TOKEN)
+    page = context.new_page()
+    line = Line(page)
+    page.goto(f"{server.url}/edit?song={job_id}")
+    table = page.locator('[data-testid="stDataFrame"]')
+    table.wait_for()
+    at_rest(page)
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 90, box["y"] + 52)
+    for key in ("ArrowRight", "ArrowRight", "Enter"):
+        page.wait_for_timeout(500)
+        page.keyboard.press(key)
+    page.locator("#portal input").first.wait_for(state="attached")
+    page.wait_for_timeout(500)
+    page.keyboard.type("China", delay=80)
+    page.wait_for_timeout(1000)
+    before = len(line.runs)
+    page.keyboard.press("Enter")
+    page.locator(".st-key-ds_undo button:enabled").first.wait_for()
+    at_rest(page)
+    page.wait_for_timeout(1000)
+    assert len(line.runs) == before + 1
+    context.close()
