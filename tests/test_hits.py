@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from drumscribe import hits
 from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
-from drumscribe.hits import decode, features, network
+from drumscribe.hits import decode, features, network, repetition
 from drumscribe.hits.card import DEFAULT, FOLDER, Card, card_of, default_card
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
@@ -148,6 +148,65 @@ def test_rivals_apart_in_time_both_stay() -> None:
     assert len(hits.pick(heard, DetectOptions())) == 2
 
 
+def test_readings_of_one_sound_count_together() -> None:
+    heard = bumps((1.0, "high_tom", 0.3), (1.01, "mid_tom", 0.25), (1.0, "floor_tom", 0.1), (2.0, "mid_tom", 0.3))
+    assert [(hit.drum, round(hit.confidence, 2)) for hit in hits.pick(heard, DetectOptions())] == [("high_tom", 0.3)]
+    strict = DetectOptions(thresholds={"high_tom": 0.6})
+    assert not len(hits.pick(heard, strict))
+
+
+def test_no_confidence_reaches_a_threshold_of_one() -> None:
+    heard = bumps(*((1.0, drum, 0.999) for drum in LABELS))
+    assert not len(hits.pick(heard, DetectOptions(thresholds=dict.fromkeys(LABELS, 1.0))))
+
+
+# repetition
+
+
+def groove(bars: int, *, but: dict[int, float]) -> np.ndarray:
+    """Kick and snare in turn under eighths on the hats, two seconds a bar; bars ``but`` have another first kick."""
+    at = []
+    for bar in range(bars):
+        start = 2.0 * bar + 0.1
+        at += [(start, "kick", but.get(bar, 0.9)), (start + 1, "kick", 0.9)]
+        at += [(start + beat, "snare", 0.9) for beat in (0.5, 1.5)]
+        at += [(start + eighth / 4, "closed_hihat", 0.9) for eighth in range(8)]
+    return bumps(*((t, d, h) for t, d, h in at if h), frames=200 * bars + 20).onset
+
+
+WEIGHTS = (0.0, 0.7, 0.7, 0.0)
+
+
+def test_a_weak_hit_that_is_plain_elsewhere_becomes_surer() -> None:
+    onset = groove(8, but={4: 0.3})
+    kick = LABELS.index("kick")
+    revised = repetition.revise(onset, WEIGHTS)
+    assert onset[810, kick] == pytest.approx(0.3, abs=0.01)
+    assert revised[810, kick] > 0.6
+    assert find_peaks(revised, 0.5).position == pytest.approx(find_peaks(groove(8, but={}), 0.5).position, abs=0.02)
+
+
+def test_a_hit_that_is_nowhere_else_becomes_less_sure() -> None:
+    onset = groove(8, but={})
+    snare = LABELS.index("snare")
+    onset[834:839, snare] = 0.5 * np.exp(-0.5 * ((np.arange(5) - 2) / 0.75) ** 2)  # between two eighths
+    assert repetition.revise(onset, WEIGHTS)[836, snare] < 0.3
+
+
+@given(st.integers(0, 60), st.integers(0, 2**32 - 1))
+def test_any_curves_can_be_revised(frames: int, seed: int) -> None:
+    onset = np.random.default_rng(seed).random((frames, len(LABELS))).astype(np.float32) ** 4
+    revised = repetition.revise(onset, WEIGHTS)
+    assert revised.shape == onset.shape
+    assert np.isfinite(revised).all()
+    assert ((revised >= 0) & (revised <= 1)).all()
+
+
+def test_curves_without_peaks_stay() -> None:
+    flat = np.zeros((500, len(LABELS)), np.float32)
+    assert repetition.revise(flat, WEIGHTS) is flat
+
+
 def test_ghosts_and_accents_stay_within_midi() -> None:
     assert {hit.velocity for hit in hits.pick(bumps((1, "snare", 0.9), velocity=0), DetectOptions())} == {1}
     assert {hit.velocity for hit in hits.pick(bumps((1, "snare", 0.9), velocity=1), DetectOptions())} == {127}
@@ -266,7 +325,7 @@ class TestNetwork:
         stem = Stem(click_track(2.0)[None], RATE, "none")
         theirs = hits.activations(stem, settings=Settings(_env_file=None))
         mine = hits.activations(stem, settings=Settings(_env_file=None, model_uri=str(own)))
-        assert np.array_equal(mine.onset, theirs.onset)
+        assert np.array_equal(repetition.revise(mine.onset, default_card().repetition), theirs.onset)
         assert (mine.model, theirs.model) == ("own", default_card().title)
 
     def test_a_file_that_is_no_model(self, tmp_path) -> None:

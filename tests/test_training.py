@@ -22,7 +22,7 @@ from drumscribe.hits.features import BANDS, FPS, HOP, compress, log_mel
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
 from training import batches, drums, material, performance, soundfont_kits
-from training.calibrate import Evidence, best_threshold, calibration_error, learn, platt, report
+from training.calibrate import Clip, best_threshold, calibration_error, learn, platt, report
 from training.export import Calibration, disagreement
 from training.network import HitNetwork
 from training.packaged import begin_from
@@ -222,25 +222,38 @@ def test_the_threshold_parts_right_from_wrong() -> None:
     assert 0.3 < best_threshold(p, np.array([True, True, True, False, False]), 3) <= 0.7
 
 
-def test_what_is_learnt_from_evidence_fits_it() -> None:
+def test_what_is_learnt_from_clips_fits_them() -> None:
     rng = np.random.default_rng(5)
-    n = 8000
-    column = rng.integers(0, 3, n)  # three drums heard, the others never
-    logit = rng.normal(0, 2.5, n)
-    right = rng.random(n) < 1 / (1 + np.exp(-(1.5 * logit - 1)))
-    late = np.where(right, rng.normal(4.0, 1.0, n), np.nan)
-    there = np.bincount(column[right], minlength=len(LABELS)) + 50
-    mix = rng.random(n) < 0.5
-    in_mix = np.bincount(column[right & mix], minlength=len(LABELS)) + 25
-    evidence = Evidence(logit, column, right, late, there, np.where(right, 0.1, np.nan), mix, in_mix)
-    learnt = learn(evidence)
+    clips = [heard(rng, mix=bool(i % 2)) for i in range(12)]
+    learnt = learn(clips)
     assert set(learnt.thresholds) == set(LABELS)
-    assert all(0.2 <= threshold <= 0.65 for threshold in learnt.thresholds.values())
-    assert learnt.offsets_ms["kick"] == pytest.approx(4.0, abs=0.2)
-    said = report(evidence, learnt)
+    assert len(set(learnt.thresholds.values())) == 1
+    assert learnt.offsets_ms["kick"] == pytest.approx(4.0, abs=0.3)
+    assert learnt.repetition[1] > 0
+    unheard = [heard(rng, mix=bool(i % 2)) for i in range(12)]
+    said = report(unheard, learnt)
     assert said["ece"] < 0.03
-    assert abs(said["median_error_ms"]) < 0.2
+    assert abs(said["median_error_ms"]) < 0.3
     assert said["velocity_mae_127"] == pytest.approx(12.7, abs=0.1)
+    # a hit is right with the probability of its height's 1.5-fold logit less 1
+    assert learnt.scale[0] == pytest.approx(1.5, abs=0.25)
+    assert learnt.shift[0] == pytest.approx(-1.0, abs=0.3)
+
+
+def heard(rng: np.random.Generator, *, mix: bool, frames: int = 2000) -> Clip:
+    """Three drums with bumps of any height, 4 ms late, and as many of them right as the heights say."""
+    logits = np.full((frames, len(LABELS)), -9.0, dtype=np.float32)
+    notes = []
+    for column in range(3):
+        for frame in np.arange(20, frames - 20, 12) + rng.integers(-2, 3, (frames - 40 + 11) // 12):
+            logit = float(rng.normal(0, 2))
+            time = frame / FPS + float(rng.normal(0, 0.001))
+            height = 1 / (1 + np.exp(-logit))
+            bump = height * np.exp(-0.5 * ((np.arange(frame - 4, frame + 5) - FPS * time) / 0.75) ** 2)
+            logits[frame - 4 : frame + 5, column] = np.log(np.maximum(bump, 1e-4) / (1 - np.minimum(bump, 0.9999)))
+            if rng.random() < 1 / (1 + np.exp(-(1.5 * logit - 1))):
+                notes.append((time - 0.004, column, 0.5))
+    return Clip(logits, np.full_like(logits, 0.6), notes, mix)
 
 
 # the commands, on the made-up data

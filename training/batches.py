@@ -94,8 +94,9 @@ def degrade(magnitudes: FloatArray, rng: np.random.Generator, *, separated: bool
 class Mixer:
     """Draws examples from the pools of stems and accompaniments below a work folder."""
 
-    def __init__(self, work: Path, split: Split, *, natural: bool = False) -> None:
+    def __init__(self, work: Path, split: Split, *, natural: bool = False, frames: int = FRAMES) -> None:
         self.work, self.split = work, split
+        self.frames, self.samples = frames, frames * HOP
         self.natural = natural
         self.folder = work / "stems" / (f"{split}_natural" if natural else split)
         self.infos: dict[str, BackingInfo] = {}
@@ -114,10 +115,10 @@ class Mixer:
         name = name or self.backings[int(rng.integers(len(self.backings)))]
         path = self.work / "backings" / f"{name}.npy"
         header = np.load(path, mmap_mode="r")
-        at = int(rng.integers(max(1, len(header) - SAMPLES))) if start is None else int(start * RATE)
-        x = np.zeros(SAMPLES, dtype=np.float32)
+        at = int(rng.integers(max(1, len(header) - self.samples))) if start is None else int(start * RATE)
+        x = np.zeros(self.samples, dtype=np.float32)
         # one read instead of a page fault every 2,048 samples
-        part = np.fromfile(path, np.int16, SAMPLES, offset=header.offset + 2 * at)
+        part = np.fromfile(path, np.int16, self.samples, offset=header.offset + 2 * at)
         x[: len(part)] = part.astype(np.float32) / 32000
         return x
 
@@ -130,10 +131,10 @@ class Mixer:
             clean: no degradation (for measuring).
         """
         stem: Stem = pickle.loads(self.stems[int(rng.integers(len(self.stems)))].read_bytes())
-        at = int(rng.integers(len(stem.samples) - SAMPLES))
-        x = stem.samples[at : at + SAMPLES].astype(np.float32) / 32000
+        at = int(rng.integers(max(1, len(stem.samples) - self.samples)))
+        x = stem.samples[at : at + self.samples].astype(np.float32) / 32000
         start = at / RATE
-        notes = [(t - start, c, v) for t, c, v in stem.notes if start <= t < start + FRAMES / FPS]
+        notes = [(t - start, c, v) for t, c, v in stem.notes if start <= t < start + self.frames / FPS]
         kind = rng.random()
         separated = False
         if mix is None:
@@ -162,12 +163,12 @@ class Mixer:
         if not notes and _rms(x) < 1e-3:
             x = x * 0
         padded = np.pad(x, FFT // 2)
-        magnitudes = mel_magnitudes(padded, FRAMES)
+        magnitudes = mel_magnitudes(padded, self.frames)
         return Example(magnitudes if clean else degrade(magnitudes, rng, separated=separated), notes)
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[FloatArray, ...]:
         """Features, onset targets, velocities, velocity mask, stacked."""
         examples = [self.example(rng) for _ in range(size)]
         features = np.stack([compress(example.magnitudes) for example in examples])
-        columns = [targets(example.notes, FRAMES) for example in examples]
+        columns = [targets(example.notes, self.frames) for example in examples]
         return (features, *(np.stack(part) for part in zip(*columns, strict=True)))

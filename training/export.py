@@ -26,6 +26,7 @@ from torch import nn
 
 from drumscribe.hits.card import DEFAULT
 from drumscribe.hits.features import BANDS, WINDOWS
+from drumscribe.hits.repetition import Weights
 from drumscribe.kit import LABELS
 from training.network import EARLY, LATE, POOL, SLOW, HitNetwork
 
@@ -36,11 +37,13 @@ Array = NDArray[np.float32]
 class Calibration:
     """What :mod:`training.calibrate` learns.
 
-    ``scale`` and ``shift`` per drum turn onset logits into log-odds that a peak is a hit (J. Platt, 1999).
+    ``scale`` and ``shift`` per drum turn onset logits into log-odds that a peak is a hit (J. Platt, 1999);
+    ``repetition`` are the weights of :mod:`drumscribe.hits.repetition`.
     """
 
     scale: list[float]
     shift: list[float]
+    repetition: Weights
     thresholds: dict[str, float]
     offsets_ms: dict[str, float]
     scores: dict[str, Any]
@@ -48,7 +51,7 @@ class Calibration:
     @classmethod
     def none(cls) -> Calibration:
         """Leaves the network as it was trained."""
-        return cls([1.0] * len(LABELS), [0.0] * len(LABELS), dict.fromkeys(LABELS, 0.4), {}, {})
+        return cls([1.0] * len(LABELS), [0.0] * len(LABELS), (0.0, 1.0, 0.0, 0.0), dict.fromkeys(LABELS, 0.4), {}, {})
 
     @classmethod
     def read(cls, path: Path) -> Calibration:
@@ -170,7 +173,7 @@ def export(net: HitNetwork, calibration: Calibration, folder: Path, version: str
     card = {
         "name": "drumscribe-hits", "version": version, "sha256": hashlib.sha256(temporary.read_bytes()).hexdigest(),
         "labels": list(LABELS), "thresholds": calibration.thresholds, "offsets_ms": calibration.offsets_ms,
-        "calibration": {"scale": calibration.scale, "shift": calibration.shift},
+        "calibration": {"scale": calibration.scale, "shift": calibration.shift}, "repetition": calibration.repetition,
         "made": {**made, "scores": calibration.scores},
     }  # fmt: skip
     temporary.replace(path)

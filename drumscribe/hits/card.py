@@ -30,6 +30,7 @@ class Card:
         sha256: of the weights file.
         thresholds: confidence by drum from which a hit is shown at sensitivity 0.5.
         offsets_ms: by drum, how late the peaks are; subtracted.
+        repetition: weights of :func:`drumscribe.hits.repetition.revise`; ``None`` leaves the curves as they are.
         made: how the weights were made: commit, data, seed, steps, scores.
     """
 
@@ -38,6 +39,7 @@ class Card:
     sha256: str = ""
     thresholds: dict[str, float] = field(default_factory=dict)
     offsets_ms: dict[str, float] = field(default_factory=dict)
+    repetition: tuple[float, float, float, float] | None = None
     made: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -19,8 +19,9 @@ SUREST = 0.97
 """Threshold at sensitivity 0."""
 RIVALS = (("closed_hihat", "open_hihat", "pedal_hihat"), ("snare", "cross_stick"), ("ride", "ride_bell"),
           ("crash", "splash", "china"), ("high_tom", "mid_tom", "floor_tom"))  # fmt: skip
-"""Readings of one and the same sound: of those that peak together only the surest is shown."""
+"""Readings of one and the same sound: of those that peak together only the surest is shown, and all count for it."""
 TOGETHER_S = 0.025
+_GROUP = {drum: number for number, group in enumerate(RIVALS) for drum in group}
 
 
 def _logit(p: float) -> float:
@@ -64,18 +65,31 @@ def candidates(activations: Activations) -> tuple[Hit, ...]:
     )
 
 
-def _without_rivals(hits: list[Hit]) -> list[Hit]:
-    """Of readings of one sound that fall together keep the surest."""
-    dropped: set[int] = set()
-    for group in RIVALS:
-        members = [hit for hit in hits if hit.drum in group]
-        for i, hit in enumerate(members):
-            for other in members[i + 1 :]:
-                if other.time_s - hit.time_s > TOGETHER_S:
-                    break
-                if other.drum != hit.drum:
-                    dropped.add(hit.id if hit.confidence < other.confidence else other.id)
-    return [hit for hit in hits if hit.id not in dropped]
+def _joined(hits: Iterable[Hit], limits: dict[str, float]) -> list[Hit]:
+    """Sounds that are surely enough there, each under the surest of its readings.
+
+    Whether a tom was struck can be plain where it is not plain which one: the chance that any of the readings is right,
+    1 - Π(1 - p), has to reach the threshold of the surest.
+    """
+    by_group: dict[int, list[Hit]] = {}
+    for hit in hits:
+        by_group.setdefault(_GROUP.get(hit.drum, -1), []).append(hit)
+    kept = [hit for hit in by_group.pop(-1, []) if hit.confidence >= limits[hit.drum]]
+    for members in by_group.values():
+        taken = [False] * len(members)
+        for i in sorted(range(len(members)), key=lambda i: -members[i].confidence):
+            if taken[i]:
+                continue
+            hit, none = members[i], 1 - members[i].confidence
+            for way in (-1, 1):
+                j = i + way
+                while 0 <= j < len(members) and abs(members[j].time_s - hit.time_s) <= TOGETHER_S:
+                    if not taken[j] and members[j].drum != hit.drum:
+                        taken[j], none = True, none * (1 - members[j].confidence)
+                    j += way
+            if 1 - none >= limits[hit.drum]:
+                kept.append(hit)
+    return kept
 
 
 def pick(activations: Activations, options: DetectOptions) -> Hits:
@@ -86,10 +100,11 @@ def pick(activations: Activations, options: DetectOptions) -> Hits:
         options: sensitivity, and own thresholds per drum.
 
     Returns:
-        Hits whose confidence reaches their drum's threshold, without rival readings of the same sound.
+        Hits whose confidence, joined with that of :data:`RIVALS` at the same time, reaches their drum's threshold; of
+        rivals the surest. The confidence stays that of the drum as it is named.
     """
     limits = _thresholds(card_of(activations.model), options)
-    return Hits.of(_without_rivals([hit for hit in candidates(activations) if hit.confidence >= limits[hit.drum]]))
+    return Hits.of(_joined(candidates(activations), limits))
 
 
 def similar(activations: Activations, hit: Hit, pool: Iterable[Hit], limit: int = 20) -> list[tuple[Hit, float]]:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
-from drumscribe.hits.card import DEFAULT, FOLDER, default_card
+from drumscribe.hits.card import DEFAULT, FOLDER, card_of, default_card
 from drumscribe.hits.features import BANDS, FPS, HOP, SAMPLE_RATE, WINDOWS, frame_count, level, log_mel
+from drumscribe.hits.repetition import revise
 from drumscribe.kit import LABELS
 from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Activations, CancelToken, FloatArray, OnFraction, Stem
@@ -171,4 +172,7 @@ def activations(
     run = load(path, settings.threads)
     with fft.set_workers(settings.threads or os.cpu_count() or 1):
         onset, velocity, embedding = run_blocks(run, mono, gain=level(mono), on_progress=on_progress, cancel=cancel)
+    weights = card_of(title).repetition
+    if weights is not None:
+        onset = revise(onset, weights)
     return Activations(onset, velocity, embedding, LABELS, float(FPS), title)
