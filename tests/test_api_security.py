@@ -166,13 +166,20 @@ def test_a_problem_carries_code_and_advice() -> None:
         "2002:7f00:1::",
         "ff02::1",
         "192.0.2.1",
+        "192.88.99.1",
+        "::10.0.0.1",
+        "::ffff:0:a00:1",
+        "64:ff9b:1::a00:1",
+        "fec0::1",
+        "3fff::1",
+        "5f00::1",
     ],
 )
 def test_private_addresses_are_not_public(address: str) -> None:
     assert not outbound.is_public(address)
 
 
-@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1"])
+@pytest.mark.parametrize("address", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"])
 def test_public_addresses_are(address: str) -> None:
     assert outbound.is_public(address)
 
@@ -211,6 +218,15 @@ def test_webhooks_refuse_what_leads_elsewhere(url: str) -> None:
 def test_one_private_address_among_public_ones_is_enough_to_refuse() -> None:
     with pytest.raises(OptionsError):
         outbound.SafePoster(resolver=lambda *_: ["1.1.1.1", "10.0.0.1"]).check("https://example.com/")
+
+
+def test_a_name_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(outbound, "RESOLVE_S", 0.05)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30))
+    with pytest.raises(NetworkError, match="no address"):
+        outbound.SafePoster().check("https://slow.example/")
+    answered.set()
 
 
 class _Receiver(BaseHTTPRequestHandler):

@@ -89,12 +89,24 @@ def test_a_signed_message_comes_when_the_job_has_ended(client: TestClient, recei
     ]
     guide: dict[str, Any] = {}
     exec(code, guide)
-    assert guide["is_genuine"](SECRET, headers, body)
-    assert not guide["is_genuine"]("other", headers, body)
-    assert not guide["is_genuine"](SECRET, headers, body.replace(b"failed", b"done"))
-    assert not guide["is_genuine"](SECRET, {**headers, "webhook-timestamp": "1"}, body)
+    secret = client.get(f"{test_api.API}/webhook-secret").json()["secret"]
+    assert guide["is_genuine"](secret, headers, body)
+    assert not guide["is_genuine"](SECRET, headers, body)
+    assert not guide["is_genuine"](secret, headers, body.replace(b"failed", b"done"))
+    assert not guide["is_genuine"](secret, {**headers, "webhook-timestamp": "1"}, body)
     services.wait_until(lambda: (row := outcome(client, job_id)) and row.next_at is None)
     assert outcome(client, job_id).outcome == "sent: status 204"
+
+
+def test_clients_cannot_sign_for_each_other(tmp_path: Path) -> None:
+    keys = {"api_keys": "a=one,b=two", "webhook_secret": SECRET}
+    with TestClient(create_app(test_api.make_settings(tmp_path, **keys))) as client:
+        path = f"{test_api.API}/webhook-secret"
+        one, two = (client.get(path, headers={"X-API-Key": key}).json()["secret"] for key in ("one", "two"))
+        assert len({one, two, SECRET}) == 3
+        test_api.is_problem(client.get(path), 401, "unauthorized")
+    with TestClient(create_app(test_api.make_settings(tmp_path))) as client:
+        test_api.is_problem(client.get(path), 422, "options")
 
 
 def test_a_message_that_is_not_taken_comes_again(client: TestClient, receiver: Receiver) -> None:

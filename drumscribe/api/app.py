@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -72,6 +73,7 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
     )
     app.state.settings = settings
     app.state.gate = gate
+    app.state.streams = Counter[str]()
     problems.install(app)
     app.include_router(jobs.router)
     app.include_router(service.router)

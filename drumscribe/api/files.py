@@ -42,7 +42,8 @@ def export(settings: Settings, runner: JobRunner, job_id: str, owner: str, kind:
     folder = Store(settings).folder(job.id)
     ending, media_type = KINDS[kind]
     kept = f"r{job.revision}{f'-{page}' if kind == 'svg' else ''}{ending}"
-    if not folder.exists(kept):
+    first = f"r{job.revision}-1{ending}" if kind == "svg" else kept  # of a score all pages are made at once
+    if not folder.exists(first):
         if kind == "zip":
             _zip(folder, kept, transcription, settings)
         else:

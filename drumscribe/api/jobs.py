@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from drumscribe.api import files, results
 from drumscribe.api.auth import Caller, Client, Gate
 from drumscribe.api.problems import ProblemError
 from drumscribe.api.schemas import HitsPatch, JobList, JobRequest, JobView, ResultView
-from drumscribe.errors import OptionsError, QuotaError
+from drumscribe.errors import JobNotFoundError, OptionsError, QuotaError, StorageError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import JobRunner
 from drumscribe.options import Options
@@ -32,6 +33,8 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 POLL_S = 0.5
 """How often an event stream looks for news."""
 _JSON_LIMIT = 64 * 1024
+STREAMS = 100
+"""Event streams that one client may hold open at this process: each asks the database twice a second."""
 _heavy = anyio.CapacityLimiter(2)
 """Rescoring and engraving compute: no more than this at once, so that status requests stay quick."""
 
@@ -129,26 +132,36 @@ def show(job_id: JobId, caller: Caller, runner: Runner) -> JobView:
     return JobView.of(runner.get(job_id, owner=caller.name))
 
 
-def known_job(job_id: JobId, caller: Caller, runner: Runner) -> Job:
+def known_job(request: Request, job_id: JobId, caller: Caller, runner: Runner) -> Job:
     """Dependency: the job, so that a stream for one that does not exist is refused before it begins."""
+    if request.app.state.streams[caller.name] >= STREAMS:
+        raise QuotaError(f"You hold {STREAMS} event streams open already.", "Close some, or ask for the status.")
     return runner.get(job_id, owner=caller.name)
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse)
 async def events(
-    job: Annotated[Job, Depends(known_job)], caller: Caller, runner: Runner
+    request: Request, job: Annotated[Job, Depends(known_job)], caller: Caller, runner: Runner
 ) -> AsyncIterator[ServerSentEvent]:
     """Server-sent events: ``progress`` with the whole job whenever it changed, ``end`` when nothing more will come."""
     last: JobView | None = None
-    while True:
-        now = JobView.of(job)
-        if now != last:
-            yield ServerSentEvent(data=now, event="end" if job.status.finished else "progress", retry=2000)
-            last = now
-        if job.status.finished:
-            return
-        await asyncio.sleep(POLL_S)
-        job = await run_in_threadpool(runner.get, job.id, owner=caller.name)
+    streams: Counter[str] = request.app.state.streams
+    streams[caller.name] += 1
+    try:
+        while True:
+            now = JobView.of(job)
+            if now != last:
+                yield ServerSentEvent(data=now, event="end" if job.status.finished else "progress", retry=2000)
+                last = now
+            if job.status.finished:
+                return
+            await asyncio.sleep(POLL_S)
+            try:
+                job = await run_in_threadpool(runner.get, job.id, owner=caller.name)
+            except (JobNotFoundError, StorageError):  # deleted, or no database: whoever asks again is told
+                return
+    finally:
+        streams[caller.name] -= 1
 
 
 @router.get("/{job_id}/result")
@@ -261,7 +274,7 @@ def _submit(
     state = request.app.state
     gate: Gate = state.gate
     if webhook_url:
-        state.webhooks.check(webhook_url)
+        state.webhooks.check(owner, webhook_url)
     if state.database.known(owner, key) is None:  # sending the same again must succeed where the first did
         limit = state.settings.api_active_jobs
         if limit and not gate.open and _unfinished(runner, owner, limit) >= limit:

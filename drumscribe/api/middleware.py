@@ -12,6 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from drumscribe.api import problems
 from drumscribe.observability import logs, metrics, traces
 
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+JSON_LIMIT = 8 * 2**20
+"""Bytes of a body that is no upload: it is read into memory (100,000 hits take about that)."""
+
 
 class Observe:
     """Times every request, puts method and path on its log lines, and sets the headers that all answers have."""
@@ -25,6 +29,8 @@ class Observe:
             await self.app(scope, receive, send)
             return
         begun = time.perf_counter()
+        # Any word is a method to HTTP; each would leave its own counters behind.
+        method = scope["method"] if scope["method"] in METHODS else "other"
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -33,8 +39,8 @@ class Observe:
                 headers.setdefault("Cache-Control", "no-store")
                 route = getattr(scope.get("route"), "path", "other")
                 taken = time.perf_counter() - begun
-                metrics.HTTP_SECONDS.labels(scope["method"], route, str(message["status"])).observe(taken)
-                traces.describe(f"{scope['method']} {route}", {"http.response.status_code": message["status"]})
+                metrics.HTTP_SECONDS.labels(method, route, str(message["status"])).observe(taken)
+                traces.describe(f"{method} {route}", {"http.response.status_code": message["status"]})
             await send(message)
 
         with logs.bind(method=scope["method"], path=scope["path"]):
@@ -42,12 +48,13 @@ class Observe:
                 await self.app(scope, receive, answer)
                 return
             parent = {"traceparent": Headers(scope=scope).get("traceparent", "")}
-            with traces.span(scope["method"], {"http.request.method": scope["method"]}, parent=parent):
+            with traces.span(method, {"http.request.method": method}, parent=parent):
                 await self.app(scope, receive, answer)
 
 
 class LimitBody:
-    """Refuses a request body over ``limit`` bytes: by its announced length at once, else when it gets there."""
+    """Refuses an upload over ``limit`` bytes, and any other body over :data:`JSON_LIMIT`: by its announced length at
+    once, else when it gets there."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app = app
@@ -58,9 +65,13 @@ class LimitBody:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self.limit:
-            what, todo = f"The request is larger than {self.limit >> 20} MiB.", "Send less, or raise MAX_FILE_SIZE_MB."
+        headers = Headers(scope=scope)
+        upload = headers.get("content-type", "").strip().lower().startswith("multipart/form-data")
+        limit = self.limit if upload else min(self.limit, JSON_LIMIT)
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and int(announced) > limit:
+            what = f"The request is larger than {limit >> 20} MiB."
+            todo = "Send less, or raise MAX_FILE_SIZE_MB." if upload else "Send it in parts."
             await problems.problem(413, "too_large", what, todo)(scope, receive, send)
             return
         taken = 0
@@ -69,7 +80,7 @@ class LimitBody:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self.limit:
+            if taken > limit:
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return message
 

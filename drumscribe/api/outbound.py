@@ -15,17 +15,25 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from drumscribe.deadline import within
 from drumscribe.errors import NetworkError, OptionsError
 
 Resolver = Callable[[str, int], list[str]]
 PORTS = (80, 443, 8080, 8443)
+RESOLVE_S = 5.0
+"""A name server of the user's own may take its time; nobody else waits for it longer than this."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""What is given out of IPv6 for the internet. All else is ours, or a way to write an IPv4 address."""
+_RESERVED = tuple(map(ipaddress.ip_network, ("192.88.99.0/24", "3fff::/20")))
+"""The relay of 6to4 (RFC 7526) and documentation (RFC 9637), which Python's registry takes for public."""
 
 
 def resolve(host: str, port: int) -> list[str]:
     """All addresses of ``host``. Raises NetworkError."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+        found = within(RESOLVE_S, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    except (OSError, UnicodeError) as error:  # TimeoutError is one of them
         raise NetworkError(f"The name {host} has no address.", "Check the webhook's URL.") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -39,11 +47,13 @@ def is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         inner = found.ipv4_mapped or found.sixtofour
-        if inner is None and found in ipaddress.ip_network("64:ff9b::/96"):
+        if inner is None and found in _NAT64:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-    return found.is_global and not found.is_multicast
+        if found not in _UNICAST:
+            return False
+    return found.is_global and not found.is_multicast and not any(found in network for network in _RESERVED)
 
 
 class SafePoster:

@@ -168,6 +168,12 @@ class HitsPatch(BaseModel):
     )
 
 
+class WebhookSecret(BaseModel):
+    """The caller's signing key."""
+
+    secret: str
+
+
 class Component(BaseModel):
     """State of one part the service stands on."""
 

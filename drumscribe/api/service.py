@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from sqlalchemy import text
 
 from drumscribe._version import __version__
 from drumscribe.api.auth import Caller
-from drumscribe.api.schemas import Component, Health
+from drumscribe.api.schemas import Component, Health, WebhookSecret
 from drumscribe.errors import DrumScribeError
 from drumscribe.jobs.db import Database, reaching
 from drumscribe.observability import logs, metrics
@@ -28,6 +29,7 @@ CHECK_S = 3.0
 """A part that has not answered after this long counts as down."""
 _KEEP_S = 5.0
 """Probes of many machines share an answer for this long."""
+_looking = threading.Lock()
 _checkers = ThreadPoolExecutor(8, thread_name_prefix="health")
 
 
@@ -36,9 +38,16 @@ def health(request: Request, response: Response) -> Health:
     """The state of each part: database, broker, storage, models. 503 if one that is in use is down."""
     state = request.app.state
     known: tuple[float, Health] | None = getattr(state, "health", None)
-    if known is None or time.monotonic() - known[0] > _KEEP_S:
-        known = (time.monotonic(), _look(state.settings, state.database))
-        state.health = known
+    # One request looks and the others take the last answer: a part that hangs must not hold all threads.
+    if (known is None or time.monotonic() - known[0] > _KEEP_S) and _looking.acquire(blocking=known is None):
+        try:
+            known = getattr(state, "health", None) or known
+            if known is None or time.monotonic() - known[0] > _KEEP_S:
+                known = (time.monotonic(), _look(state.settings, state.database))
+                state.health = known
+        finally:
+            _looking.release()
+    assert known is not None
     response.status_code = 200 if known[1].status == "up" else 503
     return known[1]
 
@@ -47,6 +56,12 @@ def health(request: Request, response: Response) -> Health:
 def live() -> dict[str, str]:
     """This process answers: the liveness probe, which does not fail because another part is down."""
     return {"status": "up"}
+
+
+@router.get("/api/v1/webhook-secret")
+def webhook_secret(request: Request, caller: Caller) -> WebhookSecret:
+    """The key that the caller's own webhooks are signed with."""
+    return WebhookSecret(secret=request.app.state.webhooks.secret_of(caller.name))
 
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)

@@ -1,9 +1,10 @@
 """Webhooks: a signed message to the submitter's address when a job has ended.
 
 Signed as the Standard Webhooks specification has it: the headers ``webhook-id``, ``webhook-timestamp``, and
-``webhook-signature`` (``v1,`` and the base64 HMAC-SHA256 of ``id.timestamp.body``). A message that is not taken is
-tried again, eight times within about a day; the receiver knows repeats by their id. What is to be sent is a table:
-any API process may send, none sends what another is sending, and a restart forgets nothing.
+``webhook-signature`` (``v1,`` and the base64 HMAC-SHA256 of ``id.timestamp.body``). Each client has a key of its own,
+made from the deployment's secret: who can check a signature can also make one. A message that is not taken is tried
+again, eight times within about a day; the receiver knows repeats by their id. What is to be sent is a table: any API
+process may send, none sends what another is sending, and a restart forgets nothing.
 """
 
 from __future__ import annotations
@@ -69,10 +70,15 @@ class Webhooks:
         self._database = database
         self._poster = poster
 
-    def check(self, url: str) -> None:
-        """Refuse an address that will not be posted to. Raises OptionsError, NetworkError (its name has no address)."""
+    def secret_of(self, owner: str) -> str:
+        """The key that signs messages to ``owner``. Raises OptionsError where webhooks are switched off."""
         if not self._secret:
             raise OptionsError("Webhooks are switched off here.", "Leave webhook_url out, or set WEBHOOK_SECRET.")
+        return hmac.new(self._secret.encode(), owner.encode(), hashlib.sha256).hexdigest()
+
+    def check(self, owner: str, url: str) -> None:
+        """Refuse an address that will not be posted to. Raises OptionsError, NetworkError (its name has no address)."""
+        self.secret_of(owner)
         self._poster.check(url)
 
     def register(self, job_id: str, url: str) -> None:
@@ -128,7 +134,7 @@ class Webhooks:
             "User-Agent": "DrumScribe",
             "webhook-id": message_id,
             "webhook-timestamp": stamp,
-            "webhook-signature": sign(self._secret, message_id, stamp, body),
+            "webhook-signature": sign(self.secret_of(due.job.owner), message_id, stamp, body),
         }
         try:
             status = await self._poster.post(due.url, body, headers)
