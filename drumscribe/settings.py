@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     api_active_jobs: int = Field(20, ge=0, description="Queued and running jobs for each key; 0: no limit.")
     api_cors_origins: str = Field("", description="Web origins allowed to call the API, comma separated.")
     api_root_path: str = Field("", description="Path prefix that a reverse proxy strips, such as /drumscribe.")
-    webhook_secret: SecretStr = Field(SecretStr(""), description="Clients' webhook keys are made of it; empty: no webhooks.")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="Makes clients' webhook keys; empty: no webhooks.")
     webhook_private_hosts: str = Field("", description="Private hosts that webhooks may reach all the same.")
 
     # service: what it says about itself
