@@ -100,9 +100,9 @@ def test_a_late_slider_does_not_take_the_user_back(chromium, server, made):  # n
     at_rest(page)
     assert "/score" in page.url and page.get_by_role("heading", level=1).inner_text() == "Score"
 
-    for _ in range(2):  # what looks alike and is no late message; the address had got its song in a second step
-        page.go_back()
-        at_rest(page)
+    page.go_back()  # what looks alike and is no late message
+    page.get_by_role("heading", level=1).filter(has_text="Edit").wait_for()
+    at_rest(page)
     assert "/edit" in page.url and page.get_by_role("heading", level=1).inner_text() == "Edit"
     context.close()
 

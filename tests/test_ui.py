@@ -181,6 +181,15 @@ def test_typed_cells_become_one_edit_and_are_not_applied_twice(found):
     assert not tables.changes(ids, found.hits, after, typed).edit
 
 
+def test_the_table_keeps_what_it_began_with_and_a_cell_typed_back_is_an_edit(found, where):
+    ids = [hit.id for hit in found.hits]
+    after = edit.apply(found.hits, tables.changes(ids, found.hits, found.hits, {0: {"drum": "China cymbal"}}).edit)
+    rows = tables.frame(ids, found.hits, after, where)
+    assert rows["drum"].iloc[0] == labels.NAMES[found.hits[0].drum] and rows["confidence"].iloc[0] == 1
+    back = tables.changes(ids, found.hits, after, {}).edit
+    assert [(hit.id, hit.drum) for hit in back.added] == [(ids[0], found.hits[0].drum)]
+
+
 def test_rounded_times_are_no_edit(found):
     ids = [hit.id for hit in found.hits]
     typed = {row: {"time_s": round(hit.time_s, 3), "velocity": hit.velocity} for row, hit in enumerate(found.hits)}

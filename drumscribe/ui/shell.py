@@ -30,6 +30,22 @@ MENU: MenuItems = {
     "Report a bug": None,
 }
 
+# Streamlit makes naming the song in the address a step of its own: "back" would need two presses to leave a page.
+_ADDRESS = st.components.v2.component(
+    "drumscribe_address",
+    js="""
+export default function () {
+  if (history.oneStepAPage) return;
+  history.oneStepAPage = true;
+  const push = history.pushState.bind(history);
+  history.pushState = (state, unused, url) => {
+    const same = new URL(url ?? location.href, location.href).pathname === location.pathname;
+    return same ? history.replaceState(state, unused, url) : push(state, unused, url);
+  };
+}
+""",
+)
+
 
 def frame(page: StreamlitPage) -> None:
     """Draw what all pages share, before ``page``."""
@@ -41,6 +57,8 @@ def frame(page: StreamlitPage) -> None:
     state.enter(page)
     theme.style()
     owner.remember()
+    with st.container(key="ds_address"):
+        _ADDRESS(key="ds_address_steps")
     try:
         state.runner()
         state.adopt_address()

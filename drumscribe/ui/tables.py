@@ -115,9 +115,7 @@ class Changes:
     marks: dict[int, bool] = field(default_factory=dict)
 
 
-def changes(
-    ids: Sequence[int], before: Hits, hits: Hits, edited_rows: Mapping[Any, Mapping[str, Any]]
-) -> Changes:
+def changes(ids: Sequence[int], before: Hits, hits: Hits, edited_rows: Mapping[Any, Mapping[str, Any]]) -> Changes:
     """What the editor's accumulated ``edited_rows`` (by position) mean now.
 
     The rows shall be those of ``before`` with what was typed over them, and a cell that is typed back is no longer
