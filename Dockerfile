@@ -11,7 +11,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 # The libraries first: they change less often than the code, so this layer is usually there already.
-COPY requirements.txt requirements-nodeps.txt pyproject.toml README.md LICENSE ./
+COPY requirements.txt requirements-nodeps.txt constraints.txt pyproject.toml README.md LICENSE ./
 COPY scripts/setup.sh scripts/
 COPY drumscribe/__init__.py drumscribe/_version.py drumscribe/
 ENV PIP_NO_CACHE_DIR=1
