@@ -327,6 +327,9 @@ class TestNetwork:
         mine = hits.activations(stem, settings=Settings(_env_file=None, model_uri=str(own)))
         assert np.array_equal(repetition.revise(mine.onset, default_card().repetition), theirs.onset)
         assert (mine.model, theirs.model) == ("own", default_card().title)
+        own.write_bytes(b"replaced while the process lives")
+        with pytest.raises(BadWeightsError):
+            hits.activations(stem, settings=Settings(_env_file=None, model_uri=str(own)))
 
     def test_a_file_that_is_no_model(self, tmp_path) -> None:
         path = tmp_path / "model.keras"

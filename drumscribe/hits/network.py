@@ -34,13 +34,14 @@ Run = Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]]
 
 
 @lru_cache(maxsize=3)
-def load(path: Path, threads: int = 0, frames: int = BLOCK + 2 * CONTEXT) -> Run:
+def load(path: Path, threads: int = 0, frames: int = BLOCK + 2 * CONTEXT, stamp: int = 0) -> Run:
     """Load a ``.keras`` file and compile it for one block.
 
     Args:
         path: file with outputs ``onset``, ``velocity`` (0–1) and ``embedding``.
         threads: of TensorFlow; 0 leaves it to TensorFlow. Heeded by the first model of a process only.
         frames: of input that it is compiled for.
+        stamp: when the file was written, for a long-lived process whose model may be replaced meanwhile.
 
     Raises:
         BadWeightsError: if it is not a hit model.
@@ -169,7 +170,7 @@ def activations(
         raise DetectionError("The stem is empty or holds values that are not numbers.",
                              "Load the recording with drumscribe.load, which checks it.")  # fmt: skip
     path, title = chosen(settings, cancel=cancel)
-    run = load(path, settings.threads)
+    run = load(path, settings.threads, stamp=path.stat().st_mtime_ns)
     with fft.set_workers(settings.threads or os.cpu_count() or 1):
         onset, velocity, embedding = run_blocks(run, mono, gain=level(mono), on_progress=on_progress, cancel=cancel)
     weights = card_of(title).repetition
