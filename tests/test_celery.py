@@ -105,6 +105,24 @@ def test_a_starved_worker_is_not_a_dead_one(
     assert runner.database.get(job.id).status is JobStatus.QUEUED
 
 
+def test_a_process_under_a_dead_ones_number_is_another(
+    runner: CeleryRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that is started again has the same name, and its workers the same process ids."""
+    monkeypatch.setattr(recovery, "depths", lambda _: {queues.HEAVY: 1})
+    me = recovery.holder(os.getpid())
+    before = f"{me.rpartition(':')[0]}:1"
+    assert recovery.near(me) and recovery.near(before) and recovery.alive(me) and not recovery.alive(before)
+    assert not recovery.near("other:1:1") and not recovery.near("gone:1") and not recovery.near("")
+    job = queued(runner.database)
+    assert runner.database.take(job.id, before, 1) is not None
+    watch = recovery.Recovery(settings.model_copy(update={"job_lease_s": 0.01}), clean=False)
+    for _ in range(3):
+        watch.once(runner)
+        time.sleep(0.02)
+    assert runner.database.get(job.id).status is JobStatus.QUEUED
+
+
 def test_a_cancelled_job_of_a_dead_worker_is_cancelled(runner: CeleryRunner, settings: Settings) -> None:
     database, job = runner.database, queued(runner.database)
     database.take(job.id, "gone:1", 1)

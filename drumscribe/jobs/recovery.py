@@ -6,10 +6,10 @@ Time is only ever measured on this process's monotonic clock: a wall clock that 
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
@@ -78,25 +78,34 @@ def recover(settings: Settings, database: Database, lease: Lease) -> bool:
 
 
 def holder(pid: int) -> str:
-    """How a process of this machine signs the jobs it holds."""
-    return f"{socket.gethostname()[:40]}:{pid}"
+    """How a process of this machine signs the jobs it holds: machine, number, and when it was born.
+
+    A container that is started again has the name of the one before, and its processes have the same numbers.
+    """
+    return f"{_machine()}:{pid}:{_born(pid)}"
 
 
-def process_of(worker: str) -> int | None:
-    """The process id of a holder on this machine, ``None`` if it is elsewhere."""
-    pid = worker.rpartition(":")[2]
-    return int(pid) if pid.isdigit() and worker == holder(int(pid)) else None
+def near(worker: str) -> bool:
+    """Whether a holder is, or was, a process of this machine."""
+    return worker.count(":") == 2 and worker.partition(":")[0] == _machine()
 
 
-def alive(pid: int) -> bool:
-    """Whether a process of this machine runs."""
+def alive(worker: str) -> bool:
+    """Whether a holder on this machine still runs."""
+    pid, born = worker.split(":")[1:]
+    return bool(born) and pid.isdigit() and born == _born(int(pid))
+
+
+def _machine() -> str:
+    return socket.gethostname().replace(":", "")[:40]
+
+
+def _born(pid: int) -> str:
+    """Clock ticks from the machine's start to that of a process, ``""`` where there is none (Linux, proc(5))."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's process under a number that was used again
-        return False
-    return True
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
 
 
 class Recovery(threading.Thread):
@@ -154,8 +163,7 @@ class Recovery(threading.Thread):
 
     def _patience_s(self, worker: str) -> float:
         """How long a holder may be silent. One that we see alive is only starved: it is not taken for dead."""
-        pid = process_of(worker)
-        living = pid is not None and alive(pid)
+        living = near(worker) and alive(worker)
         return 1.5 * self._settings.stage_timeout_s + 60 if living else self._settings.job_lease_s
 
     def _resend(self, database: Database, lease: Lease) -> None:

@@ -21,7 +21,7 @@ from drumscribe.jobs.celery_app import app
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.queues import DEFAULT, HEAVY, PRIORITIES, STEPS
-from drumscribe.jobs.recovery import alive, holder, process_of, recover
+from drumscribe.jobs.recovery import alive, holder, near, recover
 from drumscribe.jobs.work import perform
 from drumscribe.jobs.worker import TOO_LATE
 from drumscribe.observability import logs, metrics, traces
@@ -165,9 +165,8 @@ def _recovered(here: Context, job_id: str) -> bool:
     This is how the job of a killed child begins again at once: Celery gives its message to the next child.
     """
     for lease in here.database.leases():
-        pid = process_of(lease.worker)
-        if lease.job_id == job_id and pid is not None:
-            dead = pid == os.getpid() or not alive(pid)
+        if lease.job_id == job_id and near(lease.worker):
+            dead = lease.worker == here.name or not alive(lease.worker)
             return dead and recover(here.settings, here.database, lease)
     return False
 
