@@ -137,6 +137,37 @@ def test_results_that_new_weights_made_unfindable_are_computed_by_the_heavy_work
     assert b"<note" in stack.download(job_id)
 
 
+def test_a_step_that_ends_while_the_database_is_away_keeps_the_job(stack: services.Stack, tmp_path: Path) -> None:
+    """The worker could not let go of the job, lived on, and so was taken for one that still works on it."""
+    job_id = stack.submit(songs.song(tmp_path / "song.wav", 4, times=12))
+    stack.until(job_id, lambda job: job["stage"] == "beats" and job["fraction"] < 1)
+    stack.postgres.kill()
+    try:
+        services.wait_until(lambda: "the database is away" in stack.heavy.log.read_text(), 120)
+    finally:
+        stack.postgres.start()
+    job = stack.ended(job_id, 180)
+    assert (job["status"], job["attempts"]) == ("done", 1), (job, stack.logs())
+
+
+def test_a_step_that_ends_while_the_broker_is_away_sends_the_next_one_later(
+    stack: services.Stack, tmp_path: Path
+) -> None:
+    lost = sum(events(worker)["message_lost"] for worker in (stack.default, stack.heavy))
+    job_id = stack.submit(songs.song(tmp_path / "song.wav", 4, times=13))
+    stack.until(job_id, lambda job: job["stage"] == "beats" and job["fraction"] < 1)
+    time.sleep(1.1)  # the append-only file is written once a second
+    stack.redis.kill()
+    try:
+        services.wait_until(lambda: "Retrying refused callback publish" in stack.heavy.log.read_text(), 120)
+        time.sleep(3)  # longer than Celery tries by itself
+    finally:
+        stack.redis.start()
+    job = stack.ended(job_id, 180)
+    assert (job["status"], job["attempts"]) == ("done", 1), (job, stack.logs())
+    assert sum(events(worker)["message_lost"] for worker in (stack.default, stack.heavy)) == lost
+
+
 def test_the_same_key_is_one_job_whoever_is_first(stack: services.Stack, tmp_path: Path) -> None:
     data = songs.song(tmp_path / "song.wav", 4).read_bytes()
 

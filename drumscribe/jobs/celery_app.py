@@ -49,6 +49,13 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_time_limit": settings.stage_timeout_s * 1.5 + 60,
         # A new heavy child imports the networks' libraries before it takes a message.
         "worker_proc_alive_timeout": 600,
+        # A step that ends while Redis is away keeps the next step's message until Redis is back (about two minutes).
+        "task_publish_retry_policy": {
+            "max_retries": 120,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 1.0,
+        },
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "worker_cancel_long_running_tasks_on_connection_loss": False,

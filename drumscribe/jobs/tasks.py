@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeVar
 
 from celery import Task, chain
 
@@ -22,7 +20,7 @@ from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.queues import DEFAULT, HEAVY, PRIORITIES, STEPS
 from drumscribe.jobs.recovery import alive, holder, near, recover
-from drumscribe.jobs.work import perform
+from drumscribe.jobs.work import patiently, perform
 from drumscribe.jobs.worker import TOO_LATE
 from drumscribe.observability import logs, metrics, traces
 from drumscribe.settings import Settings, get_settings
@@ -30,12 +28,9 @@ from drumscribe.store import Store
 from drumscribe.types import STAGES
 
 _log = logs.get(__name__)
-T = TypeVar("T")
 
 RETRIES = 5
 """How often a step is tried again after an error that may pass by itself."""
-DATABASE_PATIENCE_S = 120.0
-"""How long a step waits for a database that is away."""
 
 
 class Context:
@@ -88,7 +83,7 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
         logs.bind(job_id=job_id, step=step, attempt=attempt, worker=here.name),
         traces.span(f"step {step}", {"job.id": job_id, "job.attempt": attempt}, parent=trace),
     ):
-        job = _patiently(lambda: here.database.take(job_id, here.name, attempt))
+        job = patiently(lambda: here.database.take(job_id, here.name, attempt))
         if job is None:
             if not _recovered(here, job_id):
                 _log.info("step_dropped", reason="the job is elsewhere, has ended, or is in another attempt")
@@ -98,6 +93,10 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
         begun, used = time.perf_counter(), time.process_time()
         try:
             status = _perform(task, step, job, here)
+        except StorageError as error:
+            # We could not write that we let go of the job: dead, we are seen not to hold it any longer.
+            _log.error("worker_ends", error=str(error))
+            os._exit(TOO_LATE)
         finally:
             peak = metrics.peak_memory(STEPS[step])
             traces.flush()
@@ -144,19 +143,6 @@ def _perform(task: Task, step: str, job: Job, here: Context) -> JobStatus | None
         _log.warning("step_again", error=str(passing[0]), in_s=delay)
         raise task.retry(exc=passing[0], countdown=delay, max_retries=RETRIES + 1)
     return status
-
-
-def _patiently(ask: Callable[[], T]) -> T:
-    """Ask the database again and again while it is away, because nobody else would finish what we hold."""
-    end = time.monotonic() + DATABASE_PATIENCE_S
-    while True:
-        try:
-            return ask()
-        except StorageError as error:
-            if time.monotonic() > end:
-                raise
-            _log.warning("database_away", error=str(error))
-            time.sleep(1)
 
 
 def _recovered(here: Context, job_id: str) -> bool:

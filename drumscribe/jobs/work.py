@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from drumscribe import media
 from drumscribe.errors import Cancelled, DrumScribeError, JobConflictError, JobNotFoundError, StageError, StorageError
@@ -17,11 +17,15 @@ from drumscribe.jobs.db import Database, error_values
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.pipeline import Run
 from drumscribe.settings import Settings
-from drumscribe.store import Store
+from drumscribe.store import Folder, Store
 from drumscribe.types import STAGES, Progress
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+DATABASE_PATIENCE_S = 120.0
+"""How long a worker waits for a database that is away."""
 BEAT_S = 0.25
 """How often progress is written and a wish to cancel is seen."""
 FIRST_RATES = {
@@ -35,6 +39,22 @@ FIRST_RATES = {
     "export": 0.03,
 }
 """Seconds of work per second of recording on two cores, until this machine has measured its own."""
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """Ask the database again and again while it is away: nobody else would finish what this worker holds.
+
+    Raises StorageError after :data:`DATABASE_PATIENCE_S`.
+    """
+    end = time.monotonic() + DATABASE_PATIENCE_S
+    while True:
+        try:
+            return ask()
+        except StorageError as error:
+            if time.monotonic() > end:
+                raise
+            log.warning("the database is away: %s", error)
+            time.sleep(1)
 
 
 class ElsewhereError(Exception):
@@ -65,32 +85,36 @@ def perform(
 
     Returns:
         The job's last state (running: it was let go of), or ``None`` if it was deleted or taken over meanwhile.
+
+    Raises:
+        StorageError: the database stayed away, and the job still looks held: this process should end.
     """
     folder = store.folder(job.id)
-    folder.remove()  # what a killed worker may have left half done
     tracker = _Tracker(
         job.options.separate.separator or settings.separator,
-        database.rates(),
+        patiently(database.rates),
         seconds=dict(job.timings),
         elsewhere=elsewhere,
     )
     with _reporting(job.id, worker, database, tracker, settings, stop, give_up) as cancel:
         ending, values = _attempt(job, settings, database, store, tracker, stop, cancel, until, again)
     if ending is JobStatus.RUNNING:
-        if database.release(job.id, worker, **{**tracker.columns(), "timings": tracker.spent(), **values}):
+        columns = {**tracker.columns(), "timings": tracker.spent(), **values}
+        if patiently(lambda: database.release(job.id, worker, **columns)):
             return ending
-        if not database.cancelling(job.id):
+        if not patiently(lambda: database.cancelling(job.id)):
             return None
         ending, values = JobStatus.CANCELLED, {"message": "Cancelled"}
     if ending is not JobStatus.DONE:
-        folder.remove()
-    timings = tracker.spent()
+        _clear(folder)
+    columns = {**tracker.columns(), "timings": tracker.spent(), **values}
     if ending is JobStatus.DONE and tracker.duration_s:
-        database.learn(tracker.rates_over(tracker.duration_s))
+        rates = tracker.rates_over(tracker.duration_s)
+        patiently(lambda: database.learn(rates))
     try:
-        done = database.move(job.id, ending, worker=worker, **{**tracker.columns(), "timings": timings, **values})
+        done = patiently(lambda: database.move(job.id, ending, worker=worker, **columns))
     except JobNotFoundError:  # deleted meanwhile
-        folder.remove()
+        _clear(folder)
         return None
     except JobConflictError:  # taken over by another worker
         return None
@@ -110,6 +134,7 @@ def _attempt(
 ) -> tuple[JobStatus, dict[str, Any]]:
     """Run the pipeline. Return the state that it ends in and the columns that go with it."""
     try:
+        store.folder(job.id).remove()  # what a killed worker may have left half done
         values = _transcribed(job, settings, database, store, tracker, cancel, until)
         if values is None:
             return JobStatus.RUNNING, {"message": "Waiting for the next step", "fraction": 1.0}
@@ -131,6 +156,14 @@ def _attempt(
     except Exception as error:  # whatever a library threw ends one job, not the worker
         log.exception("job %s failed in stage %s", job.id, tracker.stage)
         return JobStatus.FAILED, error_values(_unexpected(tracker.stage, error))
+
+
+def _clear(folder: Folder) -> None:
+    """Remove the files of a job that has no result; what cannot be removed now goes with the job."""
+    try:
+        folder.remove()
+    except StorageError as error:
+        log.warning("files of job %s stay for now: %s", folder.job_id, error)
 
 
 def too_slow(stage: str, settings: Settings) -> StageError:

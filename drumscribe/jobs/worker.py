@@ -55,6 +55,7 @@ def _serve(worker: str, settings: Settings, wake: threading.Event, stop: threadi
     StageCache(settings).repair()  # whoever was here before may have been killed in the middle of a file
     while not stop.is_set():
         wake.clear()
+        job = None
         try:
             job = database.claim(worker)
             if job is not None:
@@ -73,6 +74,8 @@ def _serve(worker: str, settings: Settings, wake: threading.Event, stop: threadi
                 continue
         except StorageError as error:
             log.error("%s", error)
+            if job is not None:  # and still looks held by us: dead, we are seen not to hold it
+                os._exit(1)
         wake.wait(IDLE_S)
     database.close()
 
