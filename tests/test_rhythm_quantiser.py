@@ -81,6 +81,15 @@ def test_a_late_hit_is_not_a_triplet() -> None:
     assert max(p.deviation_s for p in snares) == pytest.approx(0.035, abs=0.006)
 
 
+@pytest.mark.parametrize(("confidence", "finest"), [(1.0, 8), (0.3, 2)])
+def test_a_doubtful_hit_does_not_make_its_pulse_harder_to_read(confidence: float, finest: int) -> None:
+    grid = steady(4)
+    hits = [hit(eighth / 4, "closed_hihat") for eighth in range(32)]
+    hits += [Hit(9_999_999, 2 + 3 / 16, "pedal_hihat", confidence, 60)]  # three 32nds after a beat
+    rhythm = quantise(Hits.of(hits), grid, FINE)
+    assert max(onset.denominator for onset in onsets(rhythm)) == finest
+
+
 def test_playing_behind_the_beat_is_read_as_such() -> None:
     grid = steady(8, bpm=110)
     random = np.random.default_rng(0)

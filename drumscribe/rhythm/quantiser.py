@@ -113,7 +113,8 @@ def _solve(
     order = order[np.isin(order, among)]
     finest_s = float(np.median(np.diff(layout.grid.times))) / divisions.finest
     strokes = gather(hits, times, order, finest_s) if options.ornaments else Strokes(order, {})
-    search = _Search(layout, divisions, times[strokes.main], names, drums[strokes.main])
+    sure = np.array([hit.confidence for hit in hits], dtype=np.float64)
+    search = _Search(layout, divisions, times[strokes.main], names, drums[strokes.main], sure[strokes.main])
     habits = search.first_habits()
     path = slots = np.zeros(0, np.int64)
     for _ in range(_ROUNDS):
@@ -141,8 +142,12 @@ def _solve(
 class _Search:
     """The search with all that does not change from round to round."""
 
-    def __init__(self, layout: Layout, divisions: Divisions, times: Floats, names: list[str], drum: Ints) -> None:
+    def __init__(
+        self, layout: Layout, divisions: Divisions, times: Floats, names: list[str], drum: Ints, confidence: Floats
+    ) -> None:
         grid = layout.grid
+        # a stroke that may not have been one must not make its pulse harder to read
+        self.real = 0.98 * np.clip(confidence, 0.1, 1.0)
         self.layout, self.divisions = layout, divisions
         self.times, self.names, self.drum = times, names, drum
         self.sigma = np.array([load().of(name).spread_s for name in names], dtype=np.float64)[drum]
@@ -195,7 +200,8 @@ class _Search:
         sigma = self.sigma * habits.spread
         for k in (upper - 1, upper):
             off = (phase_s - places[k] * self.step_s) / sigma
-            cost = -np.logaddexp(np.log(0.98) - 0.5 * off * off, np.log(0.02) - 4.0 - 0.02 * np.abs(off)) + weight[k]
+            cost = -np.logaddexp(np.log(self.real) - 0.5 * off * off, np.log1p(-self.real) - 4.0 - 0.02 * np.abs(off))
+            cost += weight[k]
             cost -= self._habit(written[k], habits)
             options.append(written[k])
             costs.append(cost)
