@@ -1,0 +1,6 @@
+"""``python -m drumscribe``: the command line."""
+
+from drumscribe.cli import main
+
+if __name__ == "__main__":
+    main()
