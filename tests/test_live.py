@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -83,6 +84,23 @@ def test_offbeats_and_pauses_do_not_derail_it() -> None:
     follower = Follower(100, Meter(4, 4))
     follower.hear(Hits.of([*played, *extra]))
     assert abs(follower.bpm - 100) < 2
+
+
+@pytest.mark.parametrize("knock", [0.05, 0.2, 0.3])
+def test_a_knock_before_the_first_stroke_does_not_move_the_beat(knock: float) -> None:
+    follower = Follower(120, Meter(4, 4))
+    follower.hear(Hits.of([Hit(900, knock, "closed_hihat", 1.0, 40), *groove(8, 120)]))
+    beside = ((follower.grid(2, 2).times - 0.4) / 0.5 - np.arange(9) + 2) % 4 - 2
+    assert float(np.abs(beside).max()) < 0.1
+
+
+def test_the_beat_is_found_again_after_a_slip() -> None:
+    played = groove(12, 120)
+    late = [hit if hit.time_s < 8 else replace(hit, time_s=hit.time_s + 0.17) for hit in played]
+    follower = Follower(120, Meter(4, 4))
+    follower.hear(late)
+    beside = ((follower.grid(8, 2).times - 0.57) / 0.5 + 0.5) % 1 - 0.5
+    assert float(np.abs(beside).max()) < 0.1
 
 
 def test_a_window_belongs_to_its_bars() -> None:

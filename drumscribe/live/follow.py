@@ -18,10 +18,14 @@ PULL, BEND = 0.25, 0.04
 NEAR = 0.16
 """Hits further from a pulse than this share of it say nothing about the beat."""
 _STRONG = {"kick", "snare"}
+ASTRAY = 4
+"""So many strong hits in a row beside the pulses, always by as much, are where the pulses are."""
 
 
 class Follower:
     """Beats and bars from hits as they come; the first hit is the first downbeat.
+
+    A knock against the microphone may be that first hit: see :data:`ASTRAY`.
 
     Args:
         bpm: pulses a minute to begin with.
@@ -33,6 +37,7 @@ class Follower:
         self._step = 60 / bpm
         self._slowest, self._fastest = self._step * 1.25, self._step * 0.8
         self._times: list[float] = []  # of pulses up to the next one to come
+        self._astray: list[tuple[float, float]] = []  # time of strong hits beside the pulses, and by how much
 
     @property
     def bpm(self) -> float:
@@ -50,14 +55,33 @@ class Follower:
                 range(max(0, len(self._times) - 2), len(self._times)), key=lambda i: abs(self._times[i] - hit.time_s)
             )
             error = hit.time_s - self._times[nearest]
+            strong = hit.drum in _STRONG
             if abs(error) > NEAR * self._step:
+                if strong:
+                    self._miss(hit.time_s, error)
                 continue
-            weight = 1.0 if hit.drum in _STRONG else 0.5
+            if strong:
+                self._astray = []
+            weight = 1.0 if strong else 0.5
             self._step = min(self._slowest, max(self._fastest, self._step + BEND * weight * error))
             moved = self._times[nearest] + PULL * weight * error
             self._times[nearest] = moved
             if nearest == len(self._times) - 2:
                 self._times[-1] = moved + self._step
+
+    def _miss(self, time_s: float, error: float) -> None:
+        self._astray = [*self._astray, (time_s, error)][-ASTRAY:]
+        half = self._step / 2
+        apart = max(abs((one - error + half) % self._step - half) for _, one in self._astray)
+        if len(self._astray) < ASTRAY or apart > NEAR * self._step:
+            return
+        first = self._astray[0][0]
+        if first < self._times[0] + self._meter.pulses_per_bar * self._step:  # nothing before it was music
+            self._times = [first, first + self._step]
+            self.reach(time_s)
+        else:
+            self._times[-2:] = [at + error for at in self._times[-2:]]
+        self._astray = []
 
     def reach(self, time_s: float) -> None:
         """Let pulses pass until the next one is after ``time_s``."""

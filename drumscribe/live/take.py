@@ -67,8 +67,8 @@ class Take:
 
     @property
     def delay_s(self) -> float | None:
-        """Median time from the arrival of a stroke's sound to its being told; ``None`` before the first."""
-        delays = list(self._stream.delays_s)
+        """Median time from the arrival of a stroke's sound to its being told, of late; ``None`` before the first."""
+        delays = list(self._stream.delays_s)[-16:]  # those before had waited for the listener
         return float(np.median(delays)) if delays else None
 
     def feed(self, frame: av.AudioFrame) -> None:

@@ -233,13 +233,14 @@ def statistics(found: Transcription) -> None:
                 {
                     "Drum": labels.NAMES[row.drum],
                     "Hits": row.hits,
-                    "Mean": f"{row.mean_ms:+.1f} ms",
+                    "Mean": f"{row.mean_ms:+.1f} ms".replace("-", "\N{MINUS SIGN}"),
                     "Spread": f"{row.spread_ms:.1f} ms",
                 }
                 for row in rhythm.deviations(found.rhythm)
             ],
             hide_index=True,
             width="content",
+            height="content",
         )
     else:
         st.plotly_chart(

@@ -100,6 +100,7 @@ def show(found: Transcription, chosen: tables.Filter) -> list[int]:
     if not held.ids:
         st.info("No hit fits these filters." if len(found.hits) else "There are no hits yet. Add one below.")
         return []
+    st.caption("Double-click a time, a drum or a velocity to correct it, or press Enter on it: the score follows.")
     st.data_editor(
         tables.frame(held.ids, held.before, found.hits, where, held.ticked),
         key=held.key,

@@ -28,7 +28,8 @@ def describe(found: Transcription, hit: Hit) -> None:
     if place is not None:
         parts.append(theme.chip(f"bar {place.bar}, beat {place.beat}"))
         if place.deviation_s is not None:
-            parts.append(theme.chip(f"{1000 * place.deviation_s:+.0f} ms"))
+            off = round(1000 * place.deviation_s)
+            parts.append(theme.chip(f"{abs(off)} ms {'late' if off > 0 else 'early'}" if off else "on time"))
     parts.append(theme.chip(f"confidence {labels.percent(hit.confidence)}"))
     parts.append(theme.chip(f"velocity {hit.velocity}"))
     if facts.is_rejected(found, hit):
@@ -137,7 +138,7 @@ def selection(found: Transcription, *, key: str, player: bool = False) -> None:
     """The whole card for whatever is selected; with ``player``, the page's player is what sounds."""
     hit = facts.selected(found)
     if hit is None:
-        st.caption("Select a hit in the plot, the table or the score to see and hear it here.")
+        st.caption("Click a mark or a notehead, or pick a row of the table, to see and hear that hit here.")
         return
     with st.container(border=True, key=f"{key}_card"):
         describe(found, hit)

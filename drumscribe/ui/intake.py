@@ -14,7 +14,7 @@ from drumscribe.kit import DRUMS
 from drumscribe.options import Options
 from drumscribe.settings import get_settings
 from drumscribe.transcription import Transcription
-from drumscribe.ui import labels, progress, shell, state, theme
+from drumscribe.ui import labels, progress, review, shell, state, theme
 from drumscribe.ui.owner import owner
 
 EXAMPLE = Path(__file__).parent.parent / "assets" / "example.ogg"
@@ -183,10 +183,13 @@ def result(found: Transcription) -> None:
     counts: dict[str, int] = {}
     for hit in found.hits:
         counts[hit.drum] = counts.get(hit.drum, 0) + 1
-    unsure = sum(hit.confidence < 0.6 for hit in found.hits)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, key="ds_numbers"):
         st.metric("Hits", f"{len(found.hits):,}", border=True)
-        st.metric("Worth a look", f"{unsure:,}", border=True, help="Hits with a confidence under 60 %")
+        st.metric(
+            "Worth a look", f"{len(review.queue(found.hits)):,}", border=True,
+            help=f"Hits with a confidence under {labels.percent(review.BELOW)} that you have not checked yet: "
+            "the review queue on the Edit page goes through them.",
+        )  # fmt: skip
         st.metric("Tempo", f"{found.grid.bpm:.1f} BPM", border=True)
         st.metric("Bars", len(found.rhythm.bars), border=True)
     theme.chips(

@@ -15,6 +15,7 @@ from streamlit_webrtc import WebRtcMode, create_audio_sink_track, webrtc_streame
 
 from drumscribe.errors import DrumScribeError
 from drumscribe.live import LiveEngine, Take
+from drumscribe.live.take import SHOWN_BARS
 from drumscribe.options import Options
 from drumscribe.settings import get_settings
 from drumscribe.types import Hit, Meter
@@ -33,9 +34,30 @@ class _Prompt(JitterBuffer):
 
 rtcrtpreceiver.JitterBuffer = _Prompt  # type: ignore[attr-defined]
 
+# The connection's buttons are in a frame of their own, in another style.
+_LOOK = st.components.v2.component(
+    "drumscribe_live_look",
+    js="""
+export default function () {
+  const dress = (frame) => {
+    const page = frame.contentDocument;
+    if (!page?.head || page.getElementById("ds-look")) return;
+    const style = page.createElement("style");
+    style.id = "ds-look";
+    style.textContent = "button.MuiButton-root { text-transform: none; font: 500 1rem system-ui, sans-serif; " +
+      "letter-spacing: 0; border-radius: 0.6rem; box-shadow: none !important; }";
+    page.head.append(style);
+  };
+  const timer = setInterval(() => document.querySelectorAll("iframe[title*='webrtc']").forEach(dress), 200);
+  return () => clearInterval(timer);
+}
+""",
+)
 METERS = ("4/4", "3/4", "6/8", "2/4", "5/4", "7/8", "12/8")
 REDRAW_S = 0.5
 """Without a new hit the lanes are drawn anew so often; between, the browser moves them."""
+BAR_PX = 340
+"""Width of a bar of the running score, where there is room for it."""
 _TAKE = "live_take"
 
 
@@ -50,6 +72,8 @@ def show() -> None:
     st.html(
         '<p class="ds-lead">Play into the microphone: hits appear as they fall, and each finished bar is written down. '
         "When you stop, the take is transcribed thoroughly and becomes a project.</p>"
+        # The page runs as long as one plays; Streamlit's own Stop would freeze it and leave the microphone open.
+        "<style>[data-testid=stStatusWidget] { display: none; }</style>"
     )
     take: Take | None = st.session_state.get(_TAKE)
     bpm, meter = settings(disabled=take is not None)
@@ -59,6 +83,7 @@ def show() -> None:
             longest = get_settings().max_duration_s
             take = st.session_state[_TAKE] = Take(engine(), bpm=bpm, meter=meter, longest_s=longest)
             _sink()["take"] = take
+            st.rerun()  # with the settings locked
         listening(context, take)
     elif take is not None and not context.state.signalling:
         finish(take)
@@ -69,7 +94,9 @@ def show() -> None:
 
 def settings(*, disabled: bool) -> tuple[float, Meter]:
     """Tempo and meter to begin with."""
-    left, right, _ = st.columns([2, 1, 2])
+    left, right, rest = st.columns([2, 1, 2])
+    with rest:
+        _LOOK(key="live_look")
     with left:
         bpm = st.slider(
             "Tempo to begin with (BPM)", 40, 240, 110, key="live_bpm", disabled=disabled, persist_state="session",
@@ -160,7 +187,8 @@ def running_score(take: Take) -> None:
     try:
         score = take.score()
         if score is not None:
-            st.image(cropped(notation.to_svg(score, [0])[0]), width="stretch", caption=f"Bar {take.bars()}")
+            shown = min(SHOWN_BARS, take.bars())
+            st.image(cropped(notation.to_svg(score, [0])[0]), width=shown * BAR_PX, caption=f"Bar {take.bars()}")
     except DrumScribeError as error:
         st.caption(f"This bar could not be written. {error}")
 
@@ -192,5 +220,4 @@ def finish(take: Take) -> None:
         st.rerun()
     take.discard()
     state.open_job(job.id)
-    state.notify("success", f"The take ({labels.span(take.duration_s)}) is being transcribed.")
     st.switch_page("pages/score.py")

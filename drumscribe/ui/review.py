@@ -9,8 +9,11 @@ import numpy as np
 from drumscribe.kit import LABELS
 from drumscribe.types import Activations, Hit, Hits, Rhythm
 
+BELOW = 0.75
+"""Hits with less confidence are worth a look, unless the user says otherwise."""
 
-def queue(hits: Hits, *, below: float = 0.75, skipped: Iterable[int] = ()) -> list[Hit]:
+
+def queue(hits: Hits, *, below: float = BELOW, skipped: Iterable[int] = ()) -> list[Hit]:
     """Hits that nobody vouched for with a confidence under ``below``, least certain first."""
     passed = frozenset(skipped)
     waiting = [hit for hit in hits if hit.origin == "model" and hit.confidence < below and hit.id not in passed]

@@ -19,7 +19,8 @@ _BELOW = "ds_review_below"
 def show(found: Transcription) -> None:
     """Draw the hit that is next, and what can be done with it."""
     below = st.slider(
-        "Review hits with a confidence under", 5, 100, 75, 5, format="%d %%", key=_BELOW, persist_state="session"
+        "Review hits with a confidence under", 5, 100, round(100 * review.BELOW), 5, format="%d %%", key=_BELOW,
+        persist_state="session",
     )
     skipped = _skipped()
     waiting = review.queue(found.hits, below=below / 100, skipped=skipped)
@@ -94,7 +95,7 @@ def candidates(found: Transcription) -> None:
 def _candidates(found: Transcription) -> None:
     waiting = facts.rejected(found)
     drums = st.pills(
-        "Drums", sorted({hit.drum for hit in waiting}), selection_mode="multi", key="ds_candidate_drums",
+        "Drums", sorted({hit.drum for hit in waiting}), selection_mode="multi", key="ds_candidate_drums", wrap=True,
         format_func=lambda label: labels.NAMES[label], persist_state="session",
     )  # fmt: skip
     if drums:

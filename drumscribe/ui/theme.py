@@ -128,15 +128,17 @@ button:enabled *:has(> kbd) { opacity: 1 !important; }
 kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-radius: 0.3rem; padding: 0 0.35rem;
   font-size: 0.85em; background: rgba(128,124,140,0.12); }
 :focus-visible { outline: 3px solid #8278F2 !important; outline-offset: 2px; }
-.st-key-ds_owner, .st-key-ds_address { position: absolute; width: 0; height: 0; overflow: hidden; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-ds_owner), [data-testid="stLayoutWrapper"]:has(> .st-key-ds_address) {
+  position: absolute; width: 0; height: 0; overflow: hidden; }
+.st-key-ds_numbers > div { flex: 1 1 8rem !important; width: auto !important; }
+[data-testid="stImage"] img { background: #FFFFFF; border-radius: 0.6rem; padding: 0.4rem 0.8rem; }
 .st-key-ds_empty { max-width: 44rem; }
 .st-key-ds_next a { border: 1px solid rgba(128,124,140,0.45); border-radius: 0.6rem; padding: 0.35rem 0.9rem; }
 .st-key-ds_next a:hover { border-color: currentColor; }
 @media (max-width: 640px) {
   .block-container { padding-left: 0.9rem; padding-right: 0.9rem; padding-top: 3.6rem; }
   h1 { font-size: 1.55rem !important; }
-  .ds-inline { display: inline-block; }
-.ds-song { max-width: 100%; }
+  .ds-song { max-width: 100%; }
 }
 @media (prefers-reduced-motion: reduce) { * { animation-duration: 0.01ms !important; transition: none !important; } }
 </style>
