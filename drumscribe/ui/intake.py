@@ -66,6 +66,7 @@ def form() -> None:
             icon=":material/folder_open:" if ready else ":material/play_arrow:",
             disabled=not sources,
             key="ds_start",
+            help=None if sources else "Choose a recording above first",
         )
         example = st.button(
             "Try the example", icon=":material/music_note:", key="ds_example",

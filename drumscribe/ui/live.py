@@ -58,6 +58,8 @@ REDRAW_S = 0.5
 """Without a new hit the lanes are drawn anew so often; between, the browser moves them."""
 BAR_PX = 340
 """Width of a bar of the running score, where there is room for it."""
+BEHIND_S = 1.0
+"""From this delay on the lanes are of little use, and the user is told why."""
 _TAKE = "live_take"
 
 
@@ -174,6 +176,8 @@ def status(take: Take) -> None:
     parts = [f"{labels.clock(take.duration_s)}", labels.plural(len(take.hits), "hit"), f"{take.follower.bpm:.0f} BPM"]
     if delay is not None:
         parts.append(f"told {1000 * delay:.0f} ms after the sound came in")
+        if delay > BEHIND_S:
+            parts.append("this computer is too busy to keep up; the take itself is complete")
     if take.full:
         parts.append("the take is as long as it may be: press Stop")
     st.caption(" · ".join(parts))

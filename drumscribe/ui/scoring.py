@@ -175,7 +175,7 @@ def told_tempo(found: Transcription) -> str:
     asked, grid = found.options.beats.bpm, found.grid
     if asked is None:
         sure = next((f", {labels.percent(one.confidence)} sure" for one in grid.candidates if one.factor == 1.0), "")
-        how = f"found by {grid.tracker}{sure}" if grid.tracker != "user" else "from the hits"
+        how = f"found by the beat tracker{sure}" if grid.tracker != "user" else "from the hits"
     elif abs(asked / grid.bpm - 1) < 0.01:
         how = "as you set it"
     else:
@@ -252,7 +252,11 @@ def _maker(found: Transcription, kind: str) -> Callable[[], bytes]:
 def _prepared(label: str, kind: str, name: str, mime: str, make: Callable[[], bytes]) -> None:
     made: bytes | None = state.session().projected.get(("score_file", kind))
     if made is None:
-        if not st.button(f"Make {label}", key=f"score_make_{kind}", icon=":material/print:", width="stretch"):
+        if not st.button(
+            f"Make {label}", key=f"score_make_{kind}", icon=":material/print:", width="stretch",
+            type="primary" if kind == "pdf" else "secondary",  # what most people came for
+            help="Takes some seconds; then it can be downloaded",
+        ):  # fmt: skip
             return
         try:
             with st.spinner(f"Engraving: {label}", show_time=True):

@@ -131,7 +131,10 @@ kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-
 [data-testid="stLayoutWrapper"]:has(> .st-key-ds_owner), [data-testid="stLayoutWrapper"]:has(> .st-key-ds_address) {
   position: absolute; width: 0; height: 0; overflow: hidden; }
 .st-key-ds_numbers > div { flex: 1 1 8rem !important; width: auto !important; }
-[data-testid="stImage"] img { background: #FFFFFF; border-radius: 0.6rem; padding: 0.4rem 0.8rem; }
+[data-testid="stImage"] img { background: #FFFFFF; border-radius: 0.6rem; padding: 0.4rem 0.8rem;
+  box-sizing: border-box; height: auto; }
+[data-testid="stElementContainer"]:has([data-testid="stImage"]),
+[data-testid="stElementContainer"]:has([data-testid="stImage"]) * { max-width: 100% !important; }
 .st-key-ds_empty { max-width: 44rem; }
 .st-key-ds_next a { border: 1px solid rgba(128,124,140,0.45); border-radius: 0.6rem; padding: 0.35rem 0.9rem; }
 .st-key-ds_next a:hover { border-color: currentColor; }
