@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -20,8 +21,9 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+from live import strokes  # noqa: E402
 from test_browser_a import CHROMIUM, FLAGS, PAGES, TOKEN, Server  # noqa: E402
 from test_ui_pages import owner_of  # noqa: E402
 from ui_songs import put_state  # noqa: E402
@@ -68,6 +70,14 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(2000)
 
 
+def play(page: Page) -> None:
+    """Drum into the browser's microphone until there are bars to see."""
+    page.frame_locator("iframe[title*='webrtc']").get_by_role("button", name="Start").click()
+    page.wait_for_selector("text=/told \\d{1,3} ms after/")  # it has caught up with its own start
+    page.get_by_text(re.compile(r"^Bar \d+$")).first.wait_for()
+    page.wait_for_timeout(5000)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
@@ -79,13 +89,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         known = arguments.data is not None and (arguments.data / "jobs.sqlite3").exists()
         server = Server(arguments.data or Path(folder))
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        strokes(Path(folder) / "strokes.wav", 110)
+        fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+                f"--use-file-for-fake-audio-capture={folder}/strokes.wav"]  # fmt: skip
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *fake])
 
         def profile(look: str, token: str) -> Any:
             width, height = SIZES[look]
             context = browser.new_context(
-                viewport={"width": width, "height": height}, color_scheme="dark" if look == "dark" else "light"
-            )
+                viewport={"width": width, "height": height}, color_scheme="dark" if look == "dark" else "light",
+                permissions=["microphone"],
+            )  # fmt: skip
             context.set_default_timeout(PATIENCE_MS)
             context.add_cookies([{"name": "drumscribe_browser", "value": token, "url": server.url}])
             return context
@@ -126,6 +140,9 @@ def main() -> None:
                         page.locator(".st-key-ds_step_on button").click()
                         settle(page)
                         camera.shoot(page, "inspect-selected" + (f"-{look}" if look else ""))
+                    if path == "live" and arguments.all:
+                        play(page)
+                        camera.shoot(page, "live-playing" + (f"-{look}" if look else ""))
                     page.close()
         finally:
             browser.close()
