@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -222,3 +223,27 @@ def test_the_meter_of_a_song_is_that_of_most_bars() -> None:
     times, numbers = np.arange(11.0), np.array([1, 2, 1, 2, 3, 4, 1, 2, 3, 4, 1])
     assert BeatGrid(times, numbers, (two, four, four), 60.0, "user").meter == four
     assert BeatGrid(times[:2], numbers[:2], (), 60.0, "user").meter is None
+
+
+RIDE_12 = "RD x-x-x-x-x-x-x-x-x-x-x-x-\nSD ------O-----------O-----\nBD o---------o-o-----------"
+TRIPLETS = "HH x-x x-x x-x x-x|x-x x-x x-x x-x\nSD -g- -g- Og- -g-|-g- -g- Og- -g-\nBD o-- --o --- --o|o-- --- --o o--"
+
+
+@pytest.mark.parametrize(
+    ("rows", "meter", "bpm", "tracked"),
+    [
+        (ROCK.rows, "4/4", 66, Fraction(2)),  # a slow song, heard at twice its speed
+        (RIDE_12, "12/8", 96, Fraction(3, 2)),  # quarters, where dotted quarters are counted
+        (RIDE_12, "12/8", 88, Fraction(3)),  # eighths, likewise
+        (TRIPLETS, "4/4", 90, Fraction(3, 2)),
+    ],
+)
+def test_beats_that_a_tracker_takes_for_the_pulse_are_counted_as_a_drummer_does(
+    rows: str, meter: str, bpm: float, tracked: Fraction
+) -> None:
+    _, hits, truth = heard(Groove(rows, meter=meter, bpm=bpm, times=8))
+    index = np.arange(0, len(truth.times) - 1, float(1 / tracked))
+    beats = np.round(np.interp(index, np.arange(len(truth.times)), truth.times), 2)
+    grid = of(BeatEvidence(np.zeros((0, 1), np.float32), 100.0, "librosa", beats), hits)
+    assert grid.bpm == pytest.approx(truth.bpm, rel=0.01)
+    assert downbeats(grid)[1:6] == pytest.approx(downbeats(truth)[1:6], abs=0.03)

@@ -1,10 +1,12 @@
-"""Recordings whose beats are known, as a beat tracker hears them: material for ``training/rhythm_bars.py``.
+"""Recordings whose beats are known, as the beat tracker and the hit network hear them: material for
+``training/rhythm_bars.py``.
 
-    python -m training.rhythm_material --data DATA_DIR --work FOLDER [--limit 400] [--read]
+    python -m training.rhythm_material --data DATA_DIR --work FOLDER [--limit 400] [--made 700] [--read]
 
-Excerpts of drum performances (GMD) and of General MIDI songs, these whole or without everything but the drums, are
-played by FluidSynth on a soundfont drawn at random and put in a room under some noise. madmom's networks listen, and
-what they hear is kept beside the notes, the pulses, and the bar lines. An excerpt may begin anywhere in a bar.
+Excerpts of drum performances (GMD), of General MIDI songs, these whole or without everything but the drums, and of drum
+parts made by rule (``training/rhythm_grooves.py``) are played by FluidSynth on a soundfont drawn at random and put in a
+room under some noise. madmom's networks and the hit network listen, and what they hear is kept beside the notes, the
+pulses, and the bar lines. An excerpt may begin anywhere in a bar.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ import csv
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,9 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve, lfilter
 
 from drumscribe.kit import BY_MIDI
-from drumscribe.types import FloatArray, Meter
+from drumscribe.options import DetectOptions
+from drumscribe.types import FloatArray, Meter, Stem
+from training.rhythm_grooves import made
 from training.rhythm_stats import grooves, song_split
 
 Floats = NDArray[np.float64]
@@ -38,26 +42,48 @@ _TD11 = {22: 42, 26: 46, 58: 43}
 
 
 @dataclass(frozen=True)
+class Notes:
+    """Drum notes in order of time.
+
+    Attributes:
+        times: ``(n,)`` seconds.
+        drums: label of each.
+        velocity: ``(n,)`` 1-127.
+    """
+
+    times: Floats
+    drums: tuple[str, ...]
+    velocity: Floats
+
+    @classmethod
+    def of(cls, notes: list[tuple[float, str, float]]) -> Notes:
+        """From time, label, and velocity of each."""
+        times, drums, velocity = zip(*notes, strict=True) if notes else ((), (), ())
+        return cls(np.array(times, dtype=np.float64), drums, np.array(velocity, dtype=np.float64))
+
+
+@dataclass(frozen=True)
 class Piece:
     """What is known of an excerpt and what was heard of it.
 
     Attributes:
         name: file it comes from, and take.
-        kind: ``"gmd"``, ``"songs"`` or ``"song drums"``; ``"gmd read"`` and ``"songs read"`` were not played.
+        kind: ``"gmd"``, ``"songs"``, ``"song drums"`` or ``"made"``; ``"gmd read"`` and ``"songs read"`` were not
+            played.
+        whole: whether it begins where its source begins.
         activations: ``(frames, 2)`` of madmom's networks, 100 a second; ``(0, 1)`` where it was not played.
-        times: ``(n,)`` seconds of each drum note.
-        drums: label of each.
-        velocity: of each, 1-127.
+        played: the drums.
+        found: what the hit network takes for the drums; nothing where it was not played.
         pulses: ``(m,)`` seconds of each pulse.
         starts: ``(m,)`` whether a bar begins there.
     """
 
     name: str
     kind: str
+    whole: bool
     activations: FloatArray
-    times: Floats
-    drums: tuple[str, ...]
-    velocity: Floats
+    played: Notes
+    found: Notes
     pulses: Floats
     starts: NDArray[np.bool_]
 
@@ -65,24 +91,31 @@ class Piece:
     def group(self) -> str:
         """What must not be divided between fitting and testing: a drummer's session, the takes of a style."""
         path = Path(self.name.split("#")[0])
-        return str(path.parent) if self.kind.startswith("gmd") else path.stem.rsplit("_", 1)[0]
+        return str(path.parent) if self.kind.startswith(("gmd", "made")) else path.stem.rsplit("_", 1)[0]
 
     def save(self, path: Path) -> None:
         """Write all of it, at once or not at all."""
         part = path.with_suffix(".part.npz")
-        np.savez_compressed(
-            part, name=self.name, kind=self.kind, activations=self.activations.astype(np.float16), times=self.times,
-            drums=np.array(self.drums), velocity=self.velocity, pulses=self.pulses, starts=self.starts,
-        )  # fmt: skip
+        arrays = {
+            f"{kind}_{key}": np.asarray(getattr(notes, key))
+            for kind, notes in (("played", self.played), ("found", self.found))
+            for key in ("times", "drums", "velocity")
+        }
+        arrays |= {key: np.asarray(getattr(self, key)) for key in ("name", "kind", "whole", "pulses", "starts")}
+        np.savez_compressed(part, allow_pickle=False, activations=self.activations.astype(np.float16), **arrays)
         part.rename(path)
 
     @classmethod
     def read(cls, path: Path) -> Piece:
         """What :meth:`save` wrote."""
         data = np.load(path)
+        played, found = (
+            Notes(data[f"{kind}_times"], tuple(data[f"{kind}_drums"].tolist()), data[f"{kind}_velocity"])
+            for kind in ("played", "found")
+        )
         return cls(
-            str(data["name"]), str(data["kind"]), data["activations"].astype(np.float32), data["times"],
-            tuple(data["drums"].tolist()), data["velocity"], data["pulses"], data["starts"],
+            str(data["name"]), str(data["kind"]), bool(data["whole"]), data["activations"].astype(np.float32),
+            played, found, data["pulses"], data["starts"],
         )  # fmt: skip
 
 
@@ -139,25 +172,52 @@ def piece(
     if not kind.startswith("songs"):
         midi.instruments = [part for part in midi.instruments if part.is_drum]
     seconds = float(random.uniform(25, 50))
-    whole = midi.get_end_time()
-    start = float(random.uniform(0, max(0.0, whole - seconds))) if random.random() < 0.6 else 0.0
+    whole = random.random() >= 0.6
+    start = 0.0 if whole else float(random.uniform(0, max(0.0, midi.get_end_time() - seconds)))
+    return excerpt(name, kind, midi, laid, (start, seconds), random, whole=whole, heard=heard)
+
+
+def made_piece(number: int, *, heard: bool = True) -> Piece | None:
+    """Play and hear one drum part made by rule (or only write it)."""
+    random = np.random.default_rng([number, 5 if heard else 6])
+    seconds = float(random.uniform(22, 45))
+    style, midi, pulses, starts = made(random, seconds)
+    whole = random.random() < 0.8
+    start = 0.0 if whole else float(random.uniform(0, 0.3 * seconds))
+    name, kind = f"{style}/{number}", "made" if heard else "made read"
+    return excerpt(name, kind, midi, (pulses, starts), (start, seconds), random, whole=whole, heard=heard)
+
+
+def excerpt(
+    name: str, kind: str, midi: pretty_midi.PrettyMIDI, laid: tuple[Floats, NDArray[np.bool_]],
+    span: tuple[float, float], random: np.random.Generator, *, whole: bool, heard: bool = True,
+) -> Piece | None:  # fmt: skip
+    """Play and hear what lies in a span (start and length in seconds); ``None`` where it holds too few drums."""
+    start, seconds = span
     lead = float(random.uniform(0.1, 1.5))
     cut = _cut(midi, start, start + seconds, lead, kind, random)
     notes = sorted(
-        (note.start, label, note.velocity)
+        (note.start, label, float(note.velocity))
         for part in cut.instruments if part.is_drum for note in part.notes if (label := BY_MIDI.get(note.pitch))
     )  # fmt: skip
     if len(notes) < 24:
         return None
-    times, drums, velocity = zip(*notes, strict=True)
-    from drumscribe.rhythm import networks
-
-    activations = networks.activations(_room(_played(cut, random), random)[None]) if heard else np.zeros((0, 1))
+    activations, found = np.zeros((0, 1), np.float32), Notes.of([])
+    if heard:
+        activations, found = _listened(_room(_played(cut, random), random))
     inside = (laid[0] > start - 0.05) & (laid[0] < start + seconds + 0.05)
     return Piece(
-        name, kind, activations, np.array(times), drums, np.array(velocity, dtype=np.float64),
-        laid[0][inside] - start + lead, laid[1][inside],
-    )  # fmt: skip
+        name, kind, whole, activations, Notes.of(notes), found, laid[0][inside] - start + lead, laid[1][inside]
+    )
+
+
+def _listened(samples: FloatArray) -> tuple[FloatArray, Notes]:
+    """What madmom's networks hear, and the hits that the hit network finds."""
+    from drumscribe.hits import activations, pick
+    from drumscribe.rhythm import networks
+
+    hits = pick(activations(Stem(samples[None], RATE, "none")), DetectOptions())
+    return networks.activations(samples[None]), Notes.of([(hit.time_s, hit.drum, float(hit.velocity)) for hit in hits])
 
 
 def _cut(
@@ -216,7 +276,6 @@ def _room(samples: FloatArray, random: np.random.Generator) -> FloatArray:
 
 def make(data: Path, work: Path, split: str, limit: int, *, heard: bool) -> None:
     """Add what is missing to ``work``, in an order that makes any beginning of it a fair sample."""
-    work.mkdir(parents=True, exist_ok=True)
     plan = [(kind, path, meter) for kind, path, meter in sources(data, split) if meter is None or meter[0] <= 5]
     if heard:
         plan += [("song drums", path, meter) for kind, path, meter in plan if kind == "songs" and _hash(path.name) % 2]
@@ -225,14 +284,20 @@ def make(data: Path, work: Path, split: str, limit: int, *, heard: bool) -> None
     plan.sort(key=lambda item: _hash(item[0] + str(item[1].relative_to(data))))
     for kind, path, meter in plan[:limit]:
         name = f"{path.relative_to(data)}#{kind}"
-        target = work / f"{split}_{_hash(name):08x}.npz"
-        if target.exists() or target.with_suffix(".none").exists():
-            continue
-        made = piece(kind, path, meter, np.random.default_rng(_hash(name)), name, heard=heard)
-        if made is None:
-            target.with_suffix(".none").touch()
-        else:
-            made.save(target)
+        add = partial(piece, kind, path, meter, np.random.default_rng(_hash(name)), name, heard=heard)
+        _add(work / f"{split}_{_hash(name):08x}.npz", add)
+
+
+def _add(target: Path, add: Callable[[], Piece | None]) -> None:
+    """Write what ``add`` gives, unless it was tried before."""
+    if target.exists() or target.with_suffix(".none").exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = add()
+    if new is None:
+        target.with_suffix(".none").touch()
+    else:
+        new.save(target)
 
 
 @cache
@@ -246,8 +311,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--split", default="train", choices=["train", "validation", "test"])
     parser.add_argument("--limit", type=int, default=2_000)
+    parser.add_argument("--made", type=int, default=0, help="how many parts made by rule to add")
     parser.add_argument("--read", action="store_true", help="only the notes: minutes instead of an hour")
     args = parser.parse_args()
+    for number in range(args.made):
+        kind = "read" if args.read else "made"
+        _add(args.work / f"train_{kind}{number:05d}.npz", partial(made_piece, number, heard=not args.read))
     make(args.data, args.work, args.split, args.limit, heard=not args.read)
 
 

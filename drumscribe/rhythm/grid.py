@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.options import BeatOptions
-from drumscribe.rhythm.bars import Bars, find_bars, sevens, ternary
+from drumscribe.rhythm.bars import Bars, find_bars, ternary
 from drumscribe.rhythm.evidence import BeatEvidence
 from drumscribe.rhythm.pulses import aligned, candidates, pulses_of, smoothed
-from drumscribe.rhythm.readings import choose, extended, split, tempo
+from drumscribe.rhythm.readings import choose, extended, tempo
 from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
@@ -20,7 +20,7 @@ Times = NDArray[np.float64]
 _PICKUP = 0.5
 """A first bar whose hits start after this part of it is written as a pickup."""
 _EIGHTHS_BPM = 140.0
-"""From here on the tracked beat may be the eighth of a 6/8 or 7/8."""
+"""From here on the pulses of seven are written as eighths."""
 _COMPOUND = {Meter(2, 4): Meter(6, 8), Meter(3, 4): Meter(9, 8), Meter(4, 4): Meter(12, 8)}
 
 
@@ -66,18 +66,10 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
 
 def _metered(times: Times, evidence: BeatEvidence, hits: Hits, wish: Meter | None, *, free: bool) -> tuple[Times, Bars]:
     """Find the bars; where the user left it open (``free``), a pulse may prove an eighth or a dotted quarter."""
-    fast = tempo(times) >= _EIGHTHS_BPM
-    if free and not fast and sevens(times, hits):
-        (times,), wish = split(times, (2, 1)), Meter(7, 8)
-    found = find_bars(times, evidence, hits, wish, eighths=fast)
+    found = find_bars(times, evidence, hits, wish)
     if not free or wish is not None:
         return times, found
-    meters = list(found.meters.values())
-    if fast and meters.count(Meter(6, 4)) > len(meters) / 2:
-        found = find_bars(times, evidence, hits, Meter(6, 4))
-        times = times[min(found.meters) % 3 :: 3]
-        return times, find_bars(times, evidence, hits, Meter(6, 8))
-    renamed = {Meter(7, 4): Meter(7, 8)} if fast else {}
+    renamed = {Meter(7, 4): Meter(7, 8)} if tempo(times) >= _EIGHTHS_BPM else {}
     renamed |= _COMPOUND if ternary(times, hits) else {}
     return times, found.renamed(renamed)
 

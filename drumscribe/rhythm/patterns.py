@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drumscribe.rhythm.statistics import BarModel
+from drumscribe.rhythm.statistics import Layer
 from drumscribe.types import Hits
 
 Floats = NDArray[np.float64]
@@ -39,6 +39,12 @@ def _columns(group: str) -> tuple[int, int, int]:
 
 
 _WHERE = {drum: _columns(group) for drum, group in _GROUPS.items()}
+PHASES = (0.0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4)
+"""Places inside a pulse that are told apart where its division matters."""
+_EDGES = (1 / 8, 7 / 24, 5 / 12, 7 / 12, 17 / 24, 7 / 8)
+_VOICES = ("kick", "snare", "hand", "tom", "crash", "foot")
+_VOICE = {drum: _VOICES.index({"hat": "hand", "open": "hand", "ride": "hand"}.get(group, group))
+          for drum, group in _GROUPS.items()}  # fmt: skip
 DRUMS_REACH, TRACKER_REACH = 8, 4
 """Pulses looked at on either side."""
 USUAL = -1.1
@@ -52,11 +58,13 @@ class Strokes:
     Attributes:
         times: ``(n,)`` seconds.
         columns: ``(n, 3)`` column of each on the pulse, half-way, and between; -1 where it does not count.
+        voices: ``(n,)`` which of six kinds of drum.
         loud: ``(n,)`` 0-1.
     """
 
     times: Floats
     columns: NDArray[np.int64]
+    voices: NDArray[np.int64]
     loud: Floats
 
     @classmethod
@@ -64,7 +72,9 @@ class Strokes:
         """Take them out of hits."""
         columns = np.array([_WHERE[hit.drum] for hit in hits], dtype=np.int64).reshape(-1, 3)
         velocity = np.array([hit.velocity for hit in hits], dtype=np.float64)
-        return cls(np.array([hit.time_s for hit in hits], dtype=np.float64), columns, np.minimum(velocity / 100.0, 1.0))
+        voices = np.array([_VOICE[hit.drum] for hit in hits], dtype=np.int64)
+        times = np.array([hit.time_s for hit in hits], dtype=np.float64)
+        return cls(times, columns, voices, np.minimum(velocity / 100.0, 1.0))
 
 
 def features(place: Floats, strokes: Strokes, count: int) -> Floats:
@@ -87,29 +97,31 @@ def features(place: Floats, strokes: Strokes, count: int) -> Floats:
     return np.minimum(table, 1.0)
 
 
-def pulse_cues(table: Floats, strokes: int, bpm: float) -> Floats:
-    """What tells whether a pulse is counted rightly, or at half or double speed, ``(10,)``.
-
-    Tempo (log2 over 110, and its square); then the part of the sounding pulses with: a loud snare on it, a kick on it,
-    snares between, kicks between, strokes in all (per four), hats or rides on it, snares half-way, kicks half-way.
+def divided(place: Floats, strokes: Strokes, count: int) -> Floats:
+    """Return ``(count, 36)``: how loud (0-1) each of six kinds of drum is on each of six places in a pulse.
 
     Args:
-        table: of :func:`features`.
-        strokes: how many there are.
-        bpm: pulses a minute.
+        place: time of each stroke in pulses.
+        strokes: all of them.
+        count: number of pulses.
     """
-    speed = float(np.log2(bpm / 110.0))
-    table = table[table.any(axis=1)]
-    if not len(table):
-        return np.array([speed, speed * speed, *np.zeros(8)])
-    columns = {name: table[:, index] for name, index in _COLUMNS.items()}
-    hands = columns["hat"] + columns["ride"] + columns["open"]
-    parts = (
-        columns["snare on"] > 0.4, columns["kick on"] > 0.2, columns["snare between"] > 0.2,
-        columns["kick between"] > 0.2, np.full(len(table), strokes / len(table) / 4), hands > 0.1,
-        columns["snare off"] > 0.4, columns["kick off"] > 0.2,
-    )  # fmt: skip
-    return np.array([speed, speed * speed, *(float(np.mean(part)) for part in parts)])
+    table = np.zeros((count + 1, len(_VOICES), len(PHASES)))
+    pulse = np.floor(place).astype(int)
+    phase = np.searchsorted(_EDGES, place - pulse, side="right")
+    pulse, phase = pulse + (phase == len(PHASES)), phase % len(PHASES)
+    heard = (pulse >= 0) & (pulse < count)
+    np.maximum.at(table, (pulse[heard], strokes.voices[heard], phase[heard]), strokes.loud[heard])
+    return table[:count].reshape(count, -1)
+
+
+def thirds(parts: Floats) -> float:
+    """Which part of what is played between pulses stands on their thirds.
+
+    Args:
+        parts: ``(36,)`` mean of :func:`divided`.
+    """
+    between = parts.reshape(len(_VOICES), len(PHASES)).sum(axis=0)[1:]
+    return float((between[1] + between[3]) / max(between.sum(), 1e-6))
 
 
 def in_context(table: Floats, reach: int) -> Floats:
@@ -123,7 +135,7 @@ def downbeat_inputs(table: Floats, heard: Floats) -> Floats:
     return np.concatenate([in_context(table, DRUMS_REACH), in_context(heard, TRACKER_REACH)], axis=1)
 
 
-def downbeat_logit(table: Floats, heard: Floats, model: BarModel) -> Floats:
+def downbeat_logit(table: Floats, heard: Floats, model: Layer) -> Floats:
     """Log-odds that each pulse is a downbeat, ``(count,)``; those of any pulse where nothing is known.
 
     Args:
@@ -132,9 +144,7 @@ def downbeat_logit(table: Floats, heard: Floats, model: BarModel) -> Floats:
         model: the weights.
     """
     inputs = downbeat_inputs(table, heard)
-    hidden = np.maximum(inputs @ model.first + model.first_bias, 0.0)
-    logit: Floats = hidden @ model.second + model.second_bias
-    return np.where(inputs.any(axis=1), logit, USUAL)
+    return np.where(inputs.any(axis=1), model(inputs), USUAL)
 
 
 def likeness(table: Floats, lag: int) -> Floats:

@@ -18,22 +18,21 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from drumscribe.rhythm.evidence import BeatEvidence
-from drumscribe.rhythm.patterns import Strokes, downbeat_logit, echo, features, pulse_cues
-from drumscribe.rhythm.statistics import BarModel, ReadingModel, load
+from drumscribe.rhythm.patterns import Strokes, divided, downbeat_logit, echo, features, thirds
+from drumscribe.rhythm.statistics import Layer, ReadingModel, load
 from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
 
-COUNTS = ((1, 1), (2, 1), (1, 2), (2, 2))
-"""Into how many parts a tracked beat is divided, and how many of them are a pulse. The last is the off-beat."""
+COUNTS = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 3), (2, 3), (3, 2))
+"""Into how many parts a tracked beat is divided, and how many of them are a pulse. (2, 2) is the off-beat."""
 _FEWEST = 24
 """Hits from which on they tell anything but the tracked speed."""
-_SLOWEST, _FASTEST = 50.0, 260.0
+_SLOWEST, _FASTEST = 38.0, 300.0
 """Pulses a minute at which music is counted; only what was tracked itself may lie beyond."""
-BEGINS = 1.0
-"""How much likelier, in nats, a recording's first stroke is where a bar begins than on another pulse. Not learnt: the
-excerpts that all else is learnt from begin anywhere."""
 METERS = (Meter(4, 4), Meter(3, 4), Meter(2, 4), Meter(5, 4), Meter(7, 4))
+LAGS = (1, 2, 4)
+"""Bars after which music is likely to come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +43,29 @@ class Reading:
         count: how its pulses are counted, one of ``COUNTS``.
         times: ``(n,)`` pulses in seconds.
         table: ``(n, 13)`` drums on each pulse (:func:`drumscribe.rhythm.patterns.features`).
+        parts: ``(n, 36)`` drums in its parts (:func:`drumscribe.rhythm.patterns.divided`).
         logit: ``(n,)`` log-odds that a bar begins at each pulse.
         played: ``(n,)`` whether the pulse lies within what is played.
-        cues: ``(17,)`` what tells whether it is counted rightly: how it is counted (one of four), drums
-            (:func:`drumscribe.rhythm.patterns.pulse_cues`), beats heard on and between the pulses.
+        cues: ``(50,)`` what tells whether it is counted rightly, and in which meter: how it is counted (one of seven),
+            tempo (log2 over 110) and its square, strokes (per four pulses), thirds of pulses played, drums in the parts
+            of a pulse, beats heard on and between the pulses.
     """
 
     count: tuple[int, int]
     times: Times
     table: Times
+    parts: Times
     logit: Times
     played: NDArray[np.bool_]
     cues: Times
+
+
+def rows_of(beats: Times) -> list[tuple[tuple[int, int], Times]]:
+    """How tracked beats may be counted: the count, and its pulses."""
+    return [
+        (count, row) for count in COUNTS for row in split(beats, count)
+        if count == (1, 1) or _SLOWEST <= tempo(row) <= _FASTEST
+    ]  # fmt: skip
 
 
 def split(beats: Times, count: tuple[int, int]) -> list[Times]:
@@ -85,20 +95,20 @@ def tempo(times: Times) -> float:
     return float(60.0 * (centred @ (index - index.mean())) / (centred @ centred))
 
 
-def read(times: Times, count: tuple[int, int], evidence: BeatEvidence, strokes: Strokes, model: BarModel) -> Reading:
+def read(times: Times, count: tuple[int, int], evidence: BeatEvidence, strokes: Strokes, model: Layer) -> Reading:
     """Look at one row of pulses."""
-    table = table_of(times, strokes)
+    place = BeatGrid(times, np.ones(len(times), np.int64), (), 120.0, "").pulse_at(strokes.times)
+    table, parts = features(place, strokes, len(times)), divided(place, strokes, len(times))
     played = _played(times, strokes)
     logit = downbeat_logit(table, evidence.on_pulses(times), model)
+    speed = float(np.log2(tempo(times) / 110.0))
+    sounding = parts[parts.any(axis=1)]
+    drums = sounding.mean(axis=0) if len(sounding) else np.zeros(parts.shape[1])
+    density = len(strokes.times) / max(len(sounding), 1) / 4
     kind = [float(count == each) for each in COUNTS]
-    drums = pulse_cues(table, len(strokes.times), tempo(times))
-    return Reading(count, times, table, logit, played, np.concatenate([kind, drums, _beats(times, played, evidence)]))
-
-
-def table_of(times: Times, strokes: Strokes) -> Times:
-    """Drum features of each pulse, ``(n, 13)``."""
-    place = BeatGrid(times, np.ones(len(times), np.int64), (), 120.0, "").pulse_at(strokes.times)
-    return features(place, strokes, len(times))
+    numbers = [speed, speed * speed, density, thirds(drums)]
+    cues = np.concatenate([kind, numbers, drums, _beats(times, played, evidence)])
+    return Reading(count, times, table, parts, logit, played, cues)
 
 
 def _played(times: Times, strokes: Strokes) -> NDArray[np.bool_]:
@@ -119,47 +129,65 @@ def _beats(times: Times, played: NDArray[np.bool_], evidence: BeatEvidence) -> T
     return np.array([on, on - half, on - third])
 
 
-def chances(reading: Reading, model: ReadingModel, meters: dict[Meter, float]) -> Times:
+def chances(reading: Reading, model: ReadingModel, meters: list[Meter]) -> Times:
     """Unnormalised log-chance of each meter and each first beat, ``(meters, 7)``; ``-inf`` beyond a meter's length.
 
     Args:
         reading: the pulses.
         model: the weights.
-        meters: those that may be, with how common they are, in nats.
+        meters: those that may be.
     """
     scores = np.full((len(meters), max(7, *(meter.pulses_per_bar for meter in meters))), -np.inf)
-    rest, sums, like = sides(reading, list(meters))
-    for row, (meter, prior) in enumerate(meters.items()):
+    (rest, sums), like, usual = sides(reading, meters), likes(reading, meters), common(reading, model, meters)
+    for row, meter in enumerate(meters):
         scores[row, : meter.pulses_per_bar] = (
-            model.weight * (sums[row, : meter.pulses_per_bar] + model.like * like[row]) + prior
+            model.weight * (sums[row, : meter.pulses_per_bar] + like[row] @ model.like) + usual[row]
         )
-        scores[row, int(reading.played.argmax()) % meter.pulses_per_bar] += BEGINS
-    return scores + model.rest * rest + float(reading.cues @ model.cues)
+        scores[row, int(reading.played.argmax()) % meter.pulses_per_bar] += model.begins
+    return scores + model.rest * rest
 
 
-def sides(reading: Reading, meters: list[Meter]) -> tuple[float, Times, Times]:
-    """Means over the played pulses: log-chance of no bar line anywhere; what bar lines in each meter, from each beat,
-    ``(meters, 7)``, add to it; and how much more alike pulses a bar apart are than others, ``(meters,)``."""
+def common(reading: Reading, model: ReadingModel, meters: list[Meter]) -> Times:
+    """How likely this reading is in each meter, bar lines aside, in nats, ``(meters,)``; one that only a user would
+    name is taken for the one of :data:`METERS` with as many pulses, or for 4/4."""
+    column = {meter.pulses_per_bar: index for index, meter in enumerate(METERS)}
+    return np.asarray(model.cues(reading.cues)[[column.get(meter.pulses_per_bar, 0) for meter in meters]])
+
+
+def sides(reading: Reading, meters: list[Meter]) -> tuple[float, Times]:
+    """Means over the played pulses: log-chance of no bar line anywhere, and what bar lines in each meter, from each
+    beat, ``(meters, 7)``, add to it."""
     logit, played = reading.logit, reading.played
     count = int(played.sum())
     rest = -float(np.logaddexp(0.0, logit[played]).sum()) / count
     sums = np.zeros((len(meters), max(7, *(meter.pulses_per_bar for meter in meters))))
-    like = np.zeros(len(meters))
     heard = np.where(played, logit, 0.0)
     for row, meter in enumerate(meters):
         length = meter.pulses_per_bar
         for first in range(length):
             sums[row, first] = heard[first::length].sum() / count
-        like[row] = echo(reading.table, length)[played].mean()
-    return rest, sums, like - usual_echo(reading)
+    return rest, sums
 
 
-def usual_echo(reading: Reading) -> float:
-    """Mean of :func:`drumscribe.rhythm.patterns.echo` over the played pulses and the lengths that a bar may have."""
-    return float(np.mean([echo(reading.table, lag)[reading.played].mean() for lag in range(2, 8)]))
+def likes(reading: Reading, meters: list[Meter]) -> Times:
+    """How much more alike pulses one, two, and four bars apart are than others, ``(meters, 3)``."""
+    like = [echoes(reading, meter.pulses_per_bar)[:, reading.played].mean(axis=1) for meter in meters]
+    more: Times = np.array(like) - usual_echo(reading)
+    return more
 
 
-def shares(readings: list[Reading], model: ReadingModel, meters: dict[Meter, float]) -> list[Times]:
+def echoes(reading: Reading, length: int) -> Times:
+    """How like each pulse is to those one, two, and four bars before, in nats, ``(3, n)``."""
+    return np.array([echo(reading.parts, bars * length) for bars in LAGS])
+
+
+def usual_echo(reading: Reading) -> Times:
+    """Mean of :func:`echoes` over the played pulses and the lengths that a bar may have, ``(3,)``."""
+    means = [echoes(reading, length)[:, reading.played].mean(axis=1) for length in range(2, 8)]
+    return np.asarray(np.mean(means, axis=0))
+
+
+def shares(readings: list[Reading], model: ReadingModel, meters: list[Meter]) -> list[Times]:
     """Chance of each reading, meter, and first beat; all together are 1."""
     scores = [chances(reading, model, meters) for reading in readings]
     total = logsumexp([logsumexp(each) for each in scores])
@@ -186,12 +214,9 @@ def choose(beats: Times, evidence: BeatEvidence, hits: Hits, meter: Meter | None
     if len(hits) < _FEWEST:
         return Choice(extended(beats, hits), 1.0, {1.0: 1.0})
     learnt, strokes = load(), Strokes.of(hits)
-    rows = [
-        (count, row) for count in COUNTS for row in split(beats, count)
-        if count == (1, 1) or _SLOWEST <= tempo(row) <= _FASTEST
-    ]  # fmt: skip
+    rows = rows_of(beats)
     readings = [read(extended(row, hits), count, evidence, strokes, learnt.bars) for count, row in rows]
-    chance = [float(each.sum()) for each in shares(readings, learnt.readings, priors(meter))]
+    chance = [float(each.sum()) for each in shares(readings, learnt.readings, [meter] if meter else list(METERS))]
     best = int(np.argmax(chance))
     own = Fraction(*rows[best][0])
     speeds: dict[float, float] = {}
@@ -199,8 +224,3 @@ def choose(beats: Times, evidence: BeatEvidence, hits: Hits, meter: Meter | None
         speed = float(Fraction(*count) / own)
         speeds[speed] = speeds.get(speed, 0.0) + share
     return Choice(readings[best].times, chance[best], speeds)
-
-
-def priors(meter: Meter | None) -> dict[Meter, float]:
-    """How common each meter is, in nats; only the one that is known to be, if it is."""
-    return {meter: 0.0} if meter else {each: load().readings.meters[str(each)] for each in METERS}

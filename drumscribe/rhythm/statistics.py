@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +29,23 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class BarModel:
-    """One hidden layer that tells downbeats (:func:`drumscribe.rhythm.patterns.downbeat_logit`)."""
+class Layer:
+    """A network of one hidden layer, with one output or several."""
 
     first: Floats  # (inputs, hidden)
     first_bias: Floats  # (hidden,)
-    second: Floats  # (hidden,)
-    second_bias: float
+    second: Floats  # (hidden,) or (hidden, outputs)
+    second_bias: Floats  # () or (outputs,)
+
+    @classmethod
+    def of(cls, numbers: dict[str, Any]) -> Layer:
+        """From the lists of a JSON file."""
+        return cls(*(np.array(numbers[name]) for name in ("first", "first_bias", "second", "second_bias")))
+
+    def __call__(self, inputs: Floats) -> Floats:
+        """Output (or outputs) for each row of inputs."""
+        hidden = np.maximum(inputs @ self.first + self.first_bias, 0.0)
+        return np.asarray(hidden @ self.second + self.second_bias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +55,17 @@ class ReadingModel:
     Attributes:
         weight: of the mean, over the pulses, of the log-odds of bar lines. That it is the mean, and not the sum, was
             learnt: a song repeats itself, and what misleads in one bar misleads in all.
-        like: weight of the likeness of bars, in that of the log-odds.
+        like: ``(3,)`` weights of the likeness of bars one, two, and four bars apart, in that of the log-odds.
         rest: weight of the mean log-chance that no pulse is a downbeat: right readings make clear odds.
-        meters: how common each meter is, in nats.
-        cues: ``(17,)`` weights of :func:`drumscribe.rhythm.readings.cues`.
+        begins: how much likelier, in nats, the first stroke is where a bar begins than on another pulse.
+        cues: how likely a reading is in each of five meters, in nats, from its cues.
     """
 
     weight: float
-    like: float
+    like: Floats
     rest: float
-    meters: dict[str, float]
-    cues: Floats
+    begins: float
+    cues: Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,7 @@ class Statistics:
     """
 
     timing: dict[str, Timing]
-    bars: BarModel
+    bars: Layer
     readings: ReadingModel
 
     def of(self, drum: str) -> Timing:
@@ -81,10 +92,8 @@ def load() -> Statistics:
     """Read the packaged numbers once."""
     data = json.loads(files("drumscribe.rhythm").joinpath("statistics.json").read_text())
     timing = {drum: Timing(row["spread_ms"] / 1000, row["habit_ms"] / 1000) for drum, row in data["timing"].items()}
-    bars = data["bars"]
-    model = BarModel(
-        np.array(bars["first"]), np.array(bars["first_bias"]), np.array(bars["second"]), float(bars["second_bias"])
-    )
     read = data["readings"]
-    readings = ReadingModel(**(read | {"cues": np.array(read["cues"])}))
-    return Statistics(timing, model, readings)
+    readings = ReadingModel(
+        read["weight"], np.array(read["like"]), read["rest"], read["begins"], Layer.of(read["cues"])
+    )
+    return Statistics(timing, Layer.of(data["bars"]), readings)
