@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drumscribe.rhythm.evidence import BeatEvidence
 from drumscribe.rhythm.patterns import USUAL, Strokes
-from drumscribe.rhythm.readings import METERS, Reading, common, echoes, read, shares, usual_echo
+from drumscribe.rhythm.readings import METERS, Reading, alike, common, read, shares
 from drumscribe.rhythm.statistics import load
 from drumscribe.types import BeatGrid, Hits, Meter
 
@@ -84,15 +84,14 @@ def find_bars(times: Times, evidence: BeatEvidence, hits: Hits, meter: Meter | N
     """
     learnt = load().readings
     reading = read(times, (1, 1), evidence, Strokes.of(hits), load().bars)
-    meters, usual = [meter] if meter else list(METERS), usual_echo(reading)
+    meters = [meter] if meter else list(METERS)
     begin = int(reading.played.argmax())
     gain, first = {}, {}
-    for each, prior in zip(meters, common(reading, learnt, meters), strict=True):
+    for each, prior, more in zip(meters, common(reading, learnt, meters), alike(reading, meters), strict=True):
         # to begin with a bar speaks for all bars of that phase: a single odd bar at the beginning must not pay
         phase = (np.arange(len(times)) - begin) % each.pulses_per_bar == 0
         first[each] = np.where(phase & reading.played, learnt.begins / learnt.weight * each.pulses_per_bar, 0.0)
-        like = learnt.like @ (echoes(reading, each.pulses_per_bar) - usual[:, None])
-        own = np.where(reading.played, like + prior / learnt.weight, 0.0)
+        own = np.where(reading.played, learnt.like @ more + prior / learnt.weight, 0.0)
         gain[each] = np.concatenate([[0.0], np.cumsum(own)])
     logit = np.where(reading.played, reading.logit, USUAL)  # nothing outside calls for another meter
     chain = _viterbi(logit, gain, first)

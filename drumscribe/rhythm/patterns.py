@@ -6,6 +6,7 @@ The weights are in ``statistics.json``, learnt by ``training/rhythm_bars.py``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,18 +148,16 @@ def downbeat_logit(table: Floats, heard: Floats, model: Layer) -> Floats:
     return np.where(inputs.any(axis=1), model(inputs), USUAL)
 
 
-def likeness(table: Floats, lag: int) -> Floats:
-    """Cosine of each pulse's features with those ``lag`` pulses earlier, ``(count,)``; 0 where either is silent."""
-    norm = np.linalg.norm(table, axis=1)
-    same = np.zeros(len(table))
-    if lag < len(table):
-        product = (table[lag:] * table[:-lag]).sum(axis=1)
-        size = norm[lag:] * norm[:-lag]
-        same[lag:] = np.divide(product, size, out=np.zeros(len(product)), where=size > 0)
-    return same
-
-
-def echo(table: Floats, lag: int) -> Floats:
-    """:func:`likeness` as nats, ``(count,)``: a pulse played again to the letter says far more than a similar one."""
-    nats: Floats = -np.log(1.1 - likeness(table, lag))
-    return nats
+def echoes(table: Floats, lags: Iterable[int]) -> dict[int, Floats]:
+    """How like each pulse is to the one ``lag`` pulses earlier, for each lag, ``(count,)`` in nats: of the cosine of
+    their rows, so that a pulse played again to the letter says far more than a similar one; -0.1 where one is silent.
+    """
+    norm = np.linalg.norm(table, axis=1, keepdims=True)
+    unit = np.divide(table, norm, out=np.zeros(table.shape), where=norm > 0)
+    found = {}
+    for lag in lags:
+        same = np.zeros(len(table))
+        if lag < len(table):
+            same[lag:] = np.einsum("ij,ij->i", unit[lag:], unit[:-lag])
+        found[lag] = -np.log(1.1 - same)
+    return found

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from drumscribe.rhythm.evidence import BeatEvidence
-from drumscribe.rhythm.patterns import Strokes, divided, downbeat_logit, echo, features, thirds
+from drumscribe.rhythm.patterns import Strokes, divided, downbeat_logit, echoes, features, thirds
 from drumscribe.rhythm.statistics import Layer, ReadingModel, load
 from drumscribe.types import BeatGrid, Hits, Meter
 
@@ -170,21 +170,17 @@ def sides(reading: Reading, meters: list[Meter]) -> tuple[float, Times]:
 
 
 def likes(reading: Reading, meters: list[Meter]) -> Times:
-    """How much more alike pulses one, two, and four bars apart are than others, ``(meters, 3)``."""
-    like = [echoes(reading, meter.pulses_per_bar)[:, reading.played].mean(axis=1) for meter in meters]
-    more: Times = np.array(like) - usual_echo(reading)
-    return more
+    """:func:`alike`, as means over the played pulses, ``(meters, 3)``."""
+    return np.asarray(alike(reading, meters)[:, :, reading.played].mean(axis=2))
 
 
-def echoes(reading: Reading, length: int) -> Times:
-    """How like each pulse is to those one, two, and four bars before, in nats, ``(3, n)``."""
-    return np.array([echo(reading.parts, bars * length) for bars in LAGS])
-
-
-def usual_echo(reading: Reading) -> Times:
-    """Mean of :func:`echoes` over the played pulses and the lengths that a bar may have, ``(3,)``."""
-    means = [echoes(reading, length)[:, reading.played].mean(axis=1) for length in range(2, 8)]
-    return np.asarray(np.mean(means, axis=0))
+def alike(reading: Reading, meters: list[Meter]) -> Times:
+    """How much more each pulse is like those one, two, and four bars before it, ``(meters, 3, n)`` in nats, than it is
+    with bars of other lengths (two to seven pulses), as a mean over the played ones."""
+    lengths, usual = [meter.pulses_per_bar for meter in meters], range(2, 8)
+    heard = echoes(reading.parts, {bars * length for bars in LAGS for length in (*usual, *lengths)})
+    means = [np.mean([heard[bars * length][reading.played].mean() for length in usual]) for bars in LAGS]
+    return np.array([[heard[bars * n] - mean for bars, mean in zip(LAGS, means, strict=True)] for n in lengths])
 
 
 def shares(readings: list[Reading], model: ReadingModel, meters: list[Meter]) -> list[Times]:
