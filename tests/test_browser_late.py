@@ -20,15 +20,19 @@ TOUCH_AND_LEAVE = """([key, link]) => {
 
 
 class Line:
-    """The connection of a page, which can be made slow: what the server says is kept until :meth:`release`."""
+    """The connection of a page, which can be made slow: what the server says is kept until :meth:`release`.
+
+    While it is slow, what is sent after a first message waits until the server has begun to draw the page asked for.
+    """
 
     def __init__(self, page) -> None:
         self.runs: list = []  # what asked the server to run a page: its page's hash, and how many widgets it names
-        self._page, self._slow, self._kept = page, False, []
+        self._page, self._slow, self._kept, self._waiting, self._asked = page, False, [], [], False
         page.route_web_socket("**/_stcore/stream", self._route)
 
     def _route(self, browser) -> None:
         from streamlit.proto.BackMsg_pb2 import BackMsg
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
         upstream = browser.connect_to_server()
 
@@ -38,11 +42,22 @@ class Line:
             if message.WhichOneof("type") == "rerun_script":
                 run = message.rerun_script
                 self.runs.append((run.page_script_hash, len(run.widget_states.widgets)))
+            if self._asked:
+                self._waiting.append(data)
+                return
+            self._asked = self._slow
             upstream.send(data)
 
         def down(data) -> None:
             if self._slow:
                 self._kept.append(data)
+                message = ForwardMsg()
+                message.ParseFromString(data)
+                if self._asked and message.WhichOneof("type") in ("delta", "ref_hash"):
+                    self._asked = False
+                    waiting, self._waiting, self._drawn = self._waiting, [], True
+                    for late in waiting:
+                        upstream.send(late)
             else:
                 browser.send(data)
 
@@ -51,12 +66,19 @@ class Line:
         self._browser = browser
 
     def slow(self) -> None:
-        self._slow = True
+        self._slow, self._drawn = True, False
 
     def release(self) -> None:
         for data in self._kept:
             self._browser.send(data)
         self._slow, self._kept = False, []
+
+    def wait_for_drawing(self) -> None:
+        for _ in range(600):
+            if self._drawn:
+                return
+            self._page.wait_for_timeout(50)
+        raise AssertionError("the page was not drawn")
 
     def wait_for_runs(self, count: int) -> None:
         for _ in range(600):
@@ -83,6 +105,7 @@ def touch_and_leave(page, line: Line, slider, key: str, link: str) -> None:
     line.wait_for_runs(before + 2)
     followed, late = line.runs[before : before + 2]
     assert followed[0] != late[0] and late[1] > followed[1]  # that is the case we want to see
+    line.wait_for_drawing()
     page.wait_for_timeout(1500)
     line.release()
 

@@ -50,7 +50,7 @@ export default function () {
 def frame(page: StreamlitPage) -> None:
     """Draw what all pages share, before ``page``."""
     held = state.session()
-    held.framed = True
+    state.run.framed = True
     if held.wanted:
         wanted, held.wanted = held.wanted, ""
         st.switch_page(wanted)

@@ -13,6 +13,7 @@ job, the selection, and the reopened result. Every change of hits or options is 
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,6 +37,10 @@ _KEY = "ds_session"
 SONG = "song"
 """Query parameter that holds the open job, so that a reload finds it. It opens nothing for another browser."""
 
+run = threading.local()
+"""``framed``: app.py has drawn the frame of this run. A run that is being broken off goes on beside the next one, so
+this is the thread's and not the session's."""
+
 
 @dataclass(slots=True)
 class Session:
@@ -49,7 +54,6 @@ class Session:
         notice: one message to show on the next run.
         sound: id of the hit to be heard as soon as it is drawn, because the user has just selected it.
         page: the page that the user went to last.
-        framed: ``app.py`` has drawn the frame of this run.
         wanted: the page file that was asked for before ``app.py`` had ever run.
         derived: small things computed from the open song (envelopes), emptied with it.
         projected: the same for things that every change of hits or options spoils.
@@ -62,7 +66,6 @@ class Session:
     notice: tuple[str, str] | None = None
     sound: int | None = None
     page: StreamlitPage | None = None
-    framed: bool = False
     wanted: str = ""
     derived: dict[Any, Any] = field(default_factory=dict)
     projected: dict[Any, Any] = field(default_factory=dict)
@@ -97,10 +100,10 @@ def ensure() -> None:
     """
     held = session()
     adopt_address()
-    if not held.framed:
+    if not getattr(run, "framed", False):
         held.wanted = inspect.stack()[1].filename
         st.switch_page("app.py")
-    held.framed = False
+    run.framed = False
 
 
 def adopt_address() -> None:
