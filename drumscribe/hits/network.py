@@ -67,7 +67,8 @@ def load(path: Path, threads: int = 0, frames: int = BLOCK + 2 * CONTEXT, stamp:
         heads = model(features, training=False)
         return heads["onset"][0], heads["velocity"][0], heads["embedding"][0]
 
-    forward = tf.function(of_block, input_signature=[tf.TensorSpec(shape, tf.float32)])
+    # without autograph, which leaves its source files in the temporary folder when the process is killed
+    forward = tf.function(of_block, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
     try:
         heads = forward.get_concrete_function().structured_outputs
         if [head.shape[-1] for head in heads[:2]] != [len(LABELS)] * 2:
