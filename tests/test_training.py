@@ -284,6 +284,6 @@ def test_stems_train_resume_export(data: Path, tmp_path: Path) -> None:
     net = HitNetwork()
     begin_from(net, FOLDER, work, clips=8)  # the packaged weights, as they were before their export
     data_of = json.loads((FOLDER / "hits.json").read_text())["calibration"]
-    served = Calibration(data_of["scale"], data_of["shift"], card.thresholds, card.offsets_ms, {})
+    served = Calibration(data_of["scale"], data_of["shift"], card.repetition, card.thresholds, card.offsets_ms, {})
     assert disagreement(net, FOLDER / "hits.keras", served) < 1e-4
     assert (tmp_path / "out/hits.keras").stat().st_size < 8_000_000
