@@ -94,7 +94,7 @@ class Bench:
         """
         with tempfile.TemporaryDirectory() as folder:
             env = {**os.environ, **self.stack.env, "DATA_DIR": f"{folder}/data", "DATABASE_URL": "", "STORAGE_URL": ""}
-            command = [sys.executable, "-m", "drumscribe.cli", "transcribe", str(self.folder / "song.wav")]
+            command = [sys.executable, "-m", "drumscribe", "transcribe", str(self.folder / "song.wav")]
             subprocess.run([*command, "-o", folder, "--formats", "musicxml"], env=env, check=True, capture_output=True)
             return (Path(folder) / "song.musicxml").read_bytes()
 

@@ -448,7 +448,3 @@ def _cancelled_by_ctrl_c() -> threading.Event:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, stop)
     return cancel
-
-
-if __name__ == "__main__":
-    main()

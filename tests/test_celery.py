@@ -241,7 +241,7 @@ class TestDeployment:
         command = [
             sys.executable,
             "-m",
-            "drumscribe.cli",
+            "drumscribe",
             "transcribe",
             str(song),
             "-o",

@@ -209,7 +209,7 @@ def test_on_a_terminal_there_are_bars_and_ctrl_c_stops(place, loop, tmp_path):
     fresh = songs.song(tmp_path / "Fresh.wav", bars=2, times=8)
     leader, follower = pty.openpty()
     child = subprocess.Popen(
-        [sys.executable, "-m", "drumscribe.cli", "transcribe", str(fresh), "-o", str(tmp_path / "out")],
+        [sys.executable, "-m", "drumscribe", "transcribe", str(fresh), "-o", str(tmp_path / "out")],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=follower, text=True,
     )  # fmt: skip
     os.close(follower)
