@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import services
 
 from drumscribe.jobs.model import Job, JobStatus
@@ -95,5 +96,5 @@ def test_a_finished_job_is_counted() -> None:
     metrics.job_done(job)
     metrics.stages_of(job)
     assert value("drumscribe_jobs_finished_total", status="done") == before[0] + 1
-    assert value("drumscribe_real_time_factor_sum") - before[1] == 0.1
+    assert value("drumscribe_real_time_factor_sum") - before[1] == pytest.approx(0.1)
     assert value("drumscribe_stage_cached_total", stage="beats") >= 1

@@ -146,9 +146,15 @@ def test_the_off_beat_is_not_taken_for_the_beat() -> None:
     assert downbeats(grid) == pytest.approx(downbeats(truth)[: len(downbeats(grid))], abs=0.03)
 
 
+@pytest.mark.parametrize("meter", ["2/4", "3/4", "5/4", "6/4", "6/8", "12/8"])
+def test_another_meter_leaves_the_tempo_as_it_was(meter: str) -> None:
+    evidence, hits, _ = heard(ROCK)
+    assert of(evidence, hits, meter=meter).bpm == pytest.approx(of(evidence, hits).bpm, rel=0.02)
+
+
 def test_chances_of_all_readings_are_one() -> None:
     evidence, hits, _ = heard(ROCK)
-    choice = choose(evidence.beats, evidence, hits, None)
+    choice = choose(evidence.beats, evidence, hits)
     assert sum(choice.speeds.values()) == pytest.approx(1)
     assert 0 < choice.share <= choice.speeds[1.0] <= 1
 

@@ -39,7 +39,8 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
     tracked = len(evidence.beats) >= 2
     if tracked:
         times = aligned(smoothed(times), hits)
-    choice = choose(times, evidence, hits, wish)
+    # a wish for a meter leaves the speed as it was found: who changes one of the two wants the other kept
+    choice = choose(times, evidence, hits)
     share = 1.0
     if tracked and options.bpm is None and (wish is None or wish.unit == 4):
         times, share = choice.times, choice.share

@@ -205,14 +205,14 @@ class Choice:
     speeds: dict[float, float]
 
 
-def choose(beats: Times, evidence: BeatEvidence, hits: Hits, meter: Meter | None) -> Choice:
+def choose(beats: Times, evidence: BeatEvidence, hits: Hits) -> Choice:
     """Choose how ``beats``, as tracked, are counted; as they are where too little is played to tell."""
     if len(hits) < _FEWEST:
         return Choice(extended(beats, hits), 1.0, {1.0: 1.0})
     learnt, strokes = load(), Strokes.of(hits)
     rows = rows_of(beats)
     readings = [read(extended(row, hits), count, evidence, strokes, learnt.bars) for count, row in rows]
-    chance = [float(each.sum()) for each in shares(readings, learnt.readings, [meter] if meter else list(METERS))]
+    chance = [float(each.sum()) for each in shares(readings, learnt.readings, list(METERS))]
     best = int(np.argmax(chance))
     own = Fraction(*rows[best][0])
     speeds: dict[float, float] = {}
