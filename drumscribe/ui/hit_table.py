@@ -112,7 +112,12 @@ def show(found: Transcription, chosen: tables.Filter) -> list[int]:
         column_config={
             "mark": st.column_config.CheckboxColumn("Pick", help="Pick rows to change several at once", width=58),
             "time_s": st.column_config.NumberColumn(
-                "Time (s)", min_value=0.0, max_value=found.song.duration_s, step=0.001, format="%.3f", required=True,
+                "Time (s)",
+                min_value=0.0,
+                max_value=found.song.duration_s,
+                step=0.001,
+                format="%.3f",
+                required=True,
                 width=80,
             ),
             "place": st.column_config.TextColumn("Bar:beat", width=66),

@@ -19,7 +19,13 @@ _BELOW = "ds_review_below"
 def show(found: Transcription) -> None:
     """Draw the hit that is next, and what can be done with it."""
     below = st.slider(
-        "Review hits with a confidence under", 5, 100, round(100 * review.BELOW), 5, format="%d %%", key=_BELOW,
+        "Review hits with a confidence under",
+        5,
+        100,
+        round(100 * review.BELOW),
+        5,
+        format="%d %%",
+        key=_BELOW,
         persist_state="session",
     )
     skipped = _skipped()
