@@ -110,6 +110,21 @@ def wait_for_hits(page, count: int) -> None:
     page.locator('[aria-label="Open song"]').get_by_text(f"{count} hits", exact=True).wait_for()
 
 
+def name_first_hit(page, drum: str) -> None:
+    """Choose the drum of the table's first row by keyboard, as in a spreadsheet; the last key is left to press."""
+    table = page.locator('[data-testid="stDataFrame"]')
+    table.wait_for()
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + 90, box["y"] + 52)  # time of the first row
+    for key in ("ArrowRight", "ArrowRight", "Enter"):
+        page.wait_for_timeout(500)
+        page.keyboard.press(key)
+    page.locator("#portal input").first.wait_for(state="attached")
+    page.wait_for_timeout(500)
+    page.keyboard.type(drum, delay=80)
+    page.wait_for_timeout(1000)
+
+
 def test_cold_deep_links_to_every_page(chromium, tmp_path):
     cold = Server(tmp_path)
     try:
@@ -144,18 +159,9 @@ def test_from_the_example_to_the_corrected_file(chromium, server):
     # correct a hit in the table by keyboard, as a spreadsheet: the velocity of the first one, then its drum
     page.get_by_role("link", name="Edit", exact=True).first.click()
     page.get_by_role("heading", level=1).filter(has_text="Edit").wait_for()
-    table = page.locator('[data-testid="stDataFrame"]')
-    table.wait_for()
+    page.locator('[data-testid="stDataFrame"]').wait_for()
     page.wait_for_timeout(2000)
-    box = table.bounding_box()
-    page.mouse.click(box["x"] + 90, box["y"] + 52)  # time of the first row
-    for key in ("ArrowRight", "ArrowRight", "Enter"):
-        page.wait_for_timeout(500)
-        page.keyboard.press(key)
-    page.locator("#portal input").first.wait_for(state="attached")
-    page.wait_for_timeout(500)
-    page.keyboard.type("China", delay=80)
-    page.wait_for_timeout(1000)
+    name_first_hit(page, "China")
     page.keyboard.press("Enter")
     page.locator(".st-key-ds_undo button:enabled").first.wait_for()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_browser_a import TOKEN, chromium, come, made, server, user  # noqa: F401
+from test_browser_a import TOKEN, chromium, come, made, name_first_hit, server, user  # noqa: F401
 from test_ui_pages import owner_of
 from ui_songs import put
 
@@ -110,12 +110,18 @@ def touch_and_leave(page, line: Line, slider, key: str, link: str) -> None:
     line.release()
 
 
-def test_a_late_slider_does_not_take_the_user_back(chromium, server, made):  # noqa: F811
-    job_id = put(server.settings, owner_of(TOKEN), made)
+def watched(chromium, server, path: str):  # noqa: F811
+    """A browser's context and its page at ``path``, with the line that it talks over."""
     context = user(chromium, server, TOKEN)
     page = context.new_page()
     line = Line(page)
-    page.goto(f"{server.url}/edit?song={job_id}")
+    page.goto(f"{server.url}/{path}")
+    return context, page, line
+
+
+def test_a_late_slider_does_not_take_the_user_back(chromium, server, made):  # noqa: F811
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context, page, line = watched(chromium, server, f"edit?song={job_id}")
     slider = page.get_by_role("slider", name="Confidence at most")
     slider.wait_for()
     touch_and_leave(page, line, slider, "ArrowLeft", "Score")
@@ -132,10 +138,7 @@ def test_a_late_slider_does_not_take_the_user_back(chromium, server, made):  # n
 
 def test_a_late_change_counts_and_nothing_else_does(chromium, server, made):  # noqa: F811
     job_id = put(server.settings, owner_of(TOKEN), made)
-    context = user(chromium, server, TOKEN)
-    page = context.new_page()
-    line = Line(page)
-    page.goto(f"{server.url}/score?song={job_id}")
+    context, page, line = watched(chromium, server, f"score?song={job_id}")
     slider = page.get_by_role("slider", name="BPM")
     slider.wait_for()
     touch_and_leave(page, line, slider, "End", "Practice")
@@ -151,22 +154,10 @@ def test_a_late_change_counts_and_nothing_else_does(chromium, server, made):  # 
 
 def test_an_edit_in_the_table_runs_the_page_once(chromium, server, made):  # noqa: F811
     job_id = put(server.settings, owner_of(TOKEN), made)
-    context = user(chromium, server, TOKEN)
-    page = context.new_page()
-    line = Line(page)
-    page.goto(f"{server.url}/edit?song={job_id}")
-    table = page.locator('[data-testid="stDataFrame"]')
-    table.wait_for()
+    context, page, line = watched(chromium, server, f"edit?song={job_id}")
+    page.locator('[data-testid="stDataFrame"]').wait_for()
     at_rest(page)
-    box = table.bounding_box()
-    page.mouse.click(box["x"] + 90, box["y"] + 52)
-    for key in ("ArrowRight", "ArrowRight", "Enter"):
-        page.wait_for_timeout(500)
-        page.keyboard.press(key)
-    page.locator("#portal input").first.wait_for(state="attached")
-    page.wait_for_timeout(500)
-    page.keyboard.type("China", delay=80)
-    page.wait_for_timeout(1000)
+    name_first_hit(page, "China")
     before = len(line.runs)
     page.keyboard.press("Enter")
     page.locator(".st-key-ds_undo button:enabled").first.wait_for()
