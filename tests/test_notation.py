@@ -191,12 +191,63 @@ def test_a_snare_that_is_quiet_throughout_has_no_ghosts():
     assert not any(ghost for _, ghost in heads_of(notate(quiet, PLAIN)).values())
 
 
+def test_ghosts_that_outnumber_the_backbeats_are_ghosts_all_the_same():
+    found = heads_of(score_of("half_time_shuffle"))
+    for place in grooves.load("half_time_shuffle").placements:
+        assert found[place.hit_id][1] == (place.drum == "snare" and place.velocity < 50)
+
+
+@pytest.mark.parametrize("rows", [
+    "RD x---x-x-x---x-x-\nSD ----------g---g-",  # comping: soft throughout
+    "HH x-x-x-x-x-x-x-x-\nSD ----O---o-o-O-oo",  # a fill under loud backbeats
+])  # fmt: skip
+def test_strokes_of_one_group_are_not_parted_into_ghosts_and_others(rows):
+    rhythm = parse(Groove(rows, times=8))
+    uneven = np.clip(np.random.default_rng(3).normal([p.velocity for p in rhythm.placements], 8), 1, 127).astype(int)
+    rhythm = replace(rhythm, placements=tuple(
+        replace(place, velocity=int(velocity)) for place, velocity in zip(rhythm.placements, uneven, strict=True)
+    ))  # fmt: skip
+    assert not any(ghost for _, ghost in heads_of(notate(rhythm, PLAIN)).values())
+
+
+def test_a_stroke_of_doubtful_level_is_written_as_its_place_is_in_other_bars():
+    rhythm = parse(Groove("SD ----O--g----O--g\nBD o-------o-------", times=4))
+    odd = next(place.hit_id for place in rhythm.placements if (place.bar, place.onset) == (2, Fraction(7, 4)))
+    louder = replace(rhythm, placements=tuple(
+        replace(place, velocity=66 if place.hit_id == odd else min(place.velocity, 100)) for place in rhythm.placements
+    ))  # fmt: skip
+    assert not heads_of(notate(louder, PLAIN))[odd][1]  # louder than any ghost
+    doubtful = replace(louder, placements=tuple(
+        replace(place, velocity=62 if place.hit_id == odd else place.velocity) for place in louder.placements
+    ))  # fmt: skip
+    assert heads_of(notate(doubtful, PLAIN))[odd][1]
+
+
+def accents_of(rhythm: Rhythm) -> list[tuple[int, Fraction]]:
+    score = notate(rhythm, PLAIN)
+    return [(m.number, event.onset) for m in score.measures for voice in m.voices for event in voice if event.accent]
+
+
 def test_accents_need_contrast():
-    accented = {measure.number for measure in score_of("half_time_shuffle").measures
-                for voice in measure.voices for event in voice if event.accent}  # fmt: skip
-    assert accented == {1, 2}
-    assert not any(event.accent for measure in score_of("rock_eighths").measures
-                   for voice in measure.voices for event in voice)  # fmt: skip
+    assert accents_of(grooves.load("pickup_and_rolls")) == [(2, Fraction(0))]
+    assert accents_of(grooves.load("rock_eighths")) == []
+    assert accents_of(parse(Groove("SD XxxxxxxxXxxxxxxx".replace("x", "o").replace("X", "O"), times=4))) == [
+        (bar, Fraction(at)) for bar in (1, 2, 3, 4) for at in (0, 2)]  # fmt: skip
+
+
+def test_a_backbeat_that_is_always_loud_is_no_accent():
+    plain = "SD ----o-------o---"
+    fill = "SD ----O---oooooooo"
+    assert accents_of(parse(Groove(plain.replace("o", "O"), times=3, then=(Groove(fill),)))) == []
+    once = accents_of(parse(Groove(plain, times=6, then=(Groove("SD ----o-------O---"), Groove(plain, times=6)))))
+    assert once == [(7, Fraction(3))]
+
+
+def test_an_accent_over_a_chord_is_the_drums_and_not_the_cymbals():
+    rows = "HH x-x-X-x-x-x-X-x-\nSD ----o-------o---"
+    assert accents_of(parse(Groove(rows, times=4))) == []
+    assert accents_of(parse(Groove("HH x-x-X-x-x-x-X-x-", times=2))) == [
+        (bar, Fraction(at)) for bar in (1, 2) for at in (1, 3)]  # fmt: skip
 
 
 def test_ghosts_off_and_simplify_leave_strokes_out():

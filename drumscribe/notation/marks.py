@@ -1,8 +1,10 @@
 """Which strokes are ghosts and which are accents: contrast with what the same drum does around them.
 
 A velocity by itself says little (players and networks differ in level), so each stroke is compared with the strokes of
-its drum in the bars around it. Ghost notes are a snare drum matter (Weinberg 1994); marking more than a third of the
-strokes as accents would mark nothing, so then none is.
+its drum in the bars around it. Ghost notes are a snare drum matter (Weinberg 1994): the quieter of two groups of
+strokes that stand clearly apart (N. Otsu, *A threshold selection method from gray-level histograms*, 1979). Marking
+more than a third of the strokes as accents would mark nothing, so then none is. A stroke near a limit is written as
+the same place is in the bars around: players repeat themselves, and a chart that changes its mind is hard to read.
 """
 
 from __future__ import annotations
@@ -10,23 +12,31 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
 from statistics import median
 
 from drumscribe.kit import DRUMS
 from drumscribe.types import Placement
 
-GHOST_RATIO = 0.55
-"""A snare stroke is a ghost below this part of the strong snare strokes around it ..."""
+GHOST_RATIO = 0.6
+"""Ghosts are a group of snare strokes whose mean is below this part of the next louder group's."""
 GHOST_CEILING = 64
-"""... and below this velocity in any case."""
+"""No stroke louder than this is a ghost."""
+PLAIN_FLOOR = 50
+"""Where the louder group is softer than this, all is played softly and nothing is a ghost."""
 ACCENT_RATIO = {"snare": 1.3, "tom": 1.3, "hihat": 1.45, "cymbal": 1.45}
 """An accent is this much above the median of the drum's plain strokes; kick and crashes speak for themselves."""
 ACCENT_FLOOR = 96
 ACCENT_SHARE = 0.34
 CONTEXT_BARS = 4
 """Bars to each side that count as around."""
+DOUBT = 0.15
+"""A velocity within this part of a limit decides nothing by itself."""
 
 _NO_ACCENT = frozenset({"crash", "splash", "china", "pedal_hihat", "ride_bell"})
+_NONE = 1000.0
+"""A limit that no velocity reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +54,27 @@ def find_marks(placements: Sequence[Placement]) -> Marks:
         by_drum.setdefault(place.drum, []).append(place)
     ghosts = _ghosts(by_drum.get("snare", []))
     accents: set[int] = set()
+    struck = _hands(placements)
     for label, strokes in by_drum.items():
-        ratio = ACCENT_RATIO.get(DRUMS[label].family)
-        if ratio is not None and label not in _NO_ACCENT:
-            accents |= _accents([stroke for stroke in strokes if stroke.hit_id not in ghosts], ratio)
+        family = DRUMS[label].family
+        if family not in ACCENT_RATIO or label in _NO_ACCENT:
+            continue
+        plain = [stroke for stroke in strokes if stroke.hit_id not in ghosts]
+        found = _accents(plain, ACCENT_RATIO[family])
+        if family in ("hihat", "cymbal"):  # the sign over a chord is read as the drum's
+            found = {stroke.hit_id for stroke in plain
+                     if stroke.hit_id in found and struck[stroke.bar, stroke.onset] == 1}  # fmt: skip
+        accents |= found
     return Marks(frozenset(ghosts), frozenset(accents))
+
+
+def _hands(placements: Sequence[Placement]) -> dict[tuple[int, Fraction], int]:
+    """How many hand drums are struck at each place."""
+    struck: dict[tuple[int, Fraction], int] = {}
+    for place in placements:
+        if DRUMS[place.drum].voice == "hands":
+            struck[place.bar, place.onset] = struck.get((place.bar, place.onset), 0) + 1
+    return struck
 
 
 def _windows(strokes: Sequence[Placement], reach: int) -> dict[int, Sequence[Placement]]:
@@ -58,18 +84,77 @@ def _windows(strokes: Sequence[Placement], reach: int) -> dict[int, Sequence[Pla
 
 
 def _ghosts(strokes: Sequence[Placement]) -> set[int]:
-    limits: dict[int, float] = {}
-    for bar, around in _windows(strokes, 2 * CONTEXT_BARS).items():
-        levels = sorted(stroke.velocity for stroke in around)
-        strong = levels[int(0.8 * (len(levels) - 1) + 0.5)]
-        limits[bar] = min(GHOST_RATIO * strong, GHOST_CEILING)
-    return {stroke.hit_id for stroke in strokes if stroke.velocity <= limits[stroke.bar] and not stroke.ornament}
+    reach = 2 * CONTEXT_BARS
+    limits = {
+        bar: _ghost_limit(sorted(stroke.velocity for stroke in around))
+        for bar, around in _windows(strokes, reach).items()
+    }
+    return {stroke.hit_id for stroke, loud in zip(strokes, _louder(strokes, limits, reach), strict=True)
+            if not loud and stroke.velocity <= GHOST_CEILING and not stroke.ornament}  # fmt: skip
+
+
+def _ghost_limit(levels: list[int]) -> float:
+    """Limit between ghosts and the strokes above them; 0 where no group of ``levels`` (sorted) is quiet enough.
+
+    Where Otsu's threshold parts backbeats from plain strokes, the quiet ones are parted once more.
+    """
+    for _ in range(2):
+        total, count = list(accumulate(levels, initial=0)), len(levels)
+        best, cut = 0.0, 0
+        for k in range(1, count):
+            apart = (total[count] - total[k]) / (count - k) - total[k] / k
+            if k * (count - k) * apart * apart > best:
+                best, cut = k * (count - k) * apart * apart, k
+        if not cut:
+            return 0.0
+        soft, strong = total[cut] / cut, (total[count] - total[cut]) / (count - cut)
+        if strong < PLAIN_FLOOR:
+            return 0.0
+        if soft <= GHOST_RATIO * strong:
+            return min((soft + strong) / 2, GHOST_CEILING + 1)
+        levels = levels[:cut]
+    return 0.0
+
+
+def _louder(strokes: Sequence[Placement], limits: dict[int, float], reach: int) -> list[bool]:
+    """Whether each stroke is above its bar's limit; one near it goes with the same place within ``reach`` bars."""
+    sides = [stroke.velocity >= limits[stroke.bar] for stroke in strokes]
+    doubtful = []
+    votes: dict[Fraction, list[tuple[int, int]]] = {}
+    for i, stroke in enumerate(strokes):
+        if abs(stroke.velocity - limits[stroke.bar]) <= DOUBT * limits[stroke.bar]:
+            doubtful.append(i)
+        else:
+            votes.setdefault(stroke.onset, []).append((stroke.bar, 1 if sides[i] else -1))
+    for i in doubtful:
+        found = sum(vote for bar, vote in votes.get(strokes[i].onset, ()) if abs(bar - strokes[i].bar) <= reach)
+        sides[i] = found > 0 if found else sides[i]
+    return sides
 
 
 def _accents(strokes: Sequence[Placement], ratio: float) -> set[int]:
-    found: set[int] = set()
+    limits: dict[int, float] = {}
     for bar, around in _windows(strokes, CONTEXT_BARS).items():
         limit = max(ACCENT_FLOOR, ratio * median(stroke.velocity for stroke in around))
-        if sum(stroke.velocity >= limit for stroke in around) <= ACCENT_SHARE * len(around):
-            found |= {stroke.hit_id for stroke in around if stroke.bar == bar and stroke.velocity >= limit}
+        loud = sum(stroke.velocity >= limit for stroke in around)
+        limits[bar] = limit if loud <= ACCENT_SHARE * len(around) else _NONE
+    loud_ones = [stroke for stroke, loud in zip(strokes, _louder(strokes, limits, CONTEXT_BARS), strict=True) if loud]
+    return {stroke.hit_id for stroke in loud_ones} - _backbeats(strokes, loud_ones)
+
+
+def _backbeats(strokes: Sequence[Placement], loud: Sequence[Placement]) -> set[int]:
+    """Strokes that stand alone in their beat and are as loud there in most bars: that is the groove and no accent."""
+    taken: dict[int, list[Fraction]] = {}
+    places: dict[Fraction, list[int]] = {}
+    for stroke in strokes:
+        taken.setdefault(stroke.bar, []).append(stroke.onset)
+    for stroke in loud:
+        places.setdefault(stroke.onset, []).append(stroke.bar)
+    found = set()
+    for stroke in loud:
+        alone = sum(abs(onset - stroke.onset) < 1 for onset in taken[stroke.bar]) == 1
+        around = [bar for bar in taken if abs(bar - stroke.bar) <= CONTEXT_BARS]
+        as_loud = sum(abs(bar - stroke.bar) <= CONTEXT_BARS for bar in places[stroke.onset])
+        if alone and as_loud > 1 and 2 * as_loud >= len(around):
+            found.add(stroke.hit_id)
     return found

@@ -38,8 +38,8 @@
     \new DrumStaff \with {
       drumStyleTable = #(alist->hash-table drumscribe-style)
       \omit TimeSignature \omit Stem \omit BarLine \magnifyStaff #2/3
-    } \drummode { \cadenzaOn bd4 sn4 hhc4 }
-    \new Lyrics \with { \override LyricText.font-size = #-3 } \lyricmode { "Bass drum"4 "Snare drum"4 "Closed hi-hat"4 }
+    } \drummode { \cadenzaOn bd4 sn4 hhc4 \parenthesize sn4 }
+    \new Lyrics \with { \override LyricText.font-size = #-3 } \lyricmode { "Bass drum"4 "Snare drum"4 "Closed hi-hat"4 "Ghost note"4 }
   >>
   \layout { ragged-right = ##t \context { \Score \omit BarNumber } }
 }
@@ -49,7 +49,7 @@ marks = \drummode {
 }
 hands = \drummode {
   \voiceOne \autoBeamOff
-  \repeat percent 2 { \tuplet 3/2 { <hhc>8[ <sn>8 <hhc>8] } \tuplet 3/2 { <hhc>8[ <sn>8 <hhc>8] } \tuplet 3/2 { <sn hhc>8[^> <sn>8 <hhc>8] } \tuplet 3/2 { <hhc>8[ <sn>8 <hhc>8] } } |  % 1
+  \repeat percent 2 { \tuplet 3/2 { <hhc>8[ <\parenthesize sn>8 <hhc>8] } \tuplet 3/2 { <hhc>8[ <\parenthesize sn>8 <hhc>8] } \tuplet 3/2 { <sn hhc>8[ <\parenthesize sn>8 <hhc>8] } \tuplet 3/2 { <hhc>8[ <\parenthesize sn>8 <hhc>8] } } |  % 1
 }
 feet = \drummode {
   \voiceTwo \autoBeamOff \omit PercentRepeat \omit DoublePercentRepeat
