@@ -121,7 +121,7 @@ def test_percussion_is_heard_but_not_written(data: Path) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_performances_stay_inside_their_clip(seed: int) -> None:
     notes = [(i * 0.2, "closed_hihat" if i % 2 else "snare", 0.6) for i in range(60)]
-    played = performance.perform(notes, 10.0, np.random.default_rng(seed))
+    played = performance.perform(notes, 10.0, np.random.default_rng(seed), swaps=0.65)
     assert played == sorted(played)
     assert all(0 <= t < 10 and 0 < v <= 1 for t, _, v in played)
     assert {label for _, label, _ in played} <= {*LABELS, material.PERCUSSION}
@@ -137,6 +137,28 @@ def test_natural_performances_keep_what_people_play() -> None:
         hats = [t for t, label, _ in played if label == "closed_hihat"]
         assert len(hats) >= 10
         assert "cross_stick" not in {label for _, label, _ in played}
+
+
+def test_the_foot_is_on_the_hats_only_where_the_hand_is_not() -> None:
+    notes = [(i * 0.125, "closed_hihat", 0.6) for i in range(80)]
+    seen = 0
+    for seed in range(60):
+        played = performance.perform(notes, 10.0, np.random.default_rng(seed), swaps=1.0)
+        hand = np.array([t for t, label, _ in played if label in ("closed_hihat", "open_hihat")])
+        foot = [t for t, label, _ in played if label == "pedal_hihat"]
+        seen += len(foot)
+        # its timing is a person's, too
+        assert all(np.abs(hand - t).min() > 0.08 for t in foot if len(hand))
+    assert seen > 100
+
+
+def test_what_a_stroke_stirs_comes_late_and_softly() -> None:
+    notes = [(0.5, "kick", 1.0), (0.8, "closed_hihat", 1.0)]
+    for seed in range(8):
+        noise = drums._rattle(notes, RATE, np.random.default_rng(seed))
+        assert not noise[: RATE // 2].any()
+        assert 0 < np.abs(noise).max() < 0.2
+        assert int(np.argmax(np.abs(noise))) < 0.8 * RATE
 
 
 def test_soundfonts_become_kits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

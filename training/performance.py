@@ -11,10 +11,11 @@ import numpy as np
 from training.material import PERCUSSION, Note
 
 _HATS = {"closed_hihat": 0.42, "ride": 0.19, "open_hihat": 0.13, "ride_bell": 0.06, "crash": 0.06, "china": 0.03,
-         "splash": 0.02, "floor_tom": 0.04, "pedal_hihat": 0.05}  # fmt: skip
+         "splash": 0.02, "floor_tom": 0.04}  # fmt: skip
 _RIDES = {"ride": 0.6, "closed_hihat": 0.15, "ride_bell": 0.1, "crash": 0.09, "open_hihat": 0.06}
 _ACCENTS = {"crash": 0.5, "splash": 0.2, "china": 0.2, "ride_bell": 0.1}
 _TOMS = ("high_tom", "mid_tom", "floor_tom")
+_HAND_ON_HATS = ("closed_hihat", "open_hihat")
 
 
 def _draw(rng: np.random.Generator, table: dict[str, float]) -> str:
@@ -32,6 +33,8 @@ def _swap(notes: list[Note], seconds: float, rng: np.random.Generator) -> list[N
         roles = {"closed_hihat": "closed_hihat", "ride": "ride"}
         if rng.random() < 0.6:
             roles = {"closed_hihat": _draw(rng, _HATS), "ride": _draw(rng, _RIDES)}
+        if roles["closed_hihat"] not in _HAND_ON_HATS and rng.random() < 0.4:
+            out += _foot([note[0] for note in notes if start <= note[0] < end and note[1] == "closed_hihat"], rng)
         snare = float(rng.random())
         open_share = float(rng.choice([0, 0, 0.08, 0.3]))
         for time, label, velocity in notes:
@@ -48,6 +51,14 @@ def _swap(notes: list[Note], seconds: float, rng: np.random.Generator) -> list[N
             out.append((time, new, velocity))
         start = end
     return out
+
+
+def _foot(strokes: list[float], rng: np.random.Generator) -> list[Note]:
+    """The foot on the hats while the hand plays elsewhere: on each, every other, or every fourth of its strokes."""
+    every = int(rng.choice([1, 2, 4], p=[0.2, 0.5, 0.3]))
+    loud = float(rng.uniform(0.25, 0.8))
+    return [(time + float(rng.normal(0, 0.008)), "pedal_hihat", float(np.clip(rng.normal(loud, 0.1), 0.1, 1)))
+            for time in strokes[int(rng.integers(every)) :: every]]  # fmt: skip
 
 
 def _fill(seconds: float, rng: np.random.Generator) -> tuple[float, float, list[Note]]:
@@ -74,7 +85,7 @@ def _fill(seconds: float, rng: np.random.Generator) -> tuple[float, float, list[
     return start, end, notes
 
 
-def perform(notes: list[Note], seconds: float, rng: np.random.Generator, *, swaps: float = 0.65) -> list[Note]:
+def perform(notes: list[Note], seconds: float, rng: np.random.Generator, *, swaps: float) -> list[Note]:
     """Make a clip's performance from the notes of a groove that fall in ``0 … seconds``.
 
     Args:
@@ -96,10 +107,12 @@ def perform(notes: list[Note], seconds: float, rng: np.random.Generator, *, swap
         if label == "kick" and rng.random() < 0.03:
             accent = _draw(rng, _ACCENTS)
             out.append((time + float(rng.normal(0, 0.005)), accent, float(rng.uniform(0.5, 1))))
-    if rng.random() < (0.15 if swaps else 0.03):  # the foot keeps time
+    if rng.random() < (0.15 if swaps else 0.03):  # the foot keeps time, where the hand is not on the hats
         step = float(rng.uniform(0.4, 1.1))
+        hand = np.array([-9.0, *sorted(note[0] for note in out if note[1] in _HAND_ON_HATS)])
+        free = [t for t in np.arange(rng.uniform(0, step), seconds, step) if np.abs(hand - t).min() > 0.4]
         out += [(t + float(rng.normal(0, 0.008)), "pedal_hihat", float(np.clip(rng.normal(0.5, 0.15), 0.1, 1)))
-                for t in np.arange(rng.uniform(0, step), seconds, step)]  # fmt: skip
+                for t in free]  # fmt: skip
     if rng.random() < (0.3 if swaps else 0.15):  # tambourine, shaker, claps: heard, not written
         step = float(rng.uniform(0.12, 0.6))
         out += [(t + float(rng.normal(0, 0.008)), PERCUSSION, float(rng.uniform(0.3, 1)))

@@ -22,13 +22,15 @@ from training.material import Groove, Kit, Split, kit_split, load_grooves, load_
 from training.performance import excerpt, perform
 
 SECONDS = 20.0
+SWAPS = 0.65
+"""Share of the stems whose roles are swapped: see :func:`~training.performance.perform`."""
 
 
 class StemMaker:
     """Makes stems of one side of the split."""
 
-    def __init__(self, data: Path, work: Path, split: Split, *, natural: bool = False) -> None:
-        self.swaps = {"swaps": 0.0} if natural else {}
+    def __init__(self, data: Path, work: Path, split: Split, *, swaps: float = SWAPS) -> None:
+        self.swaps = swaps
         self.split, self.backings = split, work / "backings"
         self.kits: list[Kit] = [kit for kit in load_kits(data, work) if kit_split(kit) == split]
         self.grooves: list[Groove] = [groove for groove in load_grooves(data, work) if groove.split == split]
@@ -50,12 +52,12 @@ class StemMaker:
             notes = self.infos[name].notes
             start = float(rng.uniform(notes[0][0], max(notes[0][0], notes[-1][0] - SECONDS)))
             part = [(t - start, label, v) for t, label, v in notes if start <= t < start + SECONDS]
-            stem = drums.render(perform(part, SECONDS, rng, **self.swaps), SECONDS, self.kits, self.irs, rng)
+            stem = drums.render(perform(part, SECONDS, rng, swaps=self.swaps), SECONDS, self.kits, self.irs, rng)
             stem.song, stem.start = name, start
             return stem
         groove = self.grooves[int(rng.integers(len(self.grooves)))]
         part = excerpt(groove.notes, groove.seconds, SECONDS, rng)
-        return drums.render(perform(part, SECONDS, rng, **self.swaps), SECONDS, self.kits, self.irs, rng)
+        return drums.render(perform(part, SECONDS, rng, swaps=self.swaps), SECONDS, self.kits, self.irs, rng)
 
 
 def main() -> None:
@@ -68,10 +70,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--split", choices=["train", "valid", "test"], default="train")
     parser.add_argument("--natural", action="store_true", help="drums as people play them, into SPLIT_natural")
+    parser.add_argument("--swaps", type=float, default=SWAPS, help="share of the others whose roles are swapped")
     args = parser.parse_args()
     folder = args.work / "stems" / (f"{args.split}_natural" if args.natural else args.split)
     folder.mkdir(parents=True, exist_ok=True)
-    maker = StemMaker(args.data, args.work, args.split, natural=args.natural)
+    maker = StemMaker(args.data, args.work, args.split, swaps=0.0 if args.natural else args.swaps)
     began, index = time.process_time(), 0
     while not args.count or index < args.count:
         stem = maker.make(np.random.default_rng((args.seed, index)))

@@ -16,7 +16,7 @@ import soundfile
 
 from drumscribe.kit import LABELS
 from training.material import RATE
-from training.stems import SECONDS, StemMaker
+from training.stems import SECONDS, SWAPS, StemMaker
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     for name in ("drums", "mix", "ref"):
         (args.out / name).mkdir(parents=True, exist_ok=True)
-    maker = StemMaker(args.data, args.work, args.split, natural=args.natural)
+    maker = StemMaker(args.data, args.work, args.split, swaps=0.0 if args.natural else SWAPS)
     for index in range(args.count):
         rng = np.random.default_rng((args.seed, index))
         stem = maker.make(rng)

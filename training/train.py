@@ -32,6 +32,7 @@ from training.batches import Mixer
 from training.network import HitNetwork
 from training.packaged import begin_from
 from training.scores import Tally, tally
+from training.stems import SWAPS
 
 BATCH = 8
 POSITIVE_WEIGHT = 2.0
@@ -106,7 +107,7 @@ def _renderers(args: argparse.Namespace) -> list[subprocess.Popen[bytes]]:
     base = ["nice", "-n", "5", sys.executable, "-m"]
     common = ["--data", str(args.data), "--work", str(args.work), "--seed", str(args.seed)]
     with (args.work / "render.log").open("ab") as log:
-        commands = [["training.stems", *common, "--pause", str(args.pause)]]
+        commands = [["training.stems", *common, "--pause", str(args.pause), "--swaps", str(args.swaps)]]
         if args.backings:
             commands.append(["training.backings", *common, "--count", str(args.backings)])
         return [
@@ -127,6 +128,7 @@ def main() -> None:
     parser.add_argument("--backings", type=int, default=420, help="render up to so many accompaniments meanwhile")
     parser.add_argument("--first", type=int, default=100, help="stems of each side to render before beginning")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two new stems once the pool is full")
+    parser.add_argument("--swaps", type=float, default=SWAPS, help="share of new stems whose roles are swapped")
     parser.add_argument("--still", action="store_true", help="render nothing meanwhile: repeatable from the seed")
     parser.add_argument("--every", type=int, default=500, help="steps between validations")
     parser.add_argument("--resume", action="store_true")
