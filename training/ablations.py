@@ -25,16 +25,17 @@ from torch.nn import functional
 
 from benchmarks.accuracy import classes, match, read_truth
 from drumscribe.audio import decode
-from drumscribe.hits.features import FPS, compress, frame_count, level, log_mel
+from drumscribe.hits.features import BANDS, FPS, compress, frame_count, level, log_mel
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
-from training.batches import Mixer
+from training.batches import FRAMES, Mixer, targets
 from training.network import POOL, HitNetwork
 from training.scores import Tally, tally
 from training.train import BATCH, losses
 
-Batch = list[Tensor]
-Losses = Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], dict[str, Tensor]]
+Array = NDArray[np.float32]
+Losses = Callable[..., dict[str, Tensor]]
+"""From heads and targets (onset, velocity, where it is known; drums' share, drums here, ring and where known)."""
 THRESHOLDS = np.arange(0.15, 0.75, 0.05)
 
 
@@ -76,6 +77,58 @@ class OneWindow(HitNetwork):
         return super().forward(x[..., self.window : self.window + 1].expand_as(x))
 
 
+class WithHeads(HitNetwork):
+    """More heads: the drums' share of each band, whether drums play at all, how long an open hat rings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        width = self.onset.in_channels
+        self.more = nn.ModuleDict({name: nn.Conv1d(width, size, 1) for name, size in MORE.items()})
+        self.late.register_forward_hook(lambda module, inputs, out: setattr(self, "_last", out))
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """As :meth:`HitNetwork.forward`, and the heads of :data:`MORE`."""
+        heads = super().forward(x)
+        last = functional.relu(self._last)
+        return heads | {name: head(last).transpose(1, 2).float() for name, head in self.more.items()}
+
+
+MORE = {"share": BANDS, "here": 1, "ring": 1}
+
+
+def with_heads(*names: str) -> Losses:
+    """The usual losses and those of some of :data:`MORE`."""
+
+    def combined(heads: dict[str, Tensor], *targets: Tensor) -> dict[str, Tensor]:
+        onset, velocity, known, share, here, ring, rings = targets
+        parts = losses(heads, onset, velocity, known)
+        bce = functional.binary_cross_entropy_with_logits
+        if "share" in names:
+            parts["share"] = 0.5 * bce(heads["share"], share)
+        if "here" in names:
+            parts["here"] = 0.2 * bce(heads["here"][..., 0], here)
+        if "ring" in names:
+            error = (torch.sigmoid(heads["ring"][..., 0]) - ring) ** 2 * rings
+            parts["ring"] = error.sum() / rings.sum().clamp(min=1)
+        return parts
+
+    return combined
+
+
+def more_targets(notes: list[tuple[float, int, float]], frames: int) -> tuple[Array, Array, Array]:
+    """Whether drums play within a second, and how long open hats ring (seconds / 2) and where; ``(frames,)`` each."""
+    here, ring, rings = (np.zeros(frames, dtype=np.float32) for _ in range(3))
+    hats = [LABELS.index(name) for name in ("closed_hihat", "open_hihat", "pedal_hihat")]
+    strokes = sorted(at for at, column, _ in notes if column in hats)
+    for at, column, _ in notes:
+        here[max(0, round((at - 1) * FPS)) : round((at + 1) * FPS)] = 1
+        if LABELS[column] == "open_hihat":
+            ends = next((after for after in strokes if after > at + 0.02), at + 2)
+            about = slice(max(0, round(at * FPS) - 1), round(at * FPS) + 2)
+            ring[about], rings[about] = min(1.0, (ends - at) / 2), 1
+    return here, ring, rings
+
+
 def with_slow(make: Callable[[int], nn.Module]) -> Callable[[], HitNetwork]:
     """The network with another slow stack."""
 
@@ -87,7 +140,12 @@ def with_slow(make: Callable[[int], nn.Module]) -> Callable[[], HitNetwork]:
     return build
 
 
-def focal(heads: dict[str, Tensor], onset: Tensor, velocity: Tensor, known: Tensor) -> dict[str, Tensor]:
+def plain(heads: dict[str, Tensor], *targets: Tensor) -> dict[str, Tensor]:
+    """What is trained with."""
+    return losses(heads, *targets[:3])
+
+
+def focal(heads: dict[str, Tensor], onset: Tensor, velocity: Tensor, known: Tensor, *_: Tensor) -> dict[str, Tensor]:
     """Cross-entropy weighted by the squared error (T.-Y. Lin et al., *Focal loss*, 2017)."""
     parts = losses(heads, onset, velocity, known)
     raw = functional.binary_cross_entropy_with_logits(heads["onset"], onset, reduction="none")
@@ -96,27 +154,30 @@ def focal(heads: dict[str, Tensor], onset: Tensor, velocity: Tensor, known: Tens
     return parts
 
 
-def sharp(heads: dict[str, Tensor], onset: Tensor, velocity: Tensor, known: Tensor) -> dict[str, Tensor]:
+def sharp(heads: dict[str, Tensor], onset: Tensor, velocity: Tensor, known: Tensor, *_: Tensor) -> dict[str, Tensor]:
     """Targets of one frame instead of a bump."""
     return losses(heads, (onset > 0.8).float(), velocity, known)
 
 
-def alone(heads: dict[str, Tensor], onset: Tensor, velocity: Tensor, known: Tensor) -> dict[str, Tensor]:
+def alone(heads: dict[str, Tensor], onset: Tensor, velocity: Tensor, known: Tensor, *_: Tensor) -> dict[str, Tensor]:
     """Onsets and nothing else to learn."""
     return {"onset": losses(heads, onset, velocity, known)["onset"]}
 
 
 VARIANTS: dict[str, tuple[Callable[[], HitNetwork], Losses]] = {
-    "as shipped": (HitNetwork, losses),
-    "no slow stack (0.1 s of context)": (with_slow(lambda width: nn.Identity()), losses),
-    "GRU for the slow stack": (with_slow(Gated), losses),
-    "attention for the slow stack": (with_slow(Attending), losses),
-    "long window only": (lambda: OneWindow(0), losses),
-    "short window only": (lambda: OneWindow(1), losses),
-    "half as wide": (lambda: HitNetwork(fast=56, slow=80), losses),
+    "as shipped": (HitNetwork, plain),
+    "no slow stack (0.1 s of context)": (with_slow(lambda width: nn.Identity()), plain),
+    "GRU for the slow stack": (with_slow(Gated), plain),
+    "attention for the slow stack": (with_slow(Attending), plain),
+    "long window only": (lambda: OneWindow(0), plain),
+    "short window only": (lambda: OneWindow(1), plain),
+    "half as wide": (lambda: HitNetwork(fast=56, slow=80), plain),
     "focal loss": (HitNetwork, focal),
     "targets of one frame": (HitNetwork, sharp),
     "onset head alone": (HitNetwork, alone),
+    "and the drums' share of each band": (WithHeads, with_heads("share")),
+    "and whether drums play": (WithHeads, with_heads("here")),
+    "and how long open hats ring": (WithHeads, with_heads("ring")),
 }
 
 
@@ -124,13 +185,16 @@ def draw(work: Path, count: int) -> Path:
     """Batches in half precision, drawn once."""
     folder = work / "ablations"
     folder.mkdir(exist_ok=True)
-    mixer, rng = Mixer(work, "train"), np.random.default_rng(77)
+    mixer = Mixer(work, "train", shares=True)
     mixer.refresh()
     for i in range(count):
         path = folder / f"{i:05d}.npz"
-        parts = mixer.batch(rng, BATCH) if not path.exists() else ()
-        if parts:
-            np.savez(path, *(part.astype(np.float16) for part in parts))
+        if not path.exists():
+            rng = np.random.default_rng((77, i))
+            examples = [mixer.example(rng) for _ in range(BATCH)]
+            rows = [(compress(one.magnitudes), *targets(one.notes, FRAMES), one.share,
+                     *more_targets(one.notes, FRAMES)) for one in examples]  # fmt: skip
+            np.savez(path, *(np.stack(part).astype(np.float16) for part in zip(*rows, strict=True)))
     return folder
 
 

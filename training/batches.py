@@ -32,6 +32,8 @@ class Example:
 
     magnitudes: FloatArray
     notes: list[tuple[float, int, float]]
+    share: FloatArray | None = None
+    """Of the drums in each band's energy, ``(frames, BANDS)``, 0–1, where the mixer was asked for it."""
 
 
 def _rms(x: FloatArray) -> float:
@@ -94,8 +96,10 @@ def degrade(magnitudes: FloatArray, rng: np.random.Generator, *, separated: bool
 class Mixer:
     """Draws examples from the pools of stems and accompaniments below a work folder."""
 
-    def __init__(self, work: Path, split: Split, *, natural: bool = False, frames: int = FRAMES) -> None:
-        self.work, self.split = work, split
+    def __init__(
+        self, work: Path, split: Split, *, natural: bool = False, frames: int = FRAMES, shares: bool = False
+    ) -> None:
+        self.work, self.split, self.shares = work, split, shares
         self.frames, self.samples = frames, frames * HOP
         self.natural = natural
         self.folder = work / "stems" / (f"{split}_natural" if natural else split)
@@ -136,7 +140,7 @@ class Mixer:
         start = at / RATE
         notes = [(t - start, c, v) for t, c, v in stem.notes if start <= t < start + self.frames / FPS]
         kind = rng.random()
-        separated = False
+        separated, share = False, np.ones((self.frames, BANDS), np.float32) if self.shares else None
         if mix is None:
             mix = kind < 0.58
             separated = kind > 0.85
@@ -152,6 +156,7 @@ class Mixer:
             # drums from 10 dB under to 9 dB over the rest
             low, high = (-6, 6) if self.natural else (-9, 10)
             y *= max(_rms(x), 0.03) / _rms(y) * 10 ** (rng.uniform(low, high) / 20)
+            share = self._share(x, y)
             x = x + y
         elif separated and self.backings and not clean:
             y = self._backing(rng)
@@ -164,7 +169,13 @@ class Mixer:
             x = x * 0
         padded = np.pad(x, FFT // 2)
         magnitudes = mel_magnitudes(padded, self.frames)
-        return Example(magnitudes if clean else degrade(magnitudes, rng, separated=separated), notes)
+        return Example(magnitudes if clean else degrade(magnitudes, rng, separated=separated), notes, share)
+
+    def _share(self, drums: FloatArray, rest: FloatArray) -> FloatArray | None:
+        if not self.shares:
+            return None
+        mine, theirs = (mel_magnitudes(np.pad(x, FFT // 2), self.frames)[..., 0] ** 2 for x in (drums, rest))
+        return (mine / (mine + theirs + 1e-9)).astype(np.float32)
 
     def batch(self, rng: np.random.Generator, size: int) -> tuple[FloatArray, ...]:
         """Features, onset targets, velocities, velocity mask, stacked."""
