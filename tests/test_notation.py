@@ -361,6 +361,31 @@ def test_dense_bars_get_fewer_to_a_line():
     assert longest_line(repeated("HH xxxxxxxxxxxxxxxx\nSD gggggggggggggggg", 8)) < 4
 
 
+def bars_per_line(score: Score) -> list[int]:
+    lines: list[int] = [0]
+    for measure in score.measures:
+        if measure.new_system:
+            lines.append(0)
+        lines[-1] += 1
+    return lines
+
+
+def test_lines_hold_alike_many_bars_and_leave_none_alone():
+    dense = "HH xxxxxxxxxxxxxxxx"
+    mixed = "HH " + "|".join(["x-xxx-xxx-xxx-x-", "x-xxx-xxx-xxx-xx", "x-x-x-xxx-x-x-xx"] * 4)
+    assert bars_per_line(score_of(repeated(dense, 8))) == [2, 2, 2, 2]
+    assert bars_per_line(score_of(Groove(mixed))) == [4, 4, 4]
+    assert bars_per_line(score_of(repeated(ROCK, 9))) == [4, 5]
+    assert bars_per_line(score_of(Groove(ROCK, pickup="SD - - - oo", times=8))) == [5, 4]
+
+
+def test_bars_that_count_the_song_in_stand_before_the_first_section():
+    count = Groove("HH x---x---x---x---", then=(Groove(ROCK, times=8), Groove(RIDE, times=8)))
+    score = score_of(count, NotateOptions(repeats=False))
+    assert {measure.number: measure.rehearsal for measure in score.measures if measure.rehearsal} == {2: "A", 10: "B"}
+    assert bars_per_line(score) == [5, 4, 4, 4]
+
+
 def test_tempo_meter_and_feel_are_marked_where_they_change():
     rhythm = parse(Groove(ROCK, bpm=100, times=8, then=(Groove(ROCK, bpm=140, times=8, swing=True),)))
     score = notate(rhythm, PLAIN)
@@ -665,6 +690,21 @@ def test_pages_show_legend_marks_and_summary():
     assert not _ids(to_svg(score)[1])
     without = to_svg(replace(score, style=replace(score.style, legend=False)))[0]
     assert "Snare drum" not in without
+
+
+def test_long_titles_and_long_legends_stay_on_the_page():
+    rows = "\n".join(f"{row.abbreviation} {'-' * i}x{'-' * (15 - i)}" for i, row in enumerate(DRUMS.values()))
+    ghosts = Groove(rows, then=(Groove("SD ----O--g----O--g", times=2),))
+    score = notate(parse(ghosts), NotateOptions(), title=" ".join(["A long title"] * 20))
+    page = etree.fromstring(to_svg(score)[0].encode())
+    width = float(page.find(".//{*}svg").get("viewBox").split()[2])
+    words = {"".join(text.itertext()): text for text in page.iter("{*}text")}
+    assert float(words[score.title].get("font-size").removesuffix("px")) * 0.5 * len(score.title) < width
+    assert {"Ghost note", *(row.name for row in DRUMS.values())} <= set(words)
+    source = to_lilypond(score)
+    assert "wordwrap-string" in source
+    assert '"Ghost note"' in source.split("lyricmode")[1]
+    assert source.split("lyricmode")[0].count("\\break") == 1
 
 
 def test_similes_are_drawn_and_their_bars_are_empty():

@@ -91,6 +91,7 @@ class _Chart:
         new_meter = [i == 0 or bars[i].meter != bars[i - 1].meter for i in range(count)]
         new_feel = [bars[i].swing if i == 0 else bars[i].swing != bars[i - 1].swing for i in range(count)]
         first = 1 if bars[0].length < bars[0].meter.quarter_length and count > 1 else 0
+        first = structure.lead_in(self.strokes, first)
         begins: list[int] = []
         if options.sections:
             begins = structure.sections(self.strokes, [float(bar.length) for bar in bars], first)
@@ -114,7 +115,7 @@ class _Chart:
             fixed=[fixed[i] or i in starts for i in written],
             line_starts=[i in letters and i > first for i in written],
             repeat_ends=[i in ends for i in written],
-            pickup=first == 1,
+            lead_in=sum(i < first for i in written),
         )
         plans = structure.lay_out(layout, simile=options.simile)
         return [

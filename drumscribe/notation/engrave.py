@@ -21,7 +21,7 @@ from drumscribe.notation.model import Event, Measure, Score
 from drumscribe.notation.musicxml import PAPER_MM, to_musicxml
 from drumscribe.notation.spelling import VALUES
 from drumscribe.notation.summary import grooves, summary_score
-from drumscribe.notation.svg import polish
+from drumscribe.notation.svg import GHOST, polish
 
 FONT = "Leland"
 _UNITS_PER_MM = 10.0
@@ -87,6 +87,8 @@ def _page(score: Score, cut: tuple[int, int], page: int) -> str:
     if page:
         return _engrave(document, score.style.paper, signs, page_number=page + 1)
     legend = score.drums() if score.style.legend else ()
+    if legend and any(head.ghost for measure in score.measures for _, head in measure.heads()):
+        legend = (*legend, GHOST)
     return _engrave(document, score.style.paper, signs, title=score.title, artist=score.artist, legend=legend,
                     dialect=score.style.noteheads)  # fmt: skip
 

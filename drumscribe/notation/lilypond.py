@@ -30,6 +30,10 @@ _VALUES: dict[NoteType, str] = {
     "whole": "1", "half": "2", "quarter": "4", "eighth": "8", "16th": "16", "32nd": "32", "64th": "64", "128th": "128",
 }  # fmt: skip
 _CENTRED = "\\once \\override MultiMeasureRest.staff-position = #0 "
+_TITLE_LETTERS = 50
+"""The longest title that fits on one line in its full size."""
+_LEGEND_ROW = 11
+"""Drums on one line of the legend."""
 _MIDDLE_LINE = 5 * 7 - 1  # B4, in staff steps from C0
 
 
@@ -70,7 +74,7 @@ def _style_table(dialect: Dialect) -> str:
 
 def _paper(score: Score) -> str:
     return f"""\\header {{
-  title = {lilypond_string(score.title)}
+  title = {_title(score.title)}
   composer = {lilypond_string(score.artist)}
   tagline = ##f
 }}
@@ -79,7 +83,7 @@ def _paper(score: Score) -> str:
   #(set-paper-size "{score.style.paper}")
   indent = 0
   top-margin = 12\\mm bottom-margin = 12\\mm left-margin = 15\\mm right-margin = 15\\mm
-  ragged-last = ##f ragged-last-bottom = ##t ragged-bottom = ##t
+  ragged-last = ##{"t" if _short_last_line(score) else "f"} ragged-last-bottom = ##t ragged-bottom = ##t
   print-first-page-number = ##f
   oddHeaderMarkup = ##f evenHeaderMarkup = ##f
   oddFooterMarkup = \\markup \\fill-line {{ \\unless \\on-first-page \\fromproperty #'page:page-number-string }}
@@ -88,6 +92,25 @@ def _paper(score: Score) -> str:
   system-system-spacing = #'((basic-distance . 13) (minimum-distance . 10) (padding . 3) (stretchability . 20))
   score-system-spacing = #'((basic-distance . 14) (minimum-distance . 10) (padding . 3) (stretchability . 30))
 }}"""
+
+
+def _title(title: str) -> str:
+    """One line where it fits, else smaller and on as many lines as it takes."""
+    words = lilypond_string(title)
+    if len(title) <= _TITLE_LETTERS:
+        return words
+    return f"\\markup \\override #'(line-width . 100) \\fontsize #-3 \\wordwrap-string {words}"
+
+
+def _short_last_line(score: Score) -> bool:
+    """Whether the last line has so few bars that they would be drawn out of shape over its whole width."""
+    lines, resting = [0], 0
+    for measure in score.measures:
+        if measure.new_system:
+            lines.append(0)
+        lines[-1] += resting == 0
+        resting = max(resting, measure.rest_run, 1) - 1
+    return 2 * lines[-1] <= max(lines)
 
 
 def _length(quarters: Fraction, times: int = 1) -> str:
@@ -282,13 +305,18 @@ def _legend(score: Score) -> str:
     if ghosts:
         notes.append("\\parenthesize sn4")
         words.append('"Ghost note"4')
+    if len(notes) > _LEGEND_ROW:
+        half = (len(notes) + 1) // 2
+        notes.insert(half, '\\bar "" \\break')
     return f"""\\score {{
   <<
     \\new DrumStaff \\with {{
       drumStyleTable = #(alist->hash-table drumscribe-style)
       \\omit TimeSignature \\omit Stem \\omit BarLine \\magnifyStaff #2/3
     }} \\drummode {{ \\cadenzaOn {" ".join(notes)} }}
-    \\new Lyrics \\with {{ \\override LyricText.font-size = #-3 }} \\lyricmode {{ {" ".join(words)} }}
+    \\new Lyrics \\with {{
+      \\override LyricText.font-size = #-3 \\override LyricSpace.minimum-distance = #1.5
+    }} \\lyricmode {{ {" ".join(words)} }}
   >>
   \\layout {{ ragged-right = ##t \\context {{ \\Score \\omit BarNumber }} }}
 }}"""

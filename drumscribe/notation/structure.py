@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drumscribe.kit import LABELS
+from drumscribe.kit import DRUMS, LABELS
 from drumscribe.types import Placement
 
 KERNEL_BARS = (4, 8)
@@ -25,12 +25,24 @@ PHRASE = 4
 LONGEST_REPEAT = 16
 SAVED_BARS = 4
 """A repeat is written where it saves at least so many bars."""
-LINE_BARS = 4
 LINE_WIDTH = 54.0
 """Room on a line, in note columns of the widest staff that is still easy to read."""
+CROWDED, LOOSE = 40.0, 0.5
+"""Prices of a line that is fuller or emptier, times the square of the part by which it is."""
+BAR_COUNTS = {1: 1.0, 2: 0.15, 3: 0.45, 4: 0.0, 5: 0.4}
+"""Prices of a line with so many bars: phrases have two and four; five take in a last bar that would be left alone."""
+CHANGED_COUNT = 0.3
+"""Price of a line with another number of bars than the one before: the eye counts on it."""
+ODD_PHRASE = 0.3
+"""Price of a line that begins in the middle of two bars."""
 _REST_RUN_WIDTH = 10.0
 _SIMILE_WIDTH = 5.0
 _CELLS = 48
+_COUNTING = frozenset({"closed_hihat", "open_hihat", "pedal_hihat", "cross_stick", "ride"})
+LONGEST_COUNT = 2
+"""Bars."""
+MOST_COUNTS = 4
+"""Strokes of a count in one bar."""
 
 
 def sections(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float], first: int = 0) -> list[int]:
@@ -56,6 +68,18 @@ def sections(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float], f
         if not candidates:
             return begins
         begins.append(candidates[0])
+
+
+def lead_in(strokes: Sequence[Sequence[Placement]], first: int = 0) -> int:
+    """Return the bar with which the music begins, after bars from ``first`` that only count it in.
+
+    A count has a few equal strokes of one hand (sticks, hi-hat, or ride) and lasts two bars at most.
+    """
+    for bar in range(first, min(first + LONGEST_COUNT + 1, len(strokes))):
+        drums = {place.drum for place in strokes[bar]}
+        if len(drums) != 1 or not drums <= _COUNTING or len(strokes[bar]) > MOST_COUNTS:
+            return bar if bar > first and any(DRUMS[drum].family == "kick" for drum in drums) else first
+    return first
 
 
 def _best_near(novelty: NDArray[np.float64], crash: NDArray[np.bool_], begin: int, bar: int) -> float:
@@ -173,7 +197,7 @@ class Written:
         fixed: bars with a mark above them, which are always written out.
         line_starts: bars that must begin a line (sections).
         repeat_ends: bars that end with a repeat barline.
-        pickup: the first bar is a pickup, which takes no bar's place on the first line.
+        lead_in: bars before the music (a pickup, a count), which take no bar's place on the first line.
     """
 
     inks: Sequence[Hashable]
@@ -182,39 +206,54 @@ class Written:
     fixed: Sequence[bool]
     line_starts: Sequence[bool]
     repeat_ends: Sequence[bool]
-    pickup: bool = False
+    lead_in: int = 0
 
 
 def lay_out(written: Written, *, simile: bool) -> list[BarPlan]:
     """Decide lines, similes, and multi-bar rests together: a line always begins with a bar written out."""
     runs = _rest_runs(written.silent, written.fixed)
     plans: list[BarPlan] = []
-    count = len(written.inks)
+    count, before = len(written.inks), 0
     while len(plans) < count:
         start = len(plans)
         stop = next((i for i in range(start + 1, count) if written.line_starts[i]), count)
-        extra = int(start == 0 and written.pickup)
-        choices: dict[int, tuple[list[BarPlan], float]] = {}
-        for units in range(1, LINE_BARS + 1):
-            choices[units] = _line(written, runs, start, stop, units + extra, simile)
-            if start + len(choices[units][0]) >= stop:
-                break
-        plans += _choose(choices, stop - start - extra)
+        lines, before = _lines(written, runs, start, stop, simile, before)
+        plans += [plan for line in lines for plan in line]
     return plans
 
 
-def _choose(choices: dict[int, tuple[list[BarPlan], float]], left: int) -> list[BarPlan]:
-    """The fullest line that fits, but phrases of two and four stay together and no bar is left alone."""
-    fitting = [units for units, (_, width) in choices.items() if width <= LINE_WIDTH] or [1]
-    most = max(fitting)
-    line = choices[most][0]
-    if len(line) >= left:
-        return line
-    if most == 3:
-        most = 3 if left in (3, 5, 6) else 2
-    elif most == 4 and left == 5:
-        most = 3
-    return choices[most][0]
+def _lines(written: Written, runs: dict[int, int], start: int, stop: int, simile: bool,
+           before: int) -> tuple[list[list[BarPlan]], int]:  # fmt: skip
+    """The lines from ``start`` to ``stop`` that cost least in all, and how many bars most of them hold.
+
+    ``before`` is that number for the section before (0: none).
+    """
+    origin = start + (written.lead_in if start == 0 else 0)
+    ways: dict[int, dict[int, tuple[float, list[list[BarPlan]]]]] = {start: {before: (0.0, [])}}
+    for bar in range(start, stop):
+        if bar not in ways:
+            continue
+        odd = ODD_PHRASE if (bar - origin) % 2 and bar > start else 0.0
+        for units in BAR_COUNTS:
+            line, width = _line(written, runs, bar, stop, units + (origin - start if bar == start else 0), simile)
+            end = bar + len(line)
+            price = odd + _price(units, width, last=end == stop)
+            for held, (paid, lines) in ways[bar].items():
+                changed = held and held != units and end < stop
+                total = paid + price + (CHANGED_COUNT if changed else 0.0)
+                into = ways.setdefault(end, {})
+                if units not in into or total < into[units][0]:
+                    into[units] = total, [*lines, line]
+            if end == stop:
+                break
+    lines = min(ways[stop].values(), key=lambda way: way[0])[1]
+    return lines, max(len(line) for line in lines)
+
+
+def _price(units: int, width: float, *, last: bool) -> float:
+    """What a line of so many bars costs: too much or too little on it, or an awkward number of bars."""
+    off = width / LINE_WIDTH - 1
+    return BAR_COUNTS[units] + (CROWDED * off**2 if off > 0 else 0.0 if last else LOOSE * off**2)
 
 
 def _line(written: Written, runs: dict[int, int], start: int, stop: int, units: int,

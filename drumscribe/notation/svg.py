@@ -30,12 +30,16 @@ _STAFF = 0.72
 _SPACE = 60.0
 _HEADS: dict[Notehead, int] = {"normal": 0xE0A4, "x": 0xE0A9, "circle-x": 0xE0B3, "diamond": 0xE0DB}
 """Code points of the noteheads (SMuFL)."""
+GHOST = "ghost"
+"""What stands for a ghost note among the labels of a legend."""
 _LEGEND_TOP, _LEGEND_SPACE, _LEGEND_STEP, _LEGEND_SIZE = 2350.0, 110.0, 1750.0, 230.0
 _LOWEST_LINE = 4 * 7 + 2
 """E4, the bottom line, in staff steps."""
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TITLE_SIZE = 620.0
 _ARTIST_SIZE = 380.0
+_LETTER = 0.55
+"""Mean width of a bold letter, as a part of its size."""
 
 
 def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", artist: str = "",
@@ -48,7 +52,7 @@ def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", 
         title: heading of the first page.
         artist: to the right under the heading.
         page_number: printed at the foot, if not 0.
-        legend: labels of the drums to show with their names under the heading.
+        legend: labels of the drums to show with their names under the heading; ``"ghost"`` for a ghost note.
         dialect: of the noteheads in the legend.
     """
     root = etree.fromstring(svg.encode(), etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
@@ -60,7 +64,8 @@ def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", 
         _flatten(text)
     width, height = (float(number) for number in inner.get("viewBox").split()[2:])
     if title:
-        _add_text(inner, title, width / 2, 1500, _TITLE_SIZE, "middle", bold=True)
+        size = min(_TITLE_SIZE, (width - 2600) / (_LETTER * len(title)))
+        _add_text(inner, title, width / 2, 1500, size, "middle", bold=True)
     if artist:
         _add_text(inner, artist, width - 1300, 1960, _ARTIST_SIZE, "end")
     if legend:
@@ -95,11 +100,16 @@ def _staff_box(measure: Any) -> tuple[float, float, float]:
 
 
 def _sign(measure: Any, code: int, x: float, y: float) -> None:
-    outline, advance = _glyph(_SIGN_FONT, code)
     group = etree.SubElement(measure, f"{_S}g")
     group.set("class", "mRpt")
-    path = etree.SubElement(group, f"{_S}path", d=outline)
-    path.set("transform", f"translate({x - advance * _STAFF / 2:.1f}, {y:.1f}) scale({_STAFF}, {-_STAFF})")
+    _draw(group, code, x, y, _STAFF)
+
+
+def _draw(parent: Any, code: int, x: float, y: float, scale: float) -> None:
+    """A glyph with its middle at ``x``."""
+    outline, advance = _glyph(_SIGN_FONT, code)
+    path = etree.SubElement(parent, f"{_S}path", d=outline)
+    path.set("transform", f"translate({x - advance * scale / 2:.1f}, {y:.1f}) scale({scale:.4f}, {-scale:.4f})")
 
 
 def _draw_legend(parent: Any, labels: Sequence[str], dialect: Dialect, left: float, right: float) -> None:
@@ -112,19 +122,23 @@ def _draw_legend(parent: Any, labels: Sequence[str], dialect: Dialect, left: flo
         y = bottom - line * _LEGEND_SPACE
         _line(group, left, left + step * len(labels), y, 10)
     for i, label in enumerate(labels):
+        ghost = label == GHOST
+        label = "snare" if ghost else label
         row = DRUMS[label]
         place = row.octave * 7 + "CDEFGAB".index(row.step) - _LOWEST_LINE
         x, y = left + (i + 0.5) * step, bottom - place * _LEGEND_SPACE / 2
         for ledger in range(10, place + 1, 2):
             _line(group, x - 110, x + 110, bottom - ledger * _LEGEND_SPACE / 2, 14)
-        outline, advance = _glyph(_SIGN_FONT, _HEADS[notehead(label, dialect)])
         scale = 4 * _LEGEND_SPACE / _EM
-        path = etree.SubElement(group, f"{_S}path", d=outline)
-        path.set("transform", f"translate({x - advance * scale / 2:.1f}, {y:.1f}) scale({scale:.4f}, {-scale:.4f})")
+        _draw(group, _HEADS[notehead(label, dialect)], x, y, scale)
         if label == "open_hihat":
             circle = etree.SubElement(group, f"{_S}circle", cx=f"{x:.0f}", cy=f"{y - 150:.0f}", r="40", fill="none")
             circle.set("stroke-width", "12")
-        _add_text(group, row.name, x, bottom + 330, _LEGEND_SIZE, "middle")
+        if ghost:
+            for code, side in ((0xE0F5, -1), (0xE0F6, 1)):
+                _draw(group, code, x + side * 115, y, scale)
+        name = "Ghost note" if ghost else row.name
+        _add_text(group, name, x, bottom + 330, min(_LEGEND_SIZE, _LEGEND_SIZE * step / 1500), "middle")
 
 
 def _line(parent: Any, left: float, right: float, y: float, width: int) -> None:

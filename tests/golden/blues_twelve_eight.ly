@@ -39,7 +39,9 @@
       drumStyleTable = #(alist->hash-table drumscribe-style)
       \omit TimeSignature \omit Stem \omit BarLine \magnifyStaff #2/3
     } \drummode { \cadenzaOn bd4 sn4 cymr4 }
-    \new Lyrics \with { \override LyricText.font-size = #-3 } \lyricmode { "Bass drum"4 "Snare drum"4 "Ride cymbal"4 }
+    \new Lyrics \with {
+      \override LyricText.font-size = #-3 \override LyricSpace.minimum-distance = #1.5
+    } \lyricmode { "Bass drum"4 "Snare drum"4 "Ride cymbal"4 }
   >>
   \layout { ragged-right = ##t \context { \Score \omit BarNumber } }
 }

@@ -39,7 +39,9 @@
       drumStyleTable = #(alist->hash-table drumscribe-style)
       \omit TimeSignature \omit Stem \omit BarLine \magnifyStaff #2/3
     } \drummode { \cadenzaOn bd4 sn4 hhc4 }
-    \new Lyrics \with { \override LyricText.font-size = #-3 } \lyricmode { "Bass drum"4 "Snare drum"4 "Closed hi-hat"4 }
+    \new Lyrics \with {
+      \override LyricText.font-size = #-3 \override LyricSpace.minimum-distance = #1.5
+    } \lyricmode { "Bass drum"4 "Snare drum"4 "Closed hi-hat"4 }
   >>
   \layout { ragged-right = ##t \context { \Score \omit BarNumber } }
 }
@@ -48,7 +50,7 @@ marks = \drummode {
   \time 4/4 \tempo 4 = 120 s1*1/1 |  % 1
   \time 3/4 s1*3/4 |  % 2
   \time 7/8 s1*7/8 |  % 3
-  \break \time 6/8 \tempo 4. = 60 s1*3/4 |  % 4
+  \time 6/8 \tempo 4. = 60 s1*3/4 |  % 4
   \time 2/4 \tempo 4 = 120 s1*1/2 | \bar "|."  % 5
 }
 hands = \drummode {

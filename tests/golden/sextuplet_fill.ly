@@ -39,7 +39,9 @@
       drumStyleTable = #(alist->hash-table drumscribe-style)
       \omit TimeSignature \omit Stem \omit BarLine \magnifyStaff #2/3
     } \drummode { \cadenzaOn bd4 sn4 tommh4 tomfl4 hhc4 cymc4 }
-    \new Lyrics \with { \override LyricText.font-size = #-3 } \lyricmode { "Bass drum"4 "Snare drum"4 "High tom"4 "Floor tom"4 "Closed hi-hat"4 "Crash cymbal"4 }
+    \new Lyrics \with {
+      \override LyricText.font-size = #-3 \override LyricSpace.minimum-distance = #1.5
+    } \lyricmode { "Bass drum"4 "Snare drum"4 "High tom"4 "Floor tom"4 "Closed hi-hat"4 "Crash cymbal"4 }
   >>
   \layout { ragged-right = ##t \context { \Score \omit BarNumber } }
 }
