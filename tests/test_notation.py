@@ -376,7 +376,7 @@ def test_lines_hold_alike_many_bars_and_leave_none_alone():
     assert bars_per_line(score_of(repeated(dense, 8))) == [2, 2, 2, 2]
     assert bars_per_line(score_of(Groove(mixed))) == [4, 4, 4]
     assert bars_per_line(score_of(repeated(ROCK, 9))) == [4, 5]
-    assert bars_per_line(score_of(Groove(ROCK, pickup="SD - - - oo", times=8))) == [5, 4]
+    assert bars_per_line(score_of(Groove(ROCK, pickup="SD oo", times=8))) == [5, 4]
 
 
 def test_bars_that_count_the_song_in_stand_before_the_first_section():
