@@ -326,7 +326,8 @@ class Placement:
             placement of their own.
         bar: bar index.
         onset: quarter notes from the bar line, as written (swung eighths are at 1/2).
-        drum, velocity, confidence: copied from the hit.
+        drum: the hit's; a doubtful hi-hat foot may be written as the hand's.
+        velocity, confidence: copied from the hit.
         deviation_s: played minus grid time (positive: late).
         ornament: ``""``, ``"flam"``, ``"drag"``, or ``"roll"``.
         grace_ids: hits that were taken into the ornament.
@@ -354,4 +355,4 @@ class Rhythm:
     bpm: float
     swing: bool = False
     dropped: tuple[int, ...] = field(default=())
-    """Ids of hits that fell on the same drum and grid place as a stronger one."""
+    """Ids of hits that fell on the same drum and grid place as a stronger one, or of the foot on the hand's hi-hat."""

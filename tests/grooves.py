@@ -215,7 +215,7 @@ GROOVES: dict[str, Groove] = {
         BD o-----------|o-----------
         """, meter="3/4", bpm=140, swing=True),
     "bossa_nova": Groove("""
-        HH x-x-x-x-x-x-x-x-|x-x-x-x-x-x-x-x-
+        RD x-x-x-x-x-x-x-x-|x-x-x-x-x-x-x-x-
         CS o-----o-----o---|----o-----o-----
         HF ----x-------x---|----x-------x---
         BD o-----oo-----oo-|o-----oo-----oo-

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -208,6 +209,33 @@ some_beats = st.builds(
     meter=st.none() | st.sampled_from(["2/4", "3/4", "4/4", "5/4", "6/8", "7/8", "12/8", "2/2"]),
     first_downbeat_s=st.none() | st.floats(0, 12), bar_shift=st.integers(-4, 4),
 )  # fmt: skip
+
+
+def test_a_foot_on_the_hands_closed_hihat_is_one_stroke() -> None:
+    groove = parse(
+        Groove("HH x-x-x-x-x-x-x-x-\nHF ----x-------x---\nSD ----o-------o---\nBD o-------o-------", times=4)
+    )
+    hits, grid = hits_of(groove), grid_of(groove)
+    feet = {place.hit_id for place in groove.placements if place.drum == "pedal_hihat"}
+    rhythm = quantise(hits, grid, FINE)
+    assert set(rhythm.dropped) == feet
+    named = Hits(tuple(replace(hit, origin="user") if hit.id in feet else hit for hit in hits))
+    assert quantise(named, grid, FINE).dropped == ()
+
+
+def test_a_foot_in_a_gap_of_the_hands_stream_is_the_hands_where_the_hand_plays_in_other_bars() -> None:
+    steady, gap = (
+        "HH x-x-x-x-x-x-x-x-\nBD o-------o-------",
+        "HH x-x-x---x-x-x-x-\nHF ------x---------\nBD o-------o-------",
+    )
+    once = parse(Groove(steady, times=3, then=(Groove(gap), Groove(steady, times=2))))
+    found = quantise(hits_of(once), grid_of(once), FINE)
+    assert {place.drum for place in found.placements} == {"closed_hihat", "kick"}
+    always = parse(Groove(gap, times=4))
+    found = quantise(hits_of(always), grid_of(always), FINE)
+    assert Counter(written(found)) == Counter(written(always))
+    jazz = parse(Groove("RD x---x-x-x---x-x-\nHF ----x-------x---", swing=True, times=4))
+    assert Counter(written(quantise(hits_of(jazz), grid_of(jazz), FINE))) == Counter(written(jazz))
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

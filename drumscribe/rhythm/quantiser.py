@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from drumscribe.options import QuantiseOptions
 from drumscribe.rhythm.divisions import STATES, Divisions
+from drumscribe.rhythm.hats import settle
 from drumscribe.rhythm.layout import Layout
 from drumscribe.rhythm.ornaments import Strokes, gather
 from drumscribe.rhythm.statistics import load
@@ -62,7 +63,7 @@ def quantise(hits: Hits, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
 
     Returns:
         One placement per hit, apart from grace strokes (in their main stroke's ``grace_ids``) and hits that fell on
-        the same place of the same drum as a stronger one (in ``dropped``).
+        the same place of the same drum as a stronger one, or of the foot on the hand's hi-hat (in ``dropped``).
     """
     first, last = (hits[0].time_s, hits[-1].time_s) if len(hits) else (grid.times[0], grid.times[-2])
     layout = Layout.of(grid, float(first), float(last))
@@ -326,7 +327,9 @@ def _written(layout: Layout, hits: tuple[Hit, ...], found: _Solution) -> Rhythm:
                 subdivisions=tuple(parts[low:high]), swing=found.swing[b],
             )
         )  # fmt: skip
-    dropped = tuple(sorted(hits[i].id for i in found.dropped))
+    named = {hit.id for hit in hits if hit.origin == "user"}
+    placements, doubled = settle(placements, bars, named)
+    dropped = tuple(sorted([*(hits[i].id for i in found.dropped), *doubled]))
     return Rhythm(tuple(bars), tuple(placements), grid.bpm, any(bar.swing for bar in bars), dropped)
 
 

@@ -38,10 +38,10 @@
     \new DrumStaff \with {
       drumStyleTable = #(alist->hash-table drumscribe-style)
       \omit TimeSignature \omit Stem \omit BarLine \magnifyStaff #2/3
-    } \drummode { \cadenzaOn bd4 ss4 hhc4 hhp4 }
+    } \drummode { \cadenzaOn bd4 ss4 hhp4 cymr4 }
     \new Lyrics \with {
       \override LyricText.font-size = #-3 \override LyricSpace.minimum-distance = #1.5
-    } \lyricmode { "Bass drum"4 "Cross-stick"4 "Closed hi-hat"4 "Hi-hat foot"4 }
+    } \lyricmode { "Bass drum"4 "Cross-stick"4 "Hi-hat foot"4 "Ride cymbal"4 }
   >>
   \layout { ragged-right = ##t \context { \Score \omit BarNumber } }
 }
@@ -52,8 +52,8 @@ marks = \drummode {
 }
 hands = \drummode {
   \voiceOne \autoBeamOff
-  <ss hhc>8[ <hhc>8 <hhc>8 <ss hhc>8] <hhc>8[ <hhc>8 <ss hhc>8 <hhc>8] |  % 1
-  <hhc>8[ <hhc>8 <ss hhc>8 <hhc>8] <hhc>8[ <ss hhc>8 <hhc>8 <hhc>8] |  % 2
+  <ss cymr>8[ <cymr>8 <cymr>8 <ss cymr>8] <cymr>8[ <cymr>8 <ss cymr>8 <cymr>8] |  % 1
+  <cymr>8[ <cymr>8 <ss cymr>8 <cymr>8] <cymr>8[ <ss cymr>8 <cymr>8 <cymr>8] |  % 2
 }
 feet = \drummode {
   \voiceTwo \autoBeamOff \omit PercentRepeat \omit DoublePercentRepeat
