@@ -35,6 +35,8 @@ def main() -> None:
     for index in range(args.count):
         rng = np.random.default_rng((args.seed, index))
         stem = maker.make(rng)
+        if not stem.notes:  # a rest of the song
+            continue
         songs = maker.songs()
         name = stem.song or songs[int(rng.integers(len(songs)))]
         drums = stem.samples.astype(np.float32) / 32768
