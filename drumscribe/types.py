@@ -355,4 +355,4 @@ class Rhythm:
     bpm: float
     swing: bool = False
     dropped: tuple[int, ...] = field(default=())
-    """Ids of hits that fell on the same drum and grid place as a stronger one, or of the foot on the hand's hi-hat."""
+    """Ids of hits that fell on the same drum and grid place as a stronger one, or that no drummer plays there."""

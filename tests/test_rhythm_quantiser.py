@@ -223,6 +223,15 @@ def test_a_foot_on_the_hands_closed_hihat_is_one_stroke() -> None:
     assert quantise(named, grid, FINE).dropped == ()
 
 
+def test_a_crash_takes_the_hand_from_the_hihat() -> None:
+    groove = parse(Groove("CC x---------------\nHH x-x-x-x-x-x-x-x-\nBD o-------o-------", times=2))
+    hits, grid = hits_of(groove), grid_of(groove)
+    rhythm = quantise(hits, grid, FINE)
+    assert [place.drum for place in rhythm.placements if place.onset == 0] == ["crash", "kick"] * 2
+    by_user = Hits(tuple(replace(hit, origin="user") for hit in hits))
+    assert Counter(written(quantise(by_user, grid, FINE))) == Counter(written(groove))
+
+
 def test_a_foot_in_a_gap_of_the_hands_stream_is_the_hands_where_the_hand_plays_in_other_bars() -> None:
     steady, gap = (
         "HH x-x-x-x-x-x-x-x-\nBD o-------o-------",

@@ -63,7 +63,8 @@ def quantise(hits: Hits, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
 
     Returns:
         One placement per hit, apart from grace strokes (in their main stroke's ``grace_ids``) and hits that fell on
-        the same place of the same drum as a stronger one, or of the foot on the hand's hi-hat (in ``dropped``).
+        the same place of the same drum as a stronger one, or that no drummer plays there (in ``dropped``; see
+        :mod:`~drumscribe.rhythm.hats`).
     """
     first, last = (hits[0].time_s, hits[-1].time_s) if len(hits) else (grid.times[0], grid.times[-2])
     layout = Layout.of(grid, float(first), float(last))
