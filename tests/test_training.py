@@ -152,6 +152,14 @@ def test_the_foot_is_on_the_hats_only_where_the_hand_is_not() -> None:
     assert seen > 100
 
 
+def test_rooms_begin_with_the_direct_sound_and_die_away() -> None:
+    for room in material.make_rooms(count=6):
+        energy = np.cumsum(room.astype(np.float64) ** 2)
+        assert int(np.argmax(np.abs(room))) == 0
+        assert energy[-1] == pytest.approx(1, abs=1e-3)
+        assert energy[len(room) // 2] > 0.8
+
+
 def test_what_a_stroke_stirs_comes_late_and_softly() -> None:
     notes = [(0.5, "kick", 1.0), (0.8, "closed_hihat", 1.0)]
     for seed in range(8):

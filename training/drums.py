@@ -205,23 +205,6 @@ def _rattle(notes: list[Note], length: int, rng: np.random.Generator) -> NDArray
     return out[:length]
 
 
-def _room(rng: np.random.Generator) -> NDArray[np.float32]:
-    """The response of a room that nobody measured: a few reflections, then noise that dies away, the highs first.
-
-    After J. Moorer, *About this reverberation business* (1979); unit energy, without the direct sound.
-    """
-    decay = float(np.exp(rng.uniform(np.log(0.08), np.log(0.9))))
-    time = np.arange(int(min(1.2, decay) * RATE)) / RATE
-    noise = rng.normal(0, 1, len(time))
-    low = signal.lfilter(*signal.butter(1, rng.uniform(800, 5000), fs=RATE), noise)
-    damped = float(rng.uniform(0.25, 0.9))
-    out = low * np.exp(-6.9 * time / decay) + (noise - low) * np.exp(-6.9 * time / (damped * decay))
-    early = rng.integers(int(0.001 * RATE), int(rng.uniform(0.01, 0.04) * RATE), int(rng.integers(3, 12)))
-    out[early] += rng.normal(0, float(rng.uniform(1, 8)), len(early))
-    out = np.pad(out, (int(rng.uniform(0.0005, 0.015) * RATE), 0))
-    return (out / np.sqrt((out**2).sum())).astype(np.float32)
-
-
 def render(
     notes: list[Note],
     seconds: float,
@@ -256,9 +239,8 @@ def render(
     y = dry[:length]
     if rng.random() < 0.4:
         y = y + _rattle(notes, length, rng)
-    if rng.random() < 0.65:
-        made = not irs or rng.random() < 0.6
-        ir = _room(rng) if made else irs[int(rng.integers(len(irs)))][: int(rng.uniform(0.15, 2) * RATE)]
+    if rng.random() < 0.65 and irs:
+        ir = irs[int(rng.integers(len(irs)))][: int(rng.uniform(0.15, 2) * RATE)]
         wet = signal.oaconvolve(y, ir)[:length].astype(np.float32)
         rms = np.sqrt((wet**2).mean()) + 1e-9
         y = y + wet * float(np.sqrt((y**2).mean()) / rms * 10 ** (rng.uniform(-24, -3) / 20))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from training import drums
 from training.backings import BackingInfo
-from training.material import Groove, Kit, Split, kit_split, load_grooves, load_irs, load_kits
+from training.material import Groove, Kit, Split, kit_split, load_grooves, load_irs, load_kits, load_rooms
 from training.performance import excerpt, perform
 
 SECONDS = 20.0
@@ -34,7 +34,7 @@ class StemMaker:
         self.split, self.backings = split, work / "backings"
         self.kits: list[Kit] = [kit for kit in load_kits(data, work) if kit_split(kit) == split]
         self.grooves: list[Groove] = [groove for groove in load_grooves(data, work) if groove.split == split]
-        self.irs: list[NDArray[np.float32]] = load_irs(data)
+        self.irs: list[NDArray[np.float32]] = load_irs(data) + load_rooms(work)
         self.infos: dict[str, BackingInfo] = {}
 
     def songs(self) -> list[str]:
