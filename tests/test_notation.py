@@ -631,6 +631,22 @@ def test_tab_shows_the_groove():
     assert max(len(line) for line in to_tab(score_of("meters_in_turn")).splitlines()) <= 100
 
 
+def test_tab_gives_each_beat_its_own_grid():
+    groove = Groove("SD ooooo o--- oooooo -o-o\nBD o--- --- --- ---", swing=True)
+    tab = to_tab(score_of(groove)).splitlines()
+    assert tab[-4] == "   4/4 swing"
+    assert tab[-3] == "   1    2e&a3  &  4e&a"
+    assert tab[-2] == "SD|oooooo---oooooo-o-o|"
+
+
+def test_tab_shows_bars_that_end_inside_a_beat():
+    document = to_musicxml(score_of(Groove("SD oooooooo"))).replace(b"<beats>4", b"<beats>9").replace(
+        b"<beat-type>4", b"<beat-type>8")  # fmt: skip
+    odd = read_musicxml(document.replace(b' number="1" id="bar-0"', b' number="1" implicit="yes" id="bar-0"'))
+    assert odd.measures[0].length % odd.measures[0].meter.pulse
+    assert "SD|oooooooo|" in to_tab(odd)
+
+
 def test_csv_is_the_hit_list():
     hits = Hits.of([Hit(0, 1.25, "snare", 0.876, 90), Hit(1, 0.5, "kick", 1.0, 100)])
     rows = list(csv.reader(io.StringIO(to_csv(hits))))

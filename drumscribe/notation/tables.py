@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from fractions import Fraction
-from math import lcm
+from math import ceil, lcm
 
 from drumscribe.kit import DRUMS
 from drumscribe.notation.model import Measure, Score
@@ -19,7 +19,6 @@ _TOP_DOWN = (
     "pedal_hihat",
 )  # fmt: skip
 _WIDTH = 96
-_COUNTS = {1: "", 2: "&", 3: "", 4: "e&a"}
 
 
 def to_csv(hits: Hits) -> str:
@@ -35,7 +34,7 @@ def to_csv(hits: Hits) -> str:
 def to_tab(score: Score) -> str:
     """Return an ASCII drum tab.
 
-    One row a drum, one column a step of the bar's grid. ``x`` cymbal, ``o`` drum, capitals accented, ``g`` ghost,
+    One row a drum, one column a step of the beat's grid. ``x`` cymbal, ``o`` drum, capitals accented, ``g`` ghost,
     ``f`` flam, ``d`` drag, ``r`` roll, ``b`` ride bell; ``o`` in the hi-hat's row is open and ``x`` in the snare's is a
     cross-stick.
     """
@@ -57,18 +56,40 @@ def to_tab(score: Score) -> str:
     return "\n\n".join(["\n".join(head), *blocks] if head else blocks) + "\n"
 
 
-def _cells(measure: Measure) -> tuple[int, Fraction]:
-    """Number of columns and the length of one: the coarsest grid that holds every onset, eighths at least."""
-    parts = lcm(2, measure.length.denominator, *(event.onset.denominator for event, _ in measure.heads()))
-    return int(measure.length * parts), Fraction(1, parts)
+def _columns(measure: Measure) -> tuple[Fraction, ...]:
+    """Onset that each column stands for: eighths or finer in even beats, and a grid of its own in a beat of tuplets."""
+    pulse = measure.meter.pulse
+    onsets = {event.onset for event, _ in measure.heads()}
+    parts = [
+        lcm(*(((onset - start) / pulse).denominator for onset in onsets if start <= onset < start + pulse))
+        for start in _beats(measure)
+    ]
+    least = int(pulse / Fraction(1, 2)) if pulse >= 1 else 1
+    even = lcm(least, *(count for count in parts if _plain(count, least)))
+    return tuple(
+        start + pulse * i / count
+        for start, found in zip(_beats(measure), parts, strict=True)
+        for count in [even if _plain(found, least) else found]
+        for i in range(count)
+        if start + pulse * i / count < measure.length
+    )
+
+
+def _plain(count: int, least: int) -> bool:
+    """Whether a beat in ``count`` parts is one in ``least`` parts, or in halves or quarters of these."""
+    return 4 * least % count == 0
+
+
+def _beats(measure: Measure) -> list[Fraction]:
+    return [i * measure.meter.pulse for i in range(ceil(measure.length / measure.meter.pulse))]
 
 
 def _line_width(measures: list[Measure]) -> int:
-    return 3 + sum(_cells(measure)[0] + 1 for measure in measures)
+    return 3 + sum(len(_columns(measure)) + 1 for measure in measures)
 
 
 def _block(measures: list[Measure], rows: list[str]) -> str:
-    marks = "".join(_mark(measure).ljust(_cells(measure)[0] + 1) for measure in measures)
+    marks = "".join(_mark(measure).ljust(len(_columns(measure)) + 1) for measure in measures)
     counts = " ".join(_count(measure) for measure in measures)
     lines = [f"   {marks}".rstrip(), f"   {counts}".rstrip()]
     for label in rows:
@@ -77,29 +98,28 @@ def _block(measures: list[Measure], rows: list[str]) -> str:
 
 
 def _mark(measure: Measure) -> str:
-    words = [f"[{measure.rehearsal}]" if measure.rehearsal else "", str(measure.meter) if measure.show_meter else ""]
+    words = [f"[{measure.rehearsal}]" if measure.rehearsal else "", str(measure.meter) if measure.show_meter else "",
+             measure.swing]  # fmt: skip
     return " ".join(word for word in words if word)
 
 
 def _count(measure: Measure) -> str:
-    columns, step = _cells(measure)
-    pulse = measure.meter.pulse
-    per_pulse = int(pulse / step) if (pulse / step).denominator == 1 else 0
+    columns, pulse = _columns(measure), measure.meter.pulse
     skipped = measure.meter.pulses_per_bar - int(measure.length / pulse)
-    row = [" "] * columns
-    for i in range(columns):
-        at = i * step
-        number, inside = divmod(at, pulse)
+    row = []
+    for onset in columns:
+        number, inside = divmod(onset, pulse)
+        quarters = inside * 4
         if inside == 0:
-            row[i] = str(int(number) + 1 + skipped)[-1]
-        elif per_pulse and pulse == 1 and 4 % per_pulse == 0:
-            row[i] = "e&a"[int(inside * 4) - 1]
+            row.append(str(int(number) + 1 + skipped)[-1])
+        else:
+            row.append("e&a"[int(quarters) - 1] if pulse == 1 and quarters.denominator == 1 else " ")
     return "".join(row)
 
 
 def _row(measure: Measure, label: str) -> str:
-    columns, step = _cells(measure)
-    row = ["-"] * columns
+    column = {onset: i for i, onset in enumerate(_columns(measure))}
+    row = ["-"] * len(column)
     for event, head in measure.heads():
         if _SAME_ROW.get(head.drum, head.drum) != label or head in event.graces:
             continue
@@ -110,5 +130,5 @@ def _row(measure: Measure, label: str) -> str:
             symbol = "r"
         elif head.ghost:
             symbol = "g"
-        row[int(event.onset / step)] = symbol.upper() if event.accent else symbol
+        row[column[event.onset]] = symbol.upper() if event.accent else symbol
     return "".join(row)
