@@ -546,6 +546,20 @@ def test_a_zip_bomb_is_refused():
         read_musicxml(packed.getvalue())
 
 
+def test_music21_gets_marks_and_beams_too():
+    rolls = score_of("pickup_and_rolls").to_music21()
+    notes = list(rolls.recurse().notes)
+    assert [e.numberOfMarks for n in notes for e in n.expressions if "Tremolo" in e.classes] == [3, 3]
+    assert sum(n.duration.isGrace for n in notes) == 5
+    assert sum("Accent" in a.classes for n in notes for a in n.articulations) == 1
+    disco = score_of("disco").to_music21()
+    heads = [head for n in disco.recurse().notes for head in getattr(n, "notes", (n,))]
+    assert sum("OpenString" in a.classes for head in heads for a in head.articulations) == 2
+    assert next(n.beams.getTypes() for n in disco.recurse().notes) == ["start"]
+    swing = score_of("swing_ride").to_music21()
+    assert "Swing" in [words.content for words in swing.recurse().getElementsByClass("TextExpression")]
+
+
 # --- MIDI, tab, CSV --------------------------------------------------------------------------------------------------
 
 

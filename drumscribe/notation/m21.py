@@ -43,13 +43,13 @@ def _measure(measure: Measure) -> Any:
         made.insert(0, tempo.MetronomeMark(number=measure.tempo.bpm, referent=beat))
     if measure.rehearsal:
         made.insert(0, expressions.RehearsalMark(measure.rehearsal))
-    if measure.text:
-        made.insert(0, expressions.TextExpression(measure.text))
+    for words in filter(None, (measure.swing.capitalize(), measure.text)):
+        made.insert(0, expressions.TextExpression(words))
     sounding = [voice for voice in measure.voices if voice]
     for number, events in enumerate(sounding, start=1):
         into = stream.Voice(id=str(number)) if len(sounding) > 1 else made
         for event in events:
-            for made_note in _notes(event):
+            for made_note in _notes(event, "up" if number == 1 else "down"):
                 into.insert(event.onset, made_note)
         if len(sounding) > 1:
             made.insert(0, into)
@@ -77,8 +77,8 @@ def _length(event: Event) -> Any:
     return length
 
 
-def _notes(event: Event) -> list[Any]:
-    from music21 import articulations, note, percussion
+def _notes(event: Event, stem: str) -> list[Any]:
+    from music21 import articulations, expressions, note, percussion
 
     if not event.heads:
         return [note.Rest(duration=_length(event))]
@@ -86,13 +86,32 @@ def _notes(event: Event) -> list[Any]:
     heads = [_head(head) for head in event.heads]
     made = heads[0] if len(heads) == 1 else percussion.PercussionChord(heads)
     made.duration = _length(event)
+    made.stemDirection = stem
+    made.beams.beamsList = _beams(event)
     if event.accent:
         made.articulations.append(articulations.Accent())
+    if event.slashes:
+        roll = expressions.Tremolo()
+        roll.numberOfMarks = event.slashes
+        made.expressions.append(roll)
     return [*graces, made]
 
 
+def _beams(event: Event) -> list[Any]:
+    from music21 import beam
+
+    kinds = {"begin": ("start", None), "continue": ("continue", None), "end": ("stop", None),
+             "forward hook": ("partial", "right"), "backward hook": ("partial", "left")}  # fmt: skip
+    found = []
+    for level, name in enumerate(event.beams, start=1):
+        made = beam.Beam(*kinds[name])
+        made.number = level
+        found.append(made)
+    return found
+
+
 def _head(head: Head) -> Any:
-    from music21 import note
+    from music21 import articulations, note
 
     row = DRUMS[head.drum]
     made = note.Unpitched(displayName=row.staff)
@@ -101,4 +120,6 @@ def _head(head: Head) -> Any:
     made.noteheadParenthesis = head.ghost
     made.volume.velocity = head.velocity
     made.editorial.drum = head.drum
+    if head.drum == "open_hihat":
+        made.articulations.append(articulations.OpenString())
     return made
