@@ -45,7 +45,8 @@ from drumscribe.notation import (
     to_tab,
 )
 from drumscribe.notation.summary import grooves as grooves_of
-from drumscribe.options import NotateOptions
+from drumscribe.options import NotateOptions, QuantiseOptions
+from drumscribe.rhythm import quantise
 from drumscribe.types import Bar, BeatGrid, Hit, Hits, Meter, Placement, Rhythm
 
 ALL_OPTIONS = [
@@ -120,6 +121,26 @@ def test_any_rhythm_gives_bars_that_add_up_and_files_that_come_back(rhythm, opti
     assert len(ids) == len(set(ids))
     assert to_lilypond(score).count("{") == to_lilypond(score).count("}")
     assert to_tab(score)
+
+
+some_hits = st.lists(
+    st.tuples(st.integers(0, 12_000), st.sampled_from(list(DRUMS)), st.integers(1, 127), st.integers(1, 100)),
+    max_size=40,
+).map(lambda rows: Hits.of(Hit(i, t / 1000, drum, c / 100, v) for i, (t, drum, v, c) in enumerate(rows)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(some_hits, st.sampled_from(METERS), st.sampled_from([16, 32]), st.sampled_from(ALL_OPTIONS))
+def test_any_list_of_hits_becomes_a_valid_file_that_comes_back(hits, meter, finest, options):
+    signature = Meter.parse(meter)
+    count = 6 * signature.pulses_per_bar
+    grid = BeatGrid(np.arange(count + 1) * 0.4, np.arange(count + 1) % signature.pulses_per_bar + 1, (signature,) * 6,
+                    150, "user")  # fmt: skip
+    score = notate(quantise(hits, grid, QuantiseOptions(finest=finest, quintuplets=True)), options)
+    check(score)
+    document = to_musicxml(score)
+    assert_valid(document)
+    assert to_musicxml(read_musicxml(document)) == document
 
 
 @settings(max_examples=30, deadline=None)
