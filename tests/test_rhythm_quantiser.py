@@ -247,6 +247,13 @@ def test_a_foot_in_a_gap_of_the_hands_stream_is_the_hands_where_the_hand_plays_i
     assert Counter(written(quantise(hits_of(jazz), grid_of(jazz), FINE))) == Counter(written(jazz))
 
 
+def test_a_last_hit_may_belong_to_the_bar_line_after_the_grid() -> None:
+    hits = Hits.of([hit(0.0, id=0), hit(0.0, id=1), hit(0.625, "kick", id=3), hit(10.875, id=2)])
+    grid = beat_grid(BeatEvidence.empty(), hits, BeatOptions(meter="2/4", first_downbeat_s=8.75), 12.0)
+    rhythm = quantise(hits, grid, QuantiseOptions(finest=8, swing="on", triplets=False, ornaments=False))
+    assert {0, 2, 3} <= {place.hit_id for place in rhythm.placements}
+
+
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(some_hits, some_beats, some_options)
 def test_any_hits_give_bars_that_add_up(hits: Hits, beats: BeatOptions, options: QuantiseOptions) -> None:

@@ -54,7 +54,7 @@ class Layout:
             numbers = np.concatenate([np.arange(1, count + 1), numbers])
         step = times[-1] - times[-2]
         own = len(meters)
-        while last_s >= times[-1] - 0.5 * step:  # the bar line may be nearest
+        while last_s >= times[-1] - step:  # the bar line may be its place
             count = meters[-1].pulses_per_bar
             times = np.concatenate([times, times[-1] + step * np.arange(1, count + 1)])
             numbers = np.concatenate([numbers, np.arange(2, count + 1), [1]])
