@@ -41,7 +41,8 @@ def settle(placements: Sequence[Placement], bars: Sequence[Bar], sure: Set[int])
     crashes = {lines[place.bar] + place.onset for place in heard if place.drum in _CRASHES}
     hand = {lines[place.bar] + place.onset for place in heard if place.drum in _HAND}
     stream = {lines[place.bar] + place.onset for place in placements if place.drum in _HAND}
-    by_hand, by_foot = (_bars_by_place(placements, drums) for drums in (_HAND, {_FOOT}))
+    by_hand = _bars_by_place(placements, _HAND)
+    by_foot = {at: bars - by_hand.get(at, set()) for at, bars in _bars_by_place(placements, {_FOOT}).items()}
     kept: list[Placement] = []
     dropped: list[int] = []
     for place in placements:
