@@ -231,6 +231,15 @@ def test_strokes_of_one_group_are_not_parted_into_ghosts_and_others(rows):
     assert not any(ghost for _, ghost in heads_of(notate(rhythm, PLAIN)).values())
 
 
+def test_one_soft_stroke_among_uneven_ones_is_no_ghost():
+    rhythm = parse(Groove("RD x---x-x-x---x-x-\nSD ----------o---o-", times=6))
+    levels = iter([42, *[60, 71, 84, 93, 66, 77, 88, 62, 74, 97, 81]])
+    uneven = replace(rhythm, placements=tuple(
+        replace(place, velocity=next(levels)) if place.drum == "snare" else place for place in rhythm.placements
+    ))  # fmt: skip
+    assert not any(ghost for _, ghost in heads_of(notate(uneven, PLAIN)).values())
+
+
 def test_a_stroke_of_doubtful_level_is_written_as_its_place_is_in_other_bars():
     rhythm = parse(Groove("SD ----O--g----O--g\nBD o-------o-------", times=4))
     odd = next(place.hit_id for place in rhythm.placements if (place.bar, place.onset) == (2, Fraction(7, 4)))

@@ -23,6 +23,8 @@ GHOST_RATIO = 0.6
 """Ghosts are a group of snare strokes whose mean is below this part of the next louder group's."""
 GHOST_CEILING = 64
 """No stroke louder than this is a ghost."""
+APART = 0.6
+"""Part of the variance that the groups must explain: one soft stroke among uneven ones is not a group."""
 PLAIN_FLOOR = 50
 """Where the louder group is softer than this, all is played softly and nothing is a ghost."""
 ACCENT_RATIO = {"snare": 1.3, "tom": 1.3, "hihat": 1.45, "cymbal": 1.45}
@@ -110,7 +112,8 @@ def _ghost_limit(levels: list[int]) -> float:
         soft, strong = total[cut] / cut, (total[count] - total[cut]) / (count - cut)
         if strong < PLAIN_FLOOR:
             return 0.0
-        if soft <= GHOST_RATIO * strong:
+        spread = count * sum(level * level for level in levels) - total[count] ** 2
+        if soft <= GHOST_RATIO * strong and best >= APART * spread:
             return min((soft + strong) / 2, GHOST_CEILING + 1)
         levels = levels[:cut]
     return 0.0
