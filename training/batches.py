@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pedalboard
 from numpy.typing import NDArray
 
 from drumscribe.hits.features import BANDS, FFT, FPS, HOP, TARGET_RMS, band_centres, compress, mel_magnitudes
@@ -93,6 +94,16 @@ def degrade(magnitudes: FloatArray, rng: np.random.Generator, *, separated: bool
     return out.astype(np.float32)
 
 
+def _tone(rng: np.random.Generator) -> pedalboard.Pedalboard:
+    """The other instruments' equaliser."""
+    return pedalboard.Pedalboard([
+        pedalboard.LowShelfFilter(float(rng.uniform(80, 400)), float(rng.normal(0, 5))),
+        pedalboard.PeakFilter(float(np.exp(rng.uniform(np.log(150), np.log(6000)))), float(rng.normal(0, 5)),
+                              float(rng.uniform(0.4, 1.5))),
+        pedalboard.HighShelfFilter(float(rng.uniform(2500, 8000)), float(rng.normal(0, 6))),
+    ])  # fmt: skip
+
+
 class Mixer:
     """Draws examples from the pools of stems and accompaniments below a work folder."""
 
@@ -126,6 +137,14 @@ class Mixer:
         x[: len(part)] = part.astype(np.float32) / 32000
         return x
 
+    def _other(self, rng: np.random.Generator) -> FloatArray:
+        """An accompaniment in another key and tempo, which belongs to no drum part."""
+        x = self._backing(rng)
+        speed = float(np.exp(rng.uniform(-0.2, 0.2)))
+        return np.interp(np.arange(self.samples) * speed % (self.samples - 1), np.arange(self.samples), x).astype(
+            np.float32
+        )
+
     def example(self, rng: np.random.Generator, *, mix: bool | None = None, clean: bool = False) -> Example:
         """One example.
 
@@ -146,9 +165,11 @@ class Mixer:
             separated = kind > 0.85
         if mix and self.backings:
             aligned = bool(stem.song) and rng.random() < 0.8
-            y = self._backing(rng, stem.song, stem.start + start) if aligned else self._backing(rng)
+            y = self._backing(rng, stem.song, stem.start + start) if aligned else self._other(rng)
             if rng.random() < 0.2:
-                y = y + self._backing(rng) * float(rng.uniform(0.3, 1))
+                y = y + self._other(rng) * float(rng.uniform(0.3, 1))
+            if rng.random() < 0.6:  # mixed by somebody else
+                y = _tone(rng)(y, RATE)
             if rng.random() < 0.2:
                 y = np.tanh(y * float(rng.uniform(1, 6)) / (np.abs(y).max() + 1e-5))
             if rng.random() < 0.04 and not clean:
