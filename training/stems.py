@@ -9,6 +9,8 @@ pool is full the oldest is replaced. About half of the stems play the drum part 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import math
 import pickle
 import time
 from pathlib import Path
@@ -29,10 +31,13 @@ SWAPS = 0.65
 class StemMaker:
     """Makes stems of one side of the split."""
 
-    def __init__(self, data: Path, work: Path, split: Split, *, swaps: float = SWAPS) -> None:
+    def __init__(self, data: Path, work: Path, split: Split, *, swaps: float = SWAPS, families: float = 1.0) -> None:
         self.swaps = swaps
         self.split, self.backings = split, work / "backings"
-        self.kits: list[Kit] = [kit for kit in load_kits(data, work) if kit_split(kit) == split]
+        kits = [kit for kit in load_kits(data, work) if kit_split(kit) == split]
+        known = sorted({kit.family for kit in kits}, key=lambda family: hashlib.sha256(family.encode()).digest())
+        heard = known[: math.ceil(families * len(known))]
+        self.kits: list[Kit] = [kit for kit in kits if kit.family in heard]
         self.grooves: list[Groove] = [groove for groove in load_grooves(data, work) if groove.split == split]
         self.irs: list[NDArray[np.float32]] = load_irs(data) + load_rooms(work)
         self.infos: dict[str, BackingInfo] = {}
@@ -71,10 +76,12 @@ def main() -> None:
     parser.add_argument("--split", choices=["train", "valid", "test"], default="train")
     parser.add_argument("--natural", action="store_true", help="drums as people play them, into SPLIT_natural")
     parser.add_argument("--swaps", type=float, default=SWAPS, help="share of the others whose roles are swapped")
+    parser.add_argument("--families", type=float, default=1.0, help="part of the families of kits (learning curves)")
     args = parser.parse_args()
     folder = args.work / "stems" / (f"{args.split}_natural" if args.natural else args.split)
     folder.mkdir(parents=True, exist_ok=True)
-    maker = StemMaker(args.data, args.work, args.split, swaps=0.0 if args.natural else args.swaps)
+    maker = StemMaker(args.data, args.work, args.split, swaps=0.0 if args.natural else args.swaps,
+                      families=args.families)  # fmt: skip
     began, index = time.process_time(), 0
     while not args.count or index < args.count:
         stem = maker.make(np.random.default_rng((args.seed, index)))
