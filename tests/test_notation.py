@@ -44,6 +44,7 @@ from drumscribe.notation import (
     to_svg,
     to_tab,
 )
+from drumscribe.notation.engrave import page_cuts
 from drumscribe.notation.summary import grooves as grooves_of
 from drumscribe.options import NotateOptions, QuantiseOptions
 from drumscribe.rhythm import quantise
@@ -174,6 +175,15 @@ def test_readers_refuse_noise(data):
     for reader in (read_midi, read_musicxml):
         with pytest.raises(ProjectError):
             reader(data)
+
+
+def test_a_midi_file_that_never_ends_is_refused():
+    file = mido.MidiFile()
+    file.tracks.append(mido.MidiTrack([mido.Message("note_on", channel=9, note=38, velocity=90, time=2**70)]))
+    out = io.BytesIO()
+    file.save(file=out)
+    with pytest.raises(ProjectError, match="beats"):
+        read_midi(out.getvalue())
 
 
 @settings(max_examples=100, deadline=None)
@@ -737,6 +747,18 @@ def replace_rows(i: int) -> str:
 
 def _ids(svg: str) -> list[str]:
     return [g.get("id") for g in etree.fromstring(svg.encode()).iter("{*}g") if (g.get("id") or "").startswith("hit-")]
+
+
+def test_no_page_is_turned_for_a_line_or_two():
+    for count in range(36, 56):
+        score = score_of(Groove("\n".join((replace_rows(0), "SD ----o-------o---")), times=count),
+                         NotateOptions(simile=False, repeats=False, sections=False))  # fmt: skip
+        cuts = page_cuts(score)
+        assert [start for start, _ in cuts[1:]] == [end for _, end in cuts[:-1]]
+        assert (cuts[0][0], cuts[-1][1]) == (0, count)
+        lines = [sum(score.measures[i].new_system for i in range(start, end)) + (start == 0) for start, end in cuts]
+        assert max(lines) <= 10
+        assert lines[-1] >= 3
 
 
 def test_pages_show_legend_marks_and_summary():

@@ -27,6 +27,8 @@ FONT = "Leland"
 _UNITS_PER_MM = 10.0
 _FIRST_PAGE_LINES = {"a4": 9, "letter": 8}
 _PAGE_LINES = {"a4": 10, "letter": 9}
+_LAST_PAGE_LINES = 3
+"""A page turn for less is a nuisance."""
 _TOP, _TOP_UNDER_TITLE, _TOP_UNDER_LEGEND = 100, 260, 390
 _threads = threading.local()
 
@@ -62,17 +64,17 @@ def _summary_page(score: Score) -> str:
 
 
 def page_cuts(score: Score) -> list[tuple[int, int]]:
-    """Return ``(first, end)`` measure indices of each page."""
-    cuts: list[tuple[int, int]] = []
-    start, lines = 0, 1
-    for index, measure in enumerate(score.measures):
-        if index and measure.new_system:
-            room = (_PAGE_LINES if cuts else _FIRST_PAGE_LINES)[score.style.paper]
-            if lines == room:
-                cuts.append((start, index))
-                start, lines = index, 0
-            lines += 1
-    return [*cuts, (start, len(score.measures))]
+    """Return ``(first, end)`` measure indices of each page; the last one has a few lines at least."""
+    lines = [0, *(i for i, measure in enumerate(score.measures) if i and measure.new_system)]
+    firsts = [0]
+    room = _FIRST_PAGE_LINES[score.style.paper]
+    while firsts[-1] + room < len(lines):
+        firsts.append(firsts[-1] + room)
+        room = _PAGE_LINES[score.style.paper]
+    if len(firsts) > 1:
+        firsts[-1] = min(firsts[-1], len(lines) - _LAST_PAGE_LINES)
+    starts = [lines[line] for line in firsts]
+    return list(zip(starts, [*starts[1:], len(score.measures)], strict=True))
 
 
 def _page(score: Score, cut: tuple[int, int], page: int) -> str:

@@ -32,6 +32,8 @@ _VALUES: dict[NoteType, str] = {
 _CENTRED = "\\once \\override MultiMeasureRest.staff-position = #0 "
 _TITLE_LETTERS = 50
 """The longest title that fits on one line in its full size."""
+_FIRST_PAGE = 9
+"""Lines that the first page holds in any case; asked for more than there are, LilyPond splits them."""
 _LEGEND_ROW = 11
 """Drums on one line of the legend."""
 _MIDDLE_LINE = 5 * 7 - 1  # B4, in staff steps from C0
@@ -73,6 +75,7 @@ def _style_table(dialect: Dialect) -> str:
 
 
 def _paper(score: Score) -> str:
+    lines = _bars_per_line(score)  # a last line of few bars is not stretched, and not left alone on its page
     return f"""\\header {{
   title = {_title(score.title)}
   composer = {lilypond_string(score.artist)}
@@ -83,8 +86,8 @@ def _paper(score: Score) -> str:
   #(set-paper-size "{score.style.paper}")
   indent = 0
   top-margin = 12\\mm bottom-margin = 12\\mm left-margin = 15\\mm right-margin = 15\\mm
-  ragged-last = ##{"t" if _short_last_line(score) else "f"} ragged-last-bottom = ##t ragged-bottom = ##t
-  print-first-page-number = ##f
+  ragged-last = ##{"t" if 2 * lines[-1] <= max(lines) else "f"} ragged-last-bottom = ##t ragged-bottom = ##t
+  print-first-page-number = ##f{" min-systems-per-page = 3" if len(lines) > _FIRST_PAGE else ""}
   oddHeaderMarkup = ##f evenHeaderMarkup = ##f
   oddFooterMarkup = \\markup \\fill-line {{ \\unless \\on-first-page \\fromproperty #'page:page-number-string }}
   evenFooterMarkup = \\oddFooterMarkup
@@ -102,15 +105,15 @@ def _title(title: str) -> str:
     return f"\\markup \\override #'(line-width . 100) \\fontsize #-3 \\wordwrap-string {words}"
 
 
-def _short_last_line(score: Score) -> bool:
-    """Whether the last line has so few bars that they would be drawn out of shape over its whole width."""
+def _bars_per_line(score: Score) -> list[int]:
+    """A multi-bar rest counts as one bar."""
     lines, resting = [0], 0
     for measure in score.measures:
         if measure.new_system:
             lines.append(0)
         lines[-1] += resting == 0
         resting = max(resting, measure.rest_run, 1) - 1
-    return 2 * lines[-1] <= max(lines)
+    return lines
 
 
 def _length(quarters: Fraction, times: int = 1) -> str:

@@ -50,6 +50,8 @@ def read_midi(data: bytes) -> Played:
     tick = 0
     for message in messages:
         tick += message.time
+        if tick > MAX_PULSES * 4 * file.ticks_per_beat:
+            raise _too_long()
         if message.type == "set_tempo" and message.tempo > 0:
             tempos.append((tick, message.tempo))
         elif message.type == "time_signature":
@@ -70,6 +72,10 @@ def read_midi(data: bytes) -> Played:
             unknown[key] = unknown.get(key, 0) + 1
     grid = _grid(seconds, meters, max(note[0] for note in notes))
     return Played(Hits.of(hits), grid, tuple(sorted(unknown.items())))
+
+
+def _too_long() -> ProjectError:
+    return ProjectError(f"The MIDI file lasts more than {MAX_PULSES} beats.", "Cut it to one song.")
 
 
 def _meter(message: Any) -> Meter:
@@ -105,7 +111,7 @@ def _grid(seconds: _Seconds, meters: list[tuple[int, Meter]], last_tick: int) ->
     tick = 0.0
     while tick <= last_tick or not bars:
         if len(times) > MAX_PULSES:
-            raise ProjectError(f"The MIDI file lasts more than {MAX_PULSES} beats.", "Cut it to one song.")
+            raise _too_long()
         while pending and pending[0][0] <= tick + 1:
             meter = pending.pop(0)[1]
         pulse = float(meter.pulse) * seconds.per_quarter
