@@ -19,6 +19,7 @@ from test_ui_pages import TOKEN, owner_of, press, settings, texts, visit  # noqa
 from ui_songs import put, song
 
 from drumscribe.notation import read_musicxml
+from drumscribe.transcription import Transcription
 from drumscribe.ui import practice, scoring
 from drumscribe.ui.player import component, media, recordings
 
@@ -195,6 +196,21 @@ def test_each_control_changes_the_chart_and_is_kept(settings, separated) -> None
         assert sent(app)["versions"]["pages"] != before, key
     again = visit("score", song_id=job)
     assert [getattr(again, kind)(key=key).value for kind, key, _ in CONTROLS] == [value for *_, value in CONTROLS]
+
+
+def test_the_pull_to_the_grid_is_the_quantised_midis_and_not_the_charts(settings, separated) -> None:  # noqa: F811
+    job = put(settings, owner_of(TOKEN), separated)
+    app = visit("score", song_id=job)
+    before, full = sent(app)["versions"]["pages"], state_of(app).render("midi_quantised")
+    app.slider(key="score_strength").set_value(40).run()
+    assert not app.exception
+    assert sent(app)["versions"]["pages"] == before
+    assert state_of(app).options.quantise.strength == pytest.approx(0.4)
+    assert state_of(app).render("midi_quantised") != full
+
+
+def state_of(app: AppTest) -> Transcription:
+    return app.session_state["ds_session"].transcription
 
 
 def test_a_selected_hit_is_marked(settings, separated) -> None:  # noqa: F811

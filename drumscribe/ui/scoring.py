@@ -110,6 +110,7 @@ def controls(found: Transcription) -> None:
             _choose(
                 "Swing", "quantise", "swing", options, swing, "Swung eighths are written straight, with a note on top."
             )
+            _strength(options)
         with st.expander("Look", icon=":material/format_paint:"):
             _choose("Detail", "notate", "simplify", options, DETAIL)
             voices = {2: "Two: hands up, feet down", 1: "One"}
@@ -219,6 +220,15 @@ def _switch(label: str, group: str, name: str, options: Options) -> None:
     key = f"score_{name}"
     _keep(key, getattr(getattr(options, group), name))
     st.toggle(label, key=key, on_change=lambda: _change(group, name, st.session_state[key]))
+
+
+def _strength(options: Options) -> None:
+    _keep("score_strength", round(100 * options.quantise.strength))
+    st.slider(
+        "Quantised MIDI: pull to the grid", 0, 100, key="score_strength", format="%d %%",
+        help="0 % leaves every hit where it was played, 100 % puts it on the grid. The chart stays as it is.",
+        on_change=lambda: _change("quantise", "strength", st.session_state.score_strength / 100),
+    )  # fmt: skip
 
 
 def _text(label: str, name: str, recorded: str, options: Options) -> None:
