@@ -424,6 +424,8 @@ def test_bars_that_count_the_song_in_stand_before_the_first_section():
     score = score_of(count, NotateOptions(repeats=False))
     assert {measure.number: measure.rehearsal for measure in score.measures if measure.rehearsal} == {2: "A", 10: "B"}
     assert bars_per_line(score) == [5, 4, 4, 4]
+    assert bars_per_line(score_of(replace(count, then=(Groove(ROCK, times=8), Groove(RIDE, times=9))),
+                                  NotateOptions(repeats=False))) == [5, 4, 4, 5]  # fmt: skip
 
 
 def test_tempo_meter_and_feel_are_marked_where_they_change():
@@ -466,6 +468,8 @@ def test_groove_summary_counts_bars():
     score = score_of(repeated(ROCK, 12, Groove(RIDE, times=5)), NotateOptions(summary=True))
     assert [groove.times for groove in grooves_of(score)] == [12, 5]
     assert "Grooves in this chart" in to_lilypond(score)
+    five = Groove(replace_rows(0), times=2, then=tuple(Groove(replace_rows(i), times=2) for i in range(1, 5)))
+    assert [groove.measure.new_system for groove in grooves_of(score_of(five))] == [False, False, False, True, False]
 
 
 def test_an_empty_rhythm_is_an_empty_but_valid_score():

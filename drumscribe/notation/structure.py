@@ -229,7 +229,7 @@ def _lines(written: Written, runs: dict[int, int], start: int, stop: int, simile
     ``before`` is that number for the section before (0: none).
     """
     origin = start + (written.lead_in if start == 0 else 0)
-    ways: dict[int, dict[int, tuple[float, list[list[BarPlan]]]]] = {start: {before: (0.0, [])}}
+    ways: dict[int, dict[int, tuple[float, list[list[BarPlan]], int]]] = {start: {before: (0.0, [], 0)}}
     for bar in range(start, stop):
         if bar not in ways:
             continue
@@ -238,16 +238,16 @@ def _lines(written: Written, runs: dict[int, int], start: int, stop: int, simile
             line, width = _line(written, runs, bar, stop, units + (origin - start if bar == start else 0), simile)
             end = bar + len(line)
             price = odd + _price(units, width, last=end == stop)
-            for held, (paid, lines) in ways[bar].items():
+            for held, (paid, lines, most) in ways[bar].items():
                 changed = held and held != units and end < stop
                 total = paid + price + (CHANGED_COUNT if changed else 0.0)
                 into = ways.setdefault(end, {})
                 if units not in into or total < into[units][0]:
-                    into[units] = total, [*lines, line]
+                    into[units] = total, [*lines, line], max(most, units)
             if end == stop:
                 break
-    lines = min(ways[stop].values(), key=lambda way: way[0])[1]
-    return lines, max(len(line) for line in lines)
+    _, lines, most = min(ways[stop].values(), key=lambda way: way[0])
+    return lines, most
 
 
 def _price(units: int, width: float, *, last: bool) -> float:

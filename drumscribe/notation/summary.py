@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from drumscribe.notation.model import Measure, Score
 
@@ -39,13 +40,13 @@ def grooves(score: Score, most: int = MOST) -> tuple[Groove, ...]:
     for measure in score.measures:
         shown.setdefault(_look(measure), []).append(measure)
     found: list[Groove] = []
-    for look, times in sorted(heard.items(), key=lambda item: -item[1])[:most]:
-        if times < 2:
-            break
+    common = [(look, times) for look, times in sorted(heard.items(), key=lambda item: -item[1])[:most] if times > 1]
+    on_line = ceil(len(common) / max(1, ceil(len(common) / 4)))
+    for look, times in common:
         first = shown[look][0]
         bare = replace(first, show_meter=False, tempo=None, swing="", rehearsal="", text=f"{times}×", simile=0,
                        repeat_start=False, repeat_end=0, rest_run=0,
-                       new_system=len(found) % 4 == 0 and bool(found))  # fmt: skip
+                       new_system=len(found) % on_line == 0 and bool(found))  # fmt: skip
         found.append(Groove(bare, times, tuple(measure.number for measure in shown[look])))
     if found:
         measure = found[0].measure
