@@ -765,6 +765,30 @@ def test_no_page_is_turned_for_a_line_or_two():
         assert lines[-1] >= 3
 
 
+TALL = """
+    CH x-x x-x xxx xxx|x-- --- --- ---
+    HO --- --- --- ---|--x x-x x-x x-x
+    SD fff FFF ooo ooo|-g- Og- -g- Og-
+    HF x-x --x x-- x-x|--- x-- --- x--
+    BD o-o oo- o-o ooo|o-o --o o-- --o
+    """
+
+
+@pytest.mark.parametrize(
+    "options", [NotateOptions(repeats=False), NotateOptions(repeats=False, paper="letter", voices=1)]
+)
+def test_tall_lines_stay_on_their_page(options):
+    turns = tuple(Groove(TALL, bpm=80 + 20 * (i % 2), times=2) for i in range(12))
+    score = notate(parse(Groove(ROCK, times=4, then=turns)), options, title="Tall")
+    assert sum(bool(measure.tempo) for measure in score.measures) > 10
+    for page in map(etree.fromstring, (page.encode() for page in to_svg(score))):
+        inner = next(svg for svg in page.iter("{*}svg") if svg.get("class") == "definition-scale")
+        margin = float(inner.find("{*}g").get("transform").partition(",")[2].rstrip(") "))
+        staves = [g for g in page.iter("{*}g") if g.get("class") == "staff"]
+        lowest = max(float(staff.findall("{*}path")[4].get("d").split()[-1]) for staff in staves)
+        assert margin + lowest + 1200 < float(inner.get("viewBox").split()[3]) - 700
+
+
 def test_pages_show_legend_marks_and_summary():
     groove = repeated(ROCK, 8, Groove("HH ----------------", times=8), Groove(RIDE, times=8))
     score = notate(parse(groove), NotateOptions(summary=True, title="Heading"))

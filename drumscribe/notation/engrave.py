@@ -25,11 +25,11 @@ from drumscribe.notation.svg import GHOST, polish
 
 FONT = "Leland"
 _UNITS_PER_MM = 10.0
-_FIRST_PAGE_LINES = {"a4": 9, "letter": 8}
-_PAGE_LINES = {"a4": 10, "letter": 9}
 _LAST_PAGE_LINES = 3
 """A page turn for less is a nuisance."""
 _TOP, _TOP_UNDER_TITLE, _TOP_UNDER_LEGEND = 100, 260, 390
+_BOTTOM = 150
+"""The margin, and what hangs below the last staff."""
 _threads = threading.local()
 
 
@@ -66,15 +66,41 @@ def _summary_page(score: Score) -> str:
 def page_cuts(score: Score) -> list[tuple[int, int]]:
     """Return ``(first, end)`` measure indices of each page; the last one has a few lines at least."""
     lines = [0, *(i for i, measure in enumerate(score.measures) if i and measure.new_system)]
-    firsts = [0]
-    room = _FIRST_PAGE_LINES[score.style.paper]
-    while firsts[-1] + room < len(lines):
-        firsts.append(firsts[-1] + room)
-        room = _PAGE_LINES[score.style.paper]
+    ends = [*lines[1:], len(score.measures)]
+    page_height = PAPER_MM[score.style.paper][1] * _UNITS_PER_MM
+    firsts, room = [0], page_height - _top(score, 0) - _BOTTOM
+    for k, (start, end) in enumerate(zip(lines, ends, strict=True)):
+        height = line_height(score.measures[start:end])
+        if height > room and k > firsts[-1]:
+            firsts.append(k)
+            room = page_height - _top(score, len(firsts) - 1) - _BOTTOM
+        room -= height
     if len(firsts) > 1:
-        firsts[-1] = min(firsts[-1], len(lines) - _LAST_PAGE_LINES)
+        firsts[-1] = max(firsts[-2] + 1, min(firsts[-1], len(lines) - _LAST_PAGE_LINES))
     starts = [lines[line] for line in firsts]
     return list(zip(starts, [*starts[1:], len(score.measures)], strict=True))
+
+
+def line_height(measures: Sequence[Measure]) -> float:
+    """What a line takes, in tenths of a millimetre: the staff, and what stands above and below it (as measured)."""
+    events = [event for measure in measures if not measure.simile for voice in measure.voices for event in voice]
+    feet = [event for measure in measures if not measure.simile for voice in measure.voices[1:] for event in voice]
+    drums = {head.drum for event in events for head in event.heads}
+    height = 252.0
+    height += 27 if drums & {"china", "splash"} else 9 if "crash" in drums else 0
+    height += 10 * ("pedal_hihat" in drums)
+    height += 27 * ("open_hihat" in drums or any(event.accent for event in events))
+    height += 38 * any(event.tuplet for event in events) + 25 * any(event.tuplet for event in feet)
+    marks = [80 * bool(measure.tempo) or 29 * bool(measure.rehearsal) for measure in measures]
+    words = [40 * (bool(measure.swing) + bool(measure.text) + (measure.repeat_end > 2)) for measure in measures]
+    return height + max(marks, default=0) + max(words, default=0)
+
+
+def _top(score: Score, page: int) -> int:
+    """Upper margin: the heading and the legend stand in that of the first page."""
+    if page:
+        return _TOP
+    return _TOP_UNDER_LEGEND if score.style.legend and score.drums() else _TOP_UNDER_TITLE
 
 
 def _page(score: Score, cut: tuple[int, int], page: int) -> str:
