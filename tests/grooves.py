@@ -271,6 +271,10 @@ GROOVES: dict[str, Groove] = {
         FT ------o-----f-o-|----------------|----------------
         BD x-------x-------|x---x---x---x---|X---------------
         """, bpm=72, pickup="SD --oo\nHT o---"),
+    "street_beat_flams": Groove("""
+        SD o-ooo-oof-o-f-o-|f-ooo-oof-f-f---
+        BD o-------o-------|o-------o---o---
+        """, bpm=116, times=4, then=(Groove("SD f---oooof---oooo\nBD x---x---x---x---", bpm=116, times=8),)),
     "meters_in_turn": Groove("""
         HH x-x-x-x-x-x-x-x-
         SD ----o-------o---

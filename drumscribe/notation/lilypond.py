@@ -36,6 +36,8 @@ _FIRST_PAGE = 9
 """Lines that the first page holds in any case; asked for more than there are, LilyPond splits them."""
 _LEGEND_ROW = 11
 """Drums on one line of the legend."""
+_MARKS = -1
+"""The voice of the marks, which has no notes."""
 _MIDDLE_LINE = 5 * 7 - 1  # B4, in staff steps from C0
 
 
@@ -227,7 +229,7 @@ def _marks(measure: Measure, previous: Measure | None, plain: bool, bars: int) -
             found.append("<>^\\markup \\italic Straight")
         if measure.text:
             found.append(f"<>^\\markup \\italic {lilypond_string(measure.text)}")
-    found.append(f"s{_length(measure.length, bars)} |")
+    found.append(f"{_grace_spacer(measure, _MARKS, Fraction(0))}s{_length(measure.length, bars)} |")
     return " ".join(found)
 
 
