@@ -374,6 +374,14 @@ def test_long_repeats_are_written_once_with_their_count():
     assert expected_notes(score) == sorted(notes)
 
 
+def test_a_grace_note_after_a_repeat_stands_behind_its_bar_line():
+    source = to_lilypond(score_of("street_beat_flams", NotateOptions()))
+    marks = source[source.index("marks =") : source.index("hands =")]
+    places = [marks.index(word) for word in ('\\bar ".|:"', '\\bar ":|.|:"', "#9 \\grace { s8 } s1*1/1")]
+    assert places == sorted(places)
+    assert "\\repeat volta 2 {" in marks  # the last passage has nothing after it
+
+
 def test_repeats_keep_to_the_phrases():
     crash = "CC x---------------\nSD ----o-------o---\nBD o-------o-o-----"
     fill = "SD oooooooooooooooo\nBD o---o---o---o---"

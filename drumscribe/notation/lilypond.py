@@ -163,22 +163,27 @@ def _variables(measures: Sequence[Measure], suffix: str, *, plain: bool = False)
     """The music of ``measures`` as variables ``marks``, ``hands``, and ``feet``."""
     voices = max((len(measure.voices) for measure in measures), default=1)
     lines: list[list[str]] = [[] for _ in range(voices + 1)]
+    by_hand = due = False  # the passage has its bar lines by hand, and its last one is still to come
     for group in _groups(measures, plain):
         first, last = measures[group.first], measures[group.end - 1]
-        opening, closing = "", ""
+        start, opening, closing = "", "", ""
         if first.repeat_start and not plain:
-            opening = f"\\repeat volta {_times(measures, group.first)} {{ "
-        if last.repeat_end and not plain:
+            by_hand = _grace_follows(measures, group.first)
+            start = '\\bar ".|:" ' if by_hand or group.first == 0 else ""
+            opening = "" if by_hand else f"\\repeat volta {_times(measures, group.first)} {{ "
+        if due:
+            start = '\\bar ":|.|:" ' if first.repeat_start else '\\bar ":|." '
+        due = bool(last.repeat_end and by_hand and not plain)
+        if last.repeat_end and not plain and not by_hand:
             closing = " }"
         rests = group.bars if first.rest_run and not plain else 0  # one skip, or LilyPond does not join the bars
         above = [_marks(measures[i], measures[i - 1] if i else None, plain, max(1, rests))
                  for i in range(group.first, group.first + 1 if rests else group.end)]  # fmt: skip
         end = ""
-        if closing and last.repeat_end > 2:
+        if last.repeat_end > 2 and not plain:
             end = f' \\textEndMark \\markup \\italic "{last.repeat_end}×"'
         elif group.end == len(measures) and not plain and not closing:
             end = ' \\bar "|."'
-        start = '\\bar ".|:" ' if opening and group.first == 0 else ""
         comment = f"  % {first.number}"
         lines[0].append(f"{start}{opening}{' '.join(above)}{end}{closing}{comment}")
         for voice in range(voices):
@@ -200,6 +205,12 @@ def _variables(measures: Sequence[Measure], suffix: str, *, plain: bool = False)
         joined = "\n  ".join(body)
         out.append(f"{name}{suffix} = \\drummode {{\n  {mode}\n  {joined}\n}}")
     return "\n".join(out)
+
+
+def _grace_follows(measures: Sequence[Measure], start: int) -> bool:
+    r"""Whether a grace note begins the bar after the repeated passage: ``\repeat`` puts its bar line behind that."""
+    end = next((i for i in range(start, len(measures)) if measures[i].repeat_end), len(measures)) + 1
+    return end < len(measures) and bool(_grace_spacer(measures[end], _MARKS, Fraction(0)))
 
 
 def _times(measures: Sequence[Measure], start: int) -> int:

@@ -47,17 +47,17 @@
 }
 marks = \drummode {
   \numericTimeSignature \compressEmptyMeasures
-  \bar ".|:" \repeat volta 2 { \time 4/4 \tempo 4 = 116 s1*1/1 | \grace { s8 } s1*1/1 | s1*1/1 | \grace { s8 } s1*1/1 | }  % 1
-  \repeat volta 2 { \break \set Score.currentBarNumber = #9 \grace { s8 } s1*1/1 | \grace { s8 } s1*1/1 | \grace { s8 } s1*1/1 | \grace { s8 } s1*1/1 | }  % 9
+  \bar ".|:" \time 4/4 \tempo 4 = 116 s1*1/1 | \grace { s8 } s1*1/1 | s1*1/1 | \grace { s8 } s1*1/1 |  % 1
+  \bar ":|.|:" \repeat volta 2 { \break \set Score.currentBarNumber = #9 \grace { s8 } s1*1/1 | \grace { s8 } s1*1/1 | \grace { s8 } s1*1/1 | \grace { s8 } s1*1/1 | }  % 9
 }
 hands = \drummode {
   \voiceOne \autoBeamOff
-  \repeat volta 2 { \repeat percent 2 { <sn>8[ <sn>16 <sn>16] <sn>8[ <sn>16 <sn>16] \acciaccatura { sn8 } <sn>8[ <sn>8 \acciaccatura { sn8 } <sn>8 <sn>8] | \acciaccatura { sn8 } <sn>8[ <sn>16 <sn>16] <sn>8[ <sn>16 <sn>16] \acciaccatura { sn8 } <sn>8[ \acciaccatura { sn8 } <sn>8] \acciaccatura { sn8 } <sn>4 } | }  % 1
+  \repeat percent 2 { <sn>8[ <sn>16 <sn>16] <sn>8[ <sn>16 <sn>16] \acciaccatura { sn8 } <sn>8[ <sn>8 \acciaccatura { sn8 } <sn>8 <sn>8] | \acciaccatura { sn8 } <sn>8[ <sn>16 <sn>16] <sn>8[ <sn>16 <sn>16] \acciaccatura { sn8 } <sn>8[ \acciaccatura { sn8 } <sn>8] \acciaccatura { sn8 } <sn>4 } |  % 1
   \repeat volta 2 { \repeat percent 4 { \acciaccatura { sn8 } <sn>4 <sn>16[ <sn>16 <sn>16 <sn>16] \acciaccatura { sn8 } <sn>4 <sn>16[ <sn>16 <sn>16 <sn>16] } | }  % 9
 }
 feet = \drummode {
   \voiceTwo \autoBeamOff \omit PercentRepeat \omit DoublePercentRepeat
-  \repeat volta 2 { \repeat percent 2 { <bd>4 r4 \grace { s8 } <bd>4 \grace { s8 } r4 | \grace { s8 } <bd>4 r4 \grace { s8 } <bd>4 \grace { s8 } <bd>4 } | }  % 1
+  \repeat percent 2 { <bd>4 r4 \grace { s8 } <bd>4 \grace { s8 } r4 | \grace { s8 } <bd>4 r4 \grace { s8 } <bd>4 \grace { s8 } <bd>4 } |  % 1
   \repeat volta 2 { \repeat percent 4 { \grace { s8 } <bd>4 <bd>4 \grace { s8 } <bd>4 <bd>4 } | }  % 9
 }
 \score {
