@@ -254,11 +254,11 @@ def test_a_stroke_of_doubtful_level_is_written_as_its_place_is_in_other_bars():
     rhythm = parse(Groove("SD ----O--g----O--g\nBD o-------o-------", times=4))
     odd = next(place.hit_id for place in rhythm.placements if (place.bar, place.onset) == (2, Fraction(7, 4)))
     louder = replace(rhythm, placements=tuple(
-        replace(place, velocity=66 if place.hit_id == odd else min(place.velocity, 100)) for place in rhythm.placements
+        replace(place, velocity=74 if place.hit_id == odd else min(place.velocity, 100)) for place in rhythm.placements
     ))  # fmt: skip
     assert not heads_of(notate(louder, PLAIN))[odd][1]  # louder than any ghost
     doubtful = replace(louder, placements=tuple(
-        replace(place, velocity=62 if place.hit_id == odd else place.velocity) for place in louder.placements
+        replace(place, velocity=70 if place.hit_id == odd else place.velocity) for place in louder.placements
     ))  # fmt: skip
     assert heads_of(notate(doubtful, PLAIN))[odd][1]
 

@@ -21,7 +21,7 @@ from drumscribe.types import Placement
 
 GHOST_RATIO = 0.6
 """Ghosts are a group of snare strokes whose mean is below this part of the next louder group's."""
-GHOST_CEILING = 64
+GHOST_CEILING = 72
 """No stroke louder than this is a ghost."""
 APART = 0.6
 """Part of the variance that the groups must explain: one soft stroke among uneven ones is not a group."""
