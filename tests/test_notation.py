@@ -363,6 +363,13 @@ def test_sections_begin_where_the_groove_changes_and_open_a_line():
     assert all(m.new_system for m in score.measures[1:] if m.rehearsal)
 
 
+def test_a_stray_stroke_in_the_count_moves_no_section():
+    count = Groove("HH x---x---x---x---\nBD ------------o---", then=(
+        Groove(ROCK, times=8), Groove(RIDE, times=8), Groove(ROCK, times=8)))  # fmt: skip
+    score = score_of(count, NotateOptions(repeats=False))
+    assert [measure.number for measure in score.measures if measure.rehearsal] == [2, 10, 18]
+
+
 def test_long_repeats_are_written_once_with_their_count():
     rhythm = parse(repeated(ROCK, 16))
     score = notate(rhythm, NotateOptions())

@@ -95,6 +95,7 @@ class _Chart:
         begins: list[int] = []
         if options.sections:
             begins = structure.sections(self.strokes, [float(bar.length) for bar in bars], first)
+            first = begins[0] if begins else first
         letters = {bar: letter(i) for i, bar in enumerate(begins)} if len(begins) > 1 else {}
         fixed = [bool(new_meter[i] or new_feel[i] or i in tempos or i in letters or i <= first) for i in range(count)]
         inks = [ink(bar.meter, bar.length, found, self.marks) for bar, found in zip(bars, self.strokes, strict=True)]

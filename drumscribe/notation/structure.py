@@ -20,6 +20,10 @@ KERNEL_BARS = (4, 8)
 """Reaches of the kernels: the short one places a change, the long one tells it from a fill."""
 NOVELTY_FLOOR = 0.22
 """Novelty (mean similarity inside minus across, 0–1) from which a bar may begin a section."""
+ANNOUNCED = 1.15
+"""Factor on it where a crash opens the bar."""
+LEAD_PRICE, SPARSE = 0.05, 0.6
+"""Price of each bar before the first section, which may have this part of the strokes of the bars after at most."""
 SHORTEST_SECTION = 4
 PHRASE = 4
 LONGEST_REPEAT = 16
@@ -46,11 +50,15 @@ MOST_COUNTS = 4
 
 
 def sections(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float], first: int = 0) -> list[int]:
-    """Return indices of the bars that begin a section, the first one (``first``, after a pickup) included.
+    """Return indices of the bars that begin a section; the first of them may come after a bar or two that lead in.
+
+    Those beginnings are taken that stand out most in all (dynamic programming), so that a slip of one bar does not
+    move all that follow.
 
     Args:
         strokes: placements of each bar.
         lengths: quarter notes of each bar.
+        first: the bar after a pickup or a count.
     """
     count = len(strokes)
     if count - first < 2 * SHORTEST_SECTION:
@@ -58,16 +66,28 @@ def sections(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float], f
     similarity = _similarity(_features(strokes, lengths))
     novelty = np.mean([_novelty(similarity, reach) for reach in KERNEL_BARS], axis=0)
     crash = np.array([_crashes(bar) for bar in strokes])
-    begins = [first]
-    while True:
-        candidates = []
-        for bar in range(begins[-1] + SHORTEST_SECTION, count - SHORTEST_SECTION + 1):
-            weight = _weight(novelty, crash, begins[-1], bar)
-            if weight >= NOVELTY_FLOOR and weight >= 0.999 * _best_near(novelty, crash, begins[-1], bar):
-                candidates.append(bar)
-        if not candidates:
-            return begins
-        begins.append(candidates[0])
+    ways: dict[int, tuple[float, list[int]]] = {
+        begin: (LEAD_PRICE * (first - begin), [begin])
+        for begin in range(first, first + LONGEST_COUNT + 1) if _leads_in(strokes, first, begin)
+    }  # fmt: skip
+    for bar in range(first + SHORTEST_SECTION, count - SHORTEST_SECTION + 1):
+        if novelty[bar] * ANNOUNCED < NOVELTY_FLOOR:
+            continue
+        found = []
+        for begin, (worth, begins) in ways.items():
+            if bar - begin >= SHORTEST_SECTION:
+                weight = _weight(novelty, crash, begin, bar)
+                if weight >= NOVELTY_FLOOR and weight >= 0.999 * _best_near(novelty, crash, begin, bar):
+                    found.append((worth + weight - NOVELTY_FLOOR, [*begins, bar]))
+        if found:
+            ways[bar] = max(found)
+    return max(ways.values())[1]
+
+
+def _leads_in(strokes: Sequence[Sequence[Placement]], first: int, begin: int) -> bool:
+    """Whether the bars from ``first`` to ``begin`` hold far less than those after."""
+    after = sorted(len(bar) for bar in strokes[begin : begin + SHORTEST_SECTION])
+    return all(len(bar) <= SPARSE * after[len(after) // 2] for bar in strokes[first:begin])
 
 
 def lead_in(strokes: Sequence[Sequence[Placement]], first: int = 0) -> int:
@@ -91,7 +111,7 @@ def _weight(novelty: NDArray[np.float64], crash: NDArray[np.bool_], begin: int, 
     """Novelty, more where a crash announces something, less where it would leave an odd number of bars."""
     bars = bar - begin
     phrase = 1.0 if bars % PHRASE == 0 else 0.9 if bars % 2 == 0 else 0.7
-    return float(novelty[bar]) * phrase * (1.15 if crash[bar] else 1.0)
+    return float(novelty[bar]) * phrase * (ANNOUNCED if crash[bar] else 1.0)
 
 
 def _crashes(bar: Sequence[Placement]) -> bool:
