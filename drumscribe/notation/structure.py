@@ -119,7 +119,7 @@ def _crashes(bar: Sequence[Placement]) -> bool:
 
 
 def _features(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float]) -> NDArray[np.float64]:
-    """``(bars, drums × cells)`` unit vectors: where in the bar each drum plays; a crash counts as the ride it stops."""
+    """``(bars, places)`` unit vectors: which drum plays where in the bar; a crash counts as the ride it stops."""
     found = np.zeros((len(strokes), len(LABELS), _CELLS + 1))
     column = {label: i for i, label in enumerate(LABELS)}
     for i, (bar, length) in enumerate(zip(strokes, lengths, strict=True)):
@@ -128,6 +128,7 @@ def _features(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float]) 
             found[i, column[place.drum], cell] = 0.3 if place.drum in ("crash", "splash") else 1.0
         found[i, :, _CELLS] = 2 * found[i, :, :_CELLS].any(axis=1)  # which drums play at all says most
     flat = found.reshape(len(strokes), -1)
+    flat = flat[:, flat.any(axis=0)]
     norm = np.linalg.norm(flat, axis=1, keepdims=True)
     unit: NDArray[np.float64] = flat / np.maximum(norm, 1e-9)
     return unit
