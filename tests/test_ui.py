@@ -145,7 +145,7 @@ def test_a_missing_recording_says_what_to_do(tmp_path):
 
 def test_every_hit_and_candidate_has_a_place(found, where):
     assert {hit.id for hit in found.hits} | {hit.id for hit in found.rejected} == where.keys()
-    first = found.hits[0]
+    first = found.hits.by_id()[found.rhythm.placements[0].hit_id]
     assert str(where[first.id]) == "1:1" and abs(where[first.id].deviation_s) < 0.01
 
 
