@@ -832,6 +832,13 @@ def test_long_titles_and_long_legends_stay_on_the_page():
     assert source.split("lyricmode")[0].count("\\break") == 1
 
 
+def test_the_swing_mark_shows_what_the_eighths_stand_for():
+    page = etree.fromstring(to_svg(score_of("swing_ride"))[0].encode())
+    mark = next(g for g in page.iter("{*}g") if g.get("class") == "words" and "Swing" in "".join(g.itertext()))
+    assert [text.text for text in mark.iter("{*}text")] == ["Swing", "=", "3"]
+    assert len(list(mark.iter("{*}path"))) == 4
+
+
 def test_similes_are_drawn_and_their_bars_are_empty():
     svg = etree.fromstring(to_svg(score_of("funk_ghosts", NotateOptions()))[0].encode())
     bars = {g.get("id"): g for g in svg.iter("{*}g") if g.get("class") == "measure"}

@@ -31,7 +31,7 @@ _MARGIN_MM = 15.0
 _STAFF_MM = 7.0
 """Height of the staff, which is 40 tenths."""
 _REST_PLACE = (("E", "5"), ("E", "4"))
-_SWING_WORDS = {"swing": "Swing", "straight": "Straight"}
+SWING_WORDS = {"swing": "Swing", "straight": "Straight"}
 
 _Rests = frozenset[tuple[Fraction, Fraction]]
 
@@ -226,7 +226,7 @@ class _MeasureWriter:
             _text(mark, "per-minute", measure.tempo.bpm)
             _sub(direction, "sound", tempo=f"{measure.tempo.quarter_bpm:g}")
         if measure.swing:
-            direction = self._words(parent, _SWING_WORDS[measure.swing])
+            direction = self._words(parent, SWING_WORDS[measure.swing])
             swing = _sub(_sub(direction, "sound"), "swing")
             if measure.swing == "swing":
                 _text(swing, "first", 2)

@@ -17,6 +17,7 @@ from lxml import etree
 
 from drumscribe.kit import DRUMS, Notehead
 from drumscribe.notation.heads import Dialect, notehead
+from drumscribe.notation.musicxml import SWING_WORDS
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 _S = f"{{{NAMESPACE}}}"
@@ -186,7 +187,21 @@ def _flatten(text: Any) -> None:
             continue
         shift = len(words) - len(words.lstrip())
         _add_text(group, words.lstrip(), x + 0.25 * size * shift, y, size, anchor, bold=bold, italic=italic)
+    if [run.text for run in group] == [SWING_WORDS["swing"]]:
+        _draw_swing(group, x + 0.55 * size * len(SWING_WORDS["swing"]), y, size)
     text.getparent().replace(text, group)
+
+
+def _draw_swing(group: Any, x: float, y: float, size: float) -> None:
+    """After the word: two eighths are a quarter and an eighth of a triplet."""
+    eighth, quarter, notes = chr(0xECA7), chr(0xECA5), 0.8 * size
+    x = _glyphs(group, eighth, _SIGN_FONT, x, y, notes)
+    x = _glyphs(group, eighth, _SIGN_FONT, x + 0.15 * size, y, notes) + 0.3 * size
+    _add_text(group, "=", x, y, 0.8 * size, "start")
+    start = x + 0.85 * size
+    x = _glyphs(group, quarter, _SIGN_FONT, start, y, notes)
+    x = _glyphs(group, eighth, _SIGN_FONT, x + 0.15 * size, y, notes)
+    _add_text(group, "3", (start + x) / 2, y - 0.85 * size, 0.55 * size, "middle", italic=True)
 
 
 def _glyphs(group: Any, words: str, font: str, x: float, y: float, size: float) -> float:
