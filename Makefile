@@ -5,7 +5,7 @@ OUT ?= out
 PORT ?= 8501
 export MALLOC_ARENA_MAX ?= 4
 
-.PHONY: run transcribe test lint types check train clean help
+.PHONY: run transcribe test lint types check train rhythm clean help
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ types: $(VENV)/.installed-dev  ## mypy
 train: $(VENV)/.installed-train  ## train the hit network (see training/README.md; DATA=, WORK=)
 	KERAS_BACKEND=torch MALLOC_MMAP_THRESHOLD_=8000000000 MALLOC_TRIM_THRESHOLD_=8000000000 \
 	$(PY) -m training.train --data "$(DATA)" --work "$(WORK)" $(ARGS)
+
+rhythm: $(VENV)/.installed-train  ## fit the numbers of the rhythm stage (see training/README.md; DATA=, WORK=)
+	OMP_NUM_THREADS=1 $(PY) -m training.rhythm --data "$(DATA)" --work "$(WORK)" $(ARGS)
 
 clean:  ## remove the environment and caches, never your data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -94,9 +94,11 @@ def _songs(data: Path, split: str) -> list[Path]:
 
 
 def _playable(midi: pretty_midi.PrettyMIDI, kind: str, work: Path) -> Path:
-    """GMD is one track without a channel of its own for drums; TD-11 keys become General MIDI's."""
+    """GMD is one track without a channel of its own for drums; TD-11 keys become General MIDI's. What would not be
+    listened to is left out."""
     path = work / "part.mid"
     for instrument in midi.instruments:
+        instrument.notes = [note for note in instrument.notes if note.start < _LONGEST_S]
         instrument.is_drum = instrument.is_drum or kind == "gmd"
         for note in instrument.notes if kind == "gmd" else ():
             note.pitch = {22: 42, 26: 46, 58: 43}.get(note.pitch, note.pitch)

@@ -99,6 +99,33 @@ def test_a_triplet_ride_is_twelve_eight() -> None:
     assert {str(meter) for meter in of(evidence, hits).meters} <= {"12/8", "6/8"}
 
 
+SIX = """
+    HH x-x-x-x-x-x-|x-x-x-x-x-x-|x-x-x-x-x-x-|x-x-x-x-x-x-
+    SD ------O-----|------O-----|------O-----|------O--g--
+    BD o---------o-|o---------o-|o---------o-|o---------o-
+    """
+
+
+@pytest.mark.parametrize("tracked", [1, 3])
+def test_bars_of_two_dotted_quarters_that_come_again_are_six_eight(tracked: int) -> None:
+    _, hits, truth = heard(Groove(SIX, meter="6/8", bpm=88, times=5))
+    index = np.arange(0, len(truth.times) - 1, 1 / tracked)
+    beats = np.round(np.interp(index, np.arange(len(truth.times)), truth.times), 2)
+    grid = of(BeatEvidence(np.zeros((0, 1), np.float32), 100.0, "librosa", beats), hits)
+    assert set(grid.meters) == {Meter(6, 8)}
+    assert downbeats(grid)[:6] == pytest.approx(downbeats(truth)[:6], abs=0.03)
+
+
+def test_a_single_bar_of_two_inside_a_song() -> None:
+    short = Groove("HH x-x-x-x-\nSD ----o---\nBD o-------", meter="2/4", bpm=110)
+    four = Groove(ROCK.rows, bpm=110, times=2)
+    evidence, hits, truth = heard(Groove(ROCK.rows, bpm=110, times=2, then=(short, four)))
+    grid = of(evidence, hits)
+    assert sorted(grid.meters, key=str) == [Meter(2, 4)] + [Meter(4, 4)] * 16
+    for bars in (slice(0, 8), slice(-6, None)):  # where in the two bars around the fill it stood may be mistaken
+        assert downbeats(grid)[bars] == pytest.approx(downbeats(truth)[bars], abs=0.03)
+
+
 def test_sevens_of_eighths_over_tracked_quarters() -> None:
     rows = "HH x-x-x-x-x-x-x-|x-x-x-x-x-x-x-\nSD ----o-----o---|----o-----o---\nBD o-----o-------|o-----o-----oo"
     rhythm = parse(Groove(rows, meter="7/8", bpm=120, times=8))
@@ -252,4 +279,5 @@ def test_beats_that_a_tracker_takes_for_the_pulse_are_counted_as_a_drummer_does(
     beats = np.round(np.interp(index, np.arange(len(truth.times)), truth.times), 2)
     grid = of(BeatEvidence(np.zeros((0, 1), np.float32), 100.0, "librosa", beats), hits)
     assert grid.bpm == pytest.approx(truth.bpm, rel=0.01)
-    assert downbeats(grid)[1:6] == pytest.approx(downbeats(truth)[1:6], abs=0.03)
+    halves = 2 if grid.meter == Meter(6, 8) else 1  # without a bass or chords, 12/8 may be read as bars of 6/8
+    assert downbeats(grid)[halves : 6 * halves : halves] == pytest.approx(downbeats(truth)[1:6], abs=0.03)

@@ -1,199 +1,38 @@
-"""Learn together what drums and tracker tell about speed, meter, and bar lines: ``bars`` and ``readings`` in
-``drumscribe/rhythm/statistics.json``.
-
-    python -m training.rhythm_material --data DATA_DIR --work FOLDER
-    python -m training.rhythm_bars --work FOLDER [--check]
+"""Learn together what drums and tracker tell about speed, meter, and bar lines.
 
 First the downbeat network, on pulses that are counted rightly; then the conditional logit over all readings of a piece
 (:mod:`drumscribe.rhythm.readings`), by maximum likelihood, with the log-odds of networks that did not see the piece.
-Each piece is learnt from with the hits that the hit network found in it, and twice with notes lost and mistaken as hits
-are. Synthesised songs are clearer to a tracker than recordings, so that its evidence is weakened, blurred, or left out
-in part of the samples. ``--check`` prints how pieces come out whose drummer or style was not learnt from.
+``training/rhythm.py`` runs it.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
 
-import mir_eval
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drumscribe.rhythm.evidence import BeatEvidence
-from drumscribe.rhythm.patterns import Strokes, downbeat_inputs, downbeat_logit
-from drumscribe.rhythm.pulses import aligned, smoothed
-from drumscribe.rhythm.readings import LAGS, METERS, Reading, extended, likes, read, rows_of, sides, split, tempo
+from drumscribe.rhythm.patterns import downbeat_inputs, downbeat_logit
+from drumscribe.rhythm.readings import LAGS, METERS, sides
 from drumscribe.rhythm.statistics import Layer
-from drumscribe.rhythm.tracking import MAX_BPM, MIN_BPM, decode
-from drumscribe.types import FloatArray, Hit, Hits
-from training.rhythm_material import Notes, Piece
-from training.rhythm_stats import TARGET, mistaken
+from training.rhythm_material import Piece
+from training.rhythm_samples import Sample
 
 Floats = NDArray[np.float64]
 _BELIEFS = {"4/4": 0.0, "3/4": -2.5, "2/4": -4.0, "5/4": -6.0, "7/4": -8.0}
 """How common meters are in nats, before anything is learnt; the material holds few but 4/4 and 3/4."""
-_TRACKED = {
-    False: {(1, 1): 0.68, (2, 1): 0.22, (1, 2): 0.04, (2, 2): 0.03, (3, 2): 0.03},
-    True: {(1, 1): 0.36, (3, 2): 0.3, (3, 1): 0.24, (1, 2): 0.06, (2, 1): 0.02, (2, 2): 0.02},
-}
-"""How often a tracker follows other than the pulses, in parts of two and of three."""
-_ODD = 0.1
-"""Part of the pieces only read that is made odd."""
-_FOLDS = 4
+FOLDS = 4
 _HIDDEN, _CUES_HIDDEN = 24, 24
 _DECAY, _LOOSE = 1.5e-4, 1e-4
 """How strongly weights are drawn to zero, and what is common among meters to :data:`_BELIEFS`."""
 
 
-@dataclass
-class Sample:
-    """A piece as it may be heard, in all its readings.
-
-    Attributes:
-        piece: where it comes from.
-        readings: all of them; their ``logit`` is filled in later.
-        like: for each reading, ``(meters, 3)`` likeness of bars.
-        heard: for each reading, ``(n, 2)`` of the tracker.
-        right: index of the reading whose pulses are the written ones; -1 if there is none.
-        labels: of the right reading, ``(n,)`` whether a bar begins at each pulse; -1 beyond the known ones.
-    """
-
-    piece: Piece
-    readings: list[Reading]
-    like: list[Floats]
-    heard: list[Floats]
-    right: int
-    labels: NDArray[np.int64]
-
-
-def samples(pieces: list[Piece], seed: int) -> list[Sample]:
-    """Each piece as played, with a hit model's usual mistakes, and as the hit network heard it; once if only read."""
-    made = []
-    for piece in pieces:
-        random = np.random.default_rng([seed, zlib.crc32(piece.name.encode())])
-        if not len(piece.activations):
-            played = _odd(piece, random) if random.random() < _ODD else piece
-            made.append(_sample(played, _as_if_tracked(played, random), _mistaken(played, random), random, plain=True))
-            continue
-        beats = decode(BeatEvidence(piece.activations, 100.0, "madmom", np.zeros(0)), MIN_BPM, MAX_BPM)
-        if len(beats) >= 4:
-            made.append(_sample(piece, beats, _mistaken(piece, random), random, plain=True))
-            made.append(_sample(piece, beats, _mistaken(piece, random), random, plain=False))
-            heard = _hits(piece.found) if len(piece.found.times) > 24 else _mistaken(piece, random)
-            made.append(_sample(piece, beats, heard, random, plain=random.random() < 0.5))
-    return made
-
-
-def _odd(piece: Piece, random: np.random.Generator) -> Piece:
-    """A piece in 4/4 without one beat of each bar, or with one twice: hardly anything odd is in the material."""
-    starts = np.flatnonzero(piece.starts)
-    bars = [int(start) for start, after in pairwise(starts) if after - start == 4]
-    if len(bars) < 4 or len(bars) < len(starts) - 1:
-        return piece
-    order = [(0, 1, 3), (0, 1, 3), (0, 1, 2), (0, 2, 3), (0, 1, 2, 3, 3), (0, 1, 2, 3, 1)][random.integers(6)]
-    period = float(np.median(np.diff(piece.pulses)))
-    notes = piece.played
-    place = np.interp(notes.times, piece.pulses, np.arange(len(piece.pulses))) + 0.12  # a stroke may be early
-    times, drums, velocity = [], [], []
-    for pulse, old in enumerate(bar + beat for bar in bars for beat in order):
-        for i in np.flatnonzero(np.floor(place) == old):
-            times.append((pulse + place[i] - 0.12 - old) * period + 1.0)
-            drums.append(notes.drums[i])
-            velocity.append(notes.velocity[i])
-    if len(times) < 24:
-        return piece
-    by_time = np.argsort(times, kind="stable")
-    count = len(bars) * len(order)
-    return replace(
-        piece, played=Notes.of([(times[i], drums[i], velocity[i]) for i in by_time]),
-        pulses=1.0 + period * np.arange(count, dtype=np.float64),
-        starts=np.arange(count) % len(order) == 0,
-    )  # fmt: skip
-
-
-def _as_if_tracked(piece: Piece, random: np.random.Generator) -> Floats:
-    """Beats as a tracker would give them: at another speed, or on the off-beat, about as often as madmom's."""
-    table = _TRACKED[_ternary(piece)]
-    count = list(table)[random.choice(len(table), p=list(table.values()))]
-    if not MIN_BPM < tempo(piece.pulses) * count[0] / count[1] < MAX_BPM:
-        inside = [each for each in table if MIN_BPM < tempo(piece.pulses) * each[0] / each[1] < MAX_BPM]
-        count = inside[0] if inside else (1, 1)
-    rows = split(piece.pulses, count)
-    beats = rows[random.integers(len(rows))]
-    return np.asarray(np.round(np.sort(beats + random.normal(0, 0.006, len(beats))), 2), dtype=np.float64)
-
-
-def _ternary(piece: Piece) -> bool:
-    """Whether pulses are mostly divided by three."""
-    phase = np.interp(piece.played.times, piece.pulses, np.arange(len(piece.pulses))) % 1.0
-    third = ((np.abs(phase - 1 / 3) < 0.06) | (np.abs(phase - 2 / 3) < 0.06)).sum()
-    return bool(third > 0.6 * ((phase > 0.12) & (phase < 0.88)).sum())
-
-
-def _sample(piece: Piece, beats: Floats, hits: Hits, random: np.random.Generator, *, plain: bool) -> Sample:
-    activations = piece.activations if plain else _weakened(piece.activations, random)
-    evidence = BeatEvidence(activations, 100.0, "madmom", beats)
-    if not plain and random.random() < 0.25:
-        evidence = BeatEvidence(np.zeros((0, 1), np.float32), 100.0, "librosa", beats)
-    strokes = Strokes.of(hits)
-    blank = Layer(np.zeros((239, 1)), np.zeros(1), np.zeros(1), np.zeros(()))
-    rows = rows_of(aligned(smoothed(beats), hits))
-    readings = [read(extended(times, hits), count, evidence, strokes, blank) for count, times in rows]
-    like = [likes(reading, list(METERS)) for reading in readings]
-    heard = [evidence.on_pulses(reading.times) for reading in readings]
-    fits = [_agreement(piece.pulses, reading.times) for reading in readings]
-    right = int(np.argmax(fits)) if max(fits) > 0.85 else -1
-    labels = np.zeros(0, np.int64)
-    if right >= 0:
-        times = readings[right].times
-        nearest = np.abs(times[:, None] - piece.pulses[None]).argmin(axis=1)
-        off = np.abs(piece.pulses[nearest] - times)
-        labels = np.where(off < 0.09, piece.starts[nearest].astype(np.int64), -1)
-    small = [replace(each, table=each.table.astype(np.float32), parts=np.zeros((0, 0))) for each in readings]
-    return Sample(piece, small, like, heard, right, labels)
-
-
-def _mistaken(piece: Piece, random: np.random.Generator) -> Hits:
-    notes = piece.played
-    drums, velocity, keep = mistaken(notes.drums, notes.velocity, random)
-    times = notes.times + random.normal(0, 0.004, len(notes.times))
-    return _hits(Notes.of(sorted((float(times[i]), drums[i], float(velocity[i])) for i in np.flatnonzero(keep))))
-
-
-def _hits(notes: Notes) -> Hits:
-    found = zip(notes.times, notes.drums, notes.velocity, strict=True)
-    return Hits.of(Hit(i, max(0.0, float(t)), drum, 1.0, int(v)) for i, (t, drum, v) in enumerate(found))
-
-
-def _weakened(activations: FloatArray, random: np.random.Generator) -> FloatArray:
-    """As a less clear recording would be heard: downbeats confused with beats, all of it weaker."""
-    mixed = float(random.beta(1, 3)) * 0.6
-    beat, down = activations.T
-    total = (beat + down) ** float(random.uniform(1.0, 1.4))
-    share = down / np.maximum(beat + down, 1e-6)
-    # the share of downbeats wanders over a second or so, and is drawn to what is usual
-    wander = np.interp(np.arange(len(share)), np.arange(0, len(share) + 50, 50),
-                       random.normal(0, 0.8, len(range(0, len(share) + 50, 50))))  # fmt: skip
-    logit = np.log(share + 0.01) - np.log(1.01 - share) + wander
-    share = (1 - mixed) / (1 + np.exp(-logit)) + mixed * 0.3
-    return np.stack([total * (1 - share), total * share], axis=1).astype(np.float32)
-
-
-def _agreement(truth: Floats, found: Floats) -> float:
-    found = found[(found > truth[0] - 0.07) & (found < truth[-1] + 0.07)]
-    return float(mir_eval.beat.f_measure(truth, found)) if len(found) else 0.0
-
-
 def folds(pieces: list[Piece]) -> NDArray[np.int64]:
     """Fold of each piece: a drummer's session, or the takes of a style, lie in one."""
-    return np.array([zlib.crc32(piece.group.encode()) % _FOLDS for piece in pieces])
+    return np.array([zlib.crc32(piece.group.encode()) % FOLDS for piece in pieces])
 
 
 def fit_network(chosen: list[Sample], epochs: int = 14, seed: int = 0) -> Layer:
@@ -252,7 +91,7 @@ class Choices:
     rest: torch.Tensor  # (samples, readings)
     like: torch.Tensor  # (samples, readings, meters, 3)
     begins: torch.Tensor  # whether the first stroke is the first beat of a bar
-    cues: torch.Tensor  # (samples, readings, 50)
+    cues: torch.Tensor  # (samples, readings, 56)
     weight: torch.Tensor  # (samples,)
     there: torch.Tensor  # bool
     right: torch.Tensor  # bool
@@ -271,8 +110,9 @@ def choices(chosen: list[Sample], logits: list[list[Floats]]) -> Choices:
             like[s, r], cues[s, r] = sample.like[r], reading.cues
             for m, meter in enumerate(METERS):
                 there[s, r, m, : meter.pulses_per_bar] = True
-                begins[s, r, m, int(reading.played.argmax()) % meter.pulses_per_bar] = 1.0
-        found = _chain(sample)
+                if reading.begin >= 0:
+                    begins[s, r, m, reading.begin % meter.pulses_per_bar] = 1.0
+        found = one_meter(sample)
         if found:
             right[s, sample.right, found[0], found[1]] = True
         elif sample.right >= 0:  # bars of several lengths: the speed is all that is known
@@ -290,7 +130,7 @@ def choices(chosen: list[Sample], logits: list[list[Floats]]) -> Choices:
     return Choices(*numbers, *masks)
 
 
-def _chain(sample: Sample) -> tuple[int, int] | None:
+def one_meter(sample: Sample) -> tuple[int, int] | None:
     """Meter and first beat of a sample, if they are the same throughout."""
     if sample.right < 0:
         return None
@@ -348,70 +188,3 @@ def logits_of(chosen: list[Sample], model: Layer) -> list[list[Floats]]:
         [downbeat_logit(reading.table, heard, model) for reading, heard in zip(s.readings, s.heard, strict=True)]
         for s in chosen
     ]
-
-
-def report(data: Choices, chosen: list[Sample], parts: dict[str, torch.Tensor], title: str) -> None:
-    """How often the best reading is right, for each kind, and how sure it is where right and where wrong."""
-    log = scores(data, parts).flatten(1)
-    chance = torch.softmax(log, 1)
-    best = chance.argmax(1)
-    right = data.right.flatten(1).gather(1, best[:, None])[:, 0].numpy()
-    per = 35
-    speed = (best // per).numpy() == np.array([sample.right for sample in chosen])
-    meter = data.right.any(dim=3).flatten(1).gather(1, (best // 7)[:, None])[:, 0].numpy()
-    known = data.right.flatten(1).any(1).numpy()
-    sure = chance.max(1).values.numpy()
-    for kind in sorted({sample.piece.kind for sample in chosen}):
-        mine = known & np.array([sample.piece.kind == kind for sample in chosen])
-        print(f"{title:22s}{kind:12s}{mine.sum():5d} known of {sum(s.piece.kind == kind for s in chosen)}: "
-              f"speed {speed[mine].mean():.3f}, and meter {meter[mine].mean():.3f}, and bars {right[mine].mean():.3f}; "
-              f"sure {sure[mine & right].mean():.2f} where right, {sure[mine & ~right].mean():.2f} where wrong; "
-              f"nats {-np.log(chance.mul(data.right.flatten(1)).sum(1).numpy()[mine] + 1e-9).mean():.3f}")  # fmt: skip
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--check", action="store_true", help="only print what other folds make of each fold")
-    args = parser.parse_args()
-    torch.set_num_threads(1)
-    pieces = [Piece.read(path) for path in sorted(args.work.glob("train_*.npz")) if ".part" not in path.name]
-    made = samples(pieces, 0)
-    fold = folds([sample.piece for sample in made])
-    logits: list[list[Floats]] = [[] for _ in made]
-    for k in range(_FOLDS):
-        model = fit_network([s for s, f in zip(made, fold, strict=True) if f != k])
-        for i in np.flatnonzero(fold == k):
-            logits[i] = logits_of([made[i]], model)[0]
-    if args.check:
-        for k in range(_FOLDS):
-            rest, own = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-            parts = fit_readings(choices([made[i] for i in rest], [logits[i] for i in rest]))
-            data = choices([made[i] for i in own], [logits[i] for i in own])
-            report(data, [made[i] for i in own], parts, f"fold {k}")
-    parts = fit_readings(choices(made, logits))
-    report(choices(made, logits), made, parts, "all, logit not held out")
-    plain = [i for i, sample in enumerate(made) if i == 0 or sample.piece is not made[i - 1].piece]
-    report(choices([made[i] for i in plain], [logits[i] for i in plain]), [made[i] for i in plain], parts, "clear")
-    print({name: np.round(part.numpy(), 2).tolist() for name, part in parts.items()})
-    if args.check:
-        return
-    model = fit_network(made)
-    learnt = json.loads(TARGET.read_text())
-    learnt["bars"] = {
-        "made": f"python -m training.rhythm_bars: {len(pieces)} excerpts: GMD and General MIDI songs (training "
-        "splits), parts made by rule",
-        "first": model.first.tolist(), "first_bias": model.first_bias.tolist(), "second": model.second.tolist(),
-        "second_bias": float(model.second_bias),
-    }  # fmt: skip
-    rounded = {name: np.round(part.numpy().astype(np.float64), 3).tolist() for name, part in parts.items()}
-    learnt["readings"] = {
-        "weight": round(float(torch.exp(parts["weight"])), 3), "like": rounded["like"], "rest": rounded["rest"],
-        "begins": rounded["begins"],
-        "cues": {name: rounded[name] for name in ("first", "first_bias", "second", "second_bias")},
-    }  # fmt: skip
-    TARGET.write_text(json.dumps(learnt) + "\n")
-
-
-if __name__ == "__main__":
-    main()

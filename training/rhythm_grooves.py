@@ -34,7 +34,7 @@ class Groove:
         style: its name.
         bpm: pulses a minute.
         pulses: in a bar.
-        bars: one or two bars that alternate.
+        bars: one to four bars in turn.
         parts: into how many parts its fills divide a pulse.
         swing: where the second half of a pulse falls.
         crash: what marks the beginning of a section, with a kick.
@@ -220,13 +220,50 @@ def waltz(r: Generator) -> Groove:
     return _beat(r, "waltz", bpm, 3, int(r.choice([2, 1])) if bpm > 120 else 2, 2, free=0.35)
 
 
-def six_eight(r: Generator, pulses: int = 2) -> Groove:
-    """By dotted quarters: two in a bar of 6/8, four in one of 12/8."""
+def compound(r: Generator, pulses: int) -> Groove:
+    """By dotted quarters: two in 6/8, which comes again bar by bar, four in 12/8, where the halves of a bar differ."""
     style = {2: "six-eight", 3: "nine-eight", 4: "twelve-eight"}[pulses]
-    bpm = _tempo(r, 40, 76) if pulses == 2 else _tempo(r, 46, 100)
+    bpm = _tempo(r, 40, 80) if pulses == 2 else _tempo(r, 46, 100)
     fine = 6 if bpm < 56 and r.random() < 0.3 else 3
-    return _beat(r, style, bpm, pulses, 3, fine, back=(2,) if pulses == 3 else None, free=0.7, parts=(3, 3, 6),
-                 ghosts=0.2 if r.random() < 0.2 else 0.0)  # fmt: skip
+    groove = _beat(r, style, bpm, pulses, 3, fine, back=(2,) if pulses == 3 else None, free=0.7, parts=(3, 3, 6),
+                   ghosts=0.2 if r.random() < 0.2 else 0.0)  # fmt: skip
+    if pulses == 2:
+        groove.bars = groove.bars[:1]
+        if r.random() < 0.15:  # the second time with a hat or ghost note more; with other kicks it would be 12/8
+            extra = (11 / 6, "closed_hihat", _SOFT) if r.random() < 0.6 else (4 / 3, "snare", _GHOST)
+            groove.bars.append([*groove.bars[0], extra])
+    elif pulses == 4 and r.random() < 0.9:
+        groove.bars = [_uneven(r, bar) for bar in groove.bars]
+    return groove
+
+
+def _uneven(r: Generator, bar: Bar) -> Bar:
+    """A bar of four pulses whose second half has other kicks than the first."""
+    halves = [{round(place % 2, 3) for place, drum, _ in bar if drum == "kick" and (place >= 2) == late}
+              for late in (False, True)]  # fmt: skip
+    if halves[0] != halves[1]:
+        return bar
+    place = [5 / 3, 2 + 2 / 3, 11 / 3, 2 + 1 / 3][r.integers(4)]
+    kept = [stroke for stroke in bar if stroke[1] != "kick" or abs(stroke[0] - place) > 0.01]
+    return kept if len(kept) < len(bar) else [*bar, (place, "kick", _USUAL)]
+
+
+def stabs(r: Generator) -> Groove:
+    """A phrase of unison strokes with rests between them, and a fill here and there."""
+    parts = int(r.choice([2, 2, 4]))
+    bars: list[Bar] = []
+    for index in range(int(r.choice([2, 4]))):
+        odds = np.where(np.arange(4 * parts) % parts == 0, 0.2, 0.1)
+        odds[0] = 1.0 if index == 0 else 0.5
+        places = np.flatnonzero(r.random(4 * parts) < odds) / parts
+        cymbal = str(r.choice(["crash", "crash", "china", "open_hihat"]))
+        bar = _every(places, "kick", _LOUD) + _every(places, cymbal, _LOUD)
+        if r.random() < 0.5:
+            low = float(r.choice([2, 3, 3]))
+            fill = low + np.flatnonzero(r.random(int((4 - low) * 4)) < 0.7) / 4
+            bar = [stroke for stroke in bar if stroke[0] < low] + _every(fill, "snare", _USUAL)
+        bars.append(bar)
+    return Groove("stabs", _tempo(r, 70, 150), 4, bars, crash=False)
 
 
 def bossa(r: Generator) -> Groove:
@@ -339,9 +376,10 @@ def changing(r: Generator) -> Groove:
 
 STYLES: dict[Callable[[Generator], Groove], float] = {
     rock: 4.0, half_time: 1.0, hip_hop: 1.0, punk: 1.0, disco: 1.0, funk: 2.0, linear: 1.0, metal: 1.0, shuffle: 1.5,
-    half_time_shuffle: 1.0, jazz: 1.5, lambda r: jazz(r, 3): 1.0, waltz: 1.5, six_eight: 1.5,
-    lambda r: six_eight(r, 4): 1.5, lambda r: six_eight(r, 3): 0.2, bossa: 1.0, samba: 1.0, latin: 0.7, reggae: 0.7,
-    train: 0.7, polka: 0.7, march: 0.3, toms: 0.7, five: 1.0, seven: 0.7, changing: 2.0,
+    half_time_shuffle: 1.0, jazz: 1.5, lambda r: jazz(r, 3): 1.0, waltz: 1.5,
+    lambda r: compound(r, 2): 1.5, lambda r: compound(r, 4): 1.5, lambda r: compound(r, 3): 0.2, bossa: 1.0, samba: 1.0,
+    latin: 0.7, reggae: 0.7, train: 0.7, polka: 0.7, march: 0.3, toms: 0.7, five: 1.0, seven: 0.7, stabs: 0.7,
+    changing: 3.0,
 }  # fmt: skip
 """How often each is drawn."""
 

@@ -1,7 +1,5 @@
 """Recordings whose beats are known, as the beat tracker and the hit network hear them: material for
-``training/rhythm_bars.py``.
-
-    python -m training.rhythm_material --data DATA_DIR --work FOLDER [--limit 400] [--made 700] [--read]
+``training/rhythm.py``.
 
 Excerpts of drum performances (GMD), of General MIDI songs, these whole or without everything but the drums, and of drum
 parts made by rule (``training/rhythm_grooves.py``) are played by FluidSynth on a soundfont drawn at random and put in a
@@ -11,7 +9,6 @@ pulses, and the bar lines. An excerpt may begin anywhere in a bar.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import subprocess
 import tempfile
@@ -29,6 +26,7 @@ from scipy.signal import fftconvolve, lfilter
 
 from drumscribe.kit import BY_MIDI
 from drumscribe.options import DetectOptions
+from drumscribe.rhythm.readings import METERS
 from drumscribe.types import FloatArray, Meter, Stem
 from training.rhythm_grooves import made
 from training.rhythm_stats import grooves, song_split
@@ -39,6 +37,8 @@ _FONTS = Path("/usr/share/sounds")
 _KITS = (0, 0, 0, 8, 16, 16, 24, 25, 32, 40)
 """Programs of the drum channel: standard, room, power, electronic, TR-808, jazz, brushes."""
 _TD11 = {22: 42, 26: 46, 58: 43}
+_WHOLE = 0.7
+"""Part of the excerpts that begin where their source begins: most recordings are whole songs, but some are cuttings."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,12 @@ class Piece:
         )  # fmt: skip
 
 
-def sources(data: Path, split: str) -> Iterator[tuple[str, Path, tuple[int, int] | None]]:
-    """Kind, file, and the meter where the file does not tell it, of everything in a split."""
+Source = tuple[str, Path, tuple[int, int] | None]
+"""Kind, file, and the meter where the file does not tell it."""
+
+
+def sources(data: Path, split: str) -> Iterator[Source]:
+    """Everything in a split."""
     for performance in grooves(data, split):
         yield "gmd", data / "grooves" / "gmd" / performance.name, performance.meters[0][1:]
     with (data / "songs" / "mma" / "mma_songs.csv").open() as file:
@@ -172,7 +176,7 @@ def piece(
     if not kind.startswith("songs"):
         midi.instruments = [part for part in midi.instruments if part.is_drum]
     seconds = float(random.uniform(25, 50))
-    whole = random.random() >= 0.6
+    whole = random.random() < _WHOLE
     start = 0.0 if whole else float(random.uniform(0, max(0.0, midi.get_end_time() - seconds)))
     return excerpt(name, kind, midi, laid, (start, seconds), random, whole=whole, heard=heard)
 
@@ -247,7 +251,8 @@ def _played(midi: pretty_midi.PrettyMIDI, random: np.random.Generator) -> FloatA
         midi.write(str(source))
         subprocess.run(
             ["fluidsynth", "-ni", "-q", "-g", "0.4", "-r", str(RATE), "-R", str(random.integers(2)), "-C", "0",
-             "-F", str(target), str(fonts[random.integers(len(fonts))]), str(source)],
+             "-o", "synth.dynamic-sample-loading=1", "-F", str(target), str(fonts[random.integers(len(fonts))]),
+             str(source)],
             check=True, capture_output=True,
         )  # fmt: skip
         samples, _ = soundfile.read(target, dtype="float32", frames=int((midi.get_end_time() + 1.0) * RATE),
@@ -274,51 +279,52 @@ def _room(samples: FloatArray, random: np.random.Generator) -> FloatArray:
     return np.clip(samples, -1, 1).astype(np.float32)
 
 
-def make(data: Path, work: Path, split: str, limit: int, *, heard: bool) -> None:
-    """Add what is missing to ``work``, in an order that makes any beginning of it a fair sample."""
-    plan = [(kind, path, meter) for kind, path, meter in sources(data, split) if meter is None or meter[0] <= 5]
+Task = tuple[Path, Callable[[], Piece | None]]
+"""Where a piece is kept, and what makes it."""
+
+
+def excerpts(data: Path, work: Path, found: list[Source], *, heard: bool) -> list[Task]:
+    """Excerpts of the training split, in an order that makes any beginning of it a fair sample."""
+    known = {meter.pulses_per_bar for meter in METERS}
+    plan = [
+        (kind, path, meter) for kind, path, meter in found
+        if meter is None or Meter(*meter).pulses_per_bar in known
+    ]  # fmt: skip
     if heard:
         plan += [("song drums", path, meter) for kind, path, meter in plan if kind == "songs" and _hash(path.name) % 2]
     else:
         plan = [(f"{kind} read", path, meter) for kind, path, meter in plan]
     plan.sort(key=lambda item: _hash(item[0] + str(item[1].relative_to(data))))
-    for kind, path, meter in plan[:limit]:
+    tasks: list[Task] = []
+    for kind, path, meter in plan:
         name = f"{path.relative_to(data)}#{kind}"
         add = partial(piece, kind, path, meter, np.random.default_rng(_hash(name)), name, heard=heard)
-        _add(work / f"{split}_{_hash(name):08x}.npz", add)
+        tasks.append((work / f"train_{_hash(name):08x}.npz", add))
+    return tasks
 
 
-def _add(target: Path, add: Callable[[], Piece | None]) -> None:
-    """Write what ``add`` gives, unless it was tried before."""
-    if target.exists() or target.with_suffix(".none").exists():
-        return
+def parts(work: Path, count: int, *, heard: bool) -> list[Task]:
+    """Parts made by rule."""
+    kind = "made" if heard else "read"
+    return [(work / f"train_{kind}{n:05d}.npz", partial(made_piece, n, heard=heard)) for n in range(count)]
+
+
+def kept(task: Task) -> Piece | None:
+    """The piece of a task, made where it is not there; ``None`` where it holds too little."""
+    target, make = task
+    if target.with_suffix(".none").exists():
+        return None
+    if target.exists():
+        return Piece.read(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    new = add()
+    new = make()
     if new is None:
         target.with_suffix(".none").touch()
     else:
         new.save(target)
+    return new
 
 
 @cache
 def _hash(text: str) -> int:
     return zlib.crc32(text.encode())
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--split", default="train", choices=["train", "validation", "test"])
-    parser.add_argument("--limit", type=int, default=2_000)
-    parser.add_argument("--made", type=int, default=0, help="how many parts made by rule to add")
-    parser.add_argument("--read", action="store_true", help="only the notes: minutes instead of an hour")
-    args = parser.parse_args()
-    for number in range(args.made):
-        kind = "read" if args.read else "made"
-        _add(args.work / f"train_{kind}{number:05d}.npz", partial(made_piece, number, heard=not args.read))
-    make(args.data, args.work, args.split, args.limit, heard=not args.read)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,16 +1,10 @@
-"""Learn from played and written drums what the rhythm stage believes: ``drumscribe/rhythm/statistics.json``.
-
-    python -m training.rhythm_stats --data DATA_DIR
-
-Timing, from the Groove MIDI Dataset (human performances to a click; its training split only). What tells speed, meter,
-and bars is learnt by ``training/rhythm_bars.py``. The file holds some thousand numbers and how they were made.
+"""How tightly drums are played, from the Groove MIDI Dataset (human performances to a click; its training split only):
+the timing in ``drumscribe/rhythm/statistics.json``. Readers of performances and songs for what else is learnt.
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator
@@ -24,7 +18,6 @@ from numpy.typing import NDArray
 from drumscribe.kit import BY_MIDI, DRUMS
 
 Floats = NDArray[np.float64]
-TARGET = Path(__file__).parents[1] / "drumscribe" / "rhythm" / "statistics.json"
 _TD11 = {58: "floor_tom"}
 """Keys of the kit that GMD was played on, where General MIDI has another instrument."""
 
@@ -147,18 +140,3 @@ def mistaken(
     keep = random.random(len(velocity)) > np.where(velocity < 45, 0.3, 0.04)
     wrong = random.random(len(velocity)) < 0.05
     return [_MISTAKEN.get(drum, drum) if w else drum for drum, w in zip(drums, wrong, strict=True)], velocity, keep
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with grooves/gmd")
-    args = parser.parse_args()
-    learnt = json.loads(TARGET.read_text())
-    source = "Groove MIDI Dataset 1.0.0, training split (CC BY 4.0)"
-    learnt["made"] = {"by": "python -m training.rhythm_stats", "from": source}
-    learnt["timing"] = timing(args.data)
-    TARGET.write_text(json.dumps(learnt) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Meter and bar lines over given pulses: a Viterbi search over (meter, position in the bar).
+"""Meter and bar lines over given pulses: Viterbi searches over (meter, position in the bar), in one meter or several.
 
 Three things speak for a bar: downbeat activations of the tracker, what the drums do around a downbeat (learnt from
 grooves and songs), and that a bar is like the bar before.
@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from drumscribe.rhythm.evidence import BeatEvidence
 from drumscribe.rhythm.patterns import USUAL, Strokes
 from drumscribe.rhythm.readings import METERS, Reading, alike, common, read, shares
-from drumscribe.rhythm.statistics import load
+from drumscribe.rhythm.statistics import ReadingModel, load
 from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
-
-_CHANGE = 7.0
-"""Cost of another meter than in the bar before, in the log-odds of bar lines. Chosen on training material, of which
-hardly any music that keeps its meter suffers at this cost, and much of what changes it comes out."""
+Chain = list[tuple[int, Meter]]
+"""The first pulse and the meter of each bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,9 @@ class Bars:
         return replace(self, meters={start: names.get(meter, meter) for start, meter in self.meters.items()})
 
 
-def find_bars(times: Times, evidence: BeatEvidence, hits: Hits, meter: Meter | None) -> Bars:
+def find_bars(
+    times: Times, evidence: BeatEvidence, hits: Hits, meter: Meter | None, count: tuple[int, int] = (1, 1)
+) -> Bars:
     """Choose meters and bar lines.
 
     Args:
@@ -81,21 +81,46 @@ def find_bars(times: Times, evidence: BeatEvidence, hits: Hits, meter: Meter | N
         evidence: what the tracker heard.
         hits: all hits.
         meter: fixes the meter and leaves only the phase to be found.
+        count: how the pulses were counted from tracked beats (:data:`drumscribe.rhythm.readings.COUNTS`).
     """
     learnt = load().readings
-    reading = read(times, (1, 1), evidence, Strokes.of(hits), load().bars)
+    reading = read(times, count, evidence, Strokes.of(hits), load().bars)
     meters = [meter] if meter else list(METERS)
-    begin = int(reading.played.argmax())
-    gain, first = {}, {}
-    for each, prior, more in zip(meters, common(reading, learnt, meters), alike(reading, meters), strict=True):
-        # to begin with a bar speaks for all bars of that phase: a single odd bar at the beginning must not pay
-        phase = (np.arange(len(times)) - begin) % each.pulses_per_bar == 0
-        first[each] = np.where(phase & reading.played, learnt.begins / learnt.weight * each.pulses_per_bar, 0.0)
-        own = np.where(reading.played, learnt.like @ more + prior / learnt.weight, 0.0)
-        gain[each] = np.concatenate([[0.0], np.cumsum(own)])
-    logit = np.where(reading.played, reading.logit, USUAL)  # nothing outside calls for another meter
-    chain = _viterbi(logit, gain, first)
+    chain = likeliest(reading, learnt, meters)
     return Bars.chained(chain, len(times), _confidence(reading, chain, meters))
+
+
+def likeliest(reading: Reading, model: ReadingModel, meters: list[Meter]) -> Chain:
+    """The best bars over a reading, ``[(first pulse, meter)]``; the song may begin and end inside a bar.
+
+    Few songs change their meter, but those that do may do it often: what changes must gain enough in all. What misleads
+    in one bar misleads in all, so that a long song must gain more than a short one.
+    """
+    steady, gain, changing = chains(reading, model, meters)
+    return changing if gain > model.changes else steady
+
+
+def chains(reading: Reading, model: ReadingModel, meters: list[Meter]) -> tuple[Chain, float, Chain]:
+    """The best bars in one meter, and the best in any, with what these gain as a mean over the played pulses.
+
+    Over a song in one meter this is the choice of :func:`drumscribe.rhythm.readings.chances`. How likely a meter is for
+    a song says nothing of single bars in another one; each of these costs the same.
+    """
+    logit = np.where(reading.played, reading.logit, USUAL)  # nothing outside calls for another meter
+    first, again = {}, {}
+    for each, more in zip(meters, alike(reading, meters), strict=True):
+        # to begin with a bar speaks for all bars of that phase: a single odd bar at the beginning must not pay
+        phase = (np.arange(len(reading.times)) - reading.begin) % each.pulses_per_bar == 0
+        begins = model.begins / model.weight * each.pulses_per_bar
+        first[each] = np.where(phase & reading.played & (reading.begin >= 0), begins, 0.0)
+        again[each] = np.concatenate([[0.0], np.cumsum(np.where(reading.played, model.like @ more, 0.0))])
+    count = int(reading.played.sum())
+    usual = common(reading, model, meters) / model.weight * count
+    best = [_viterbi(logit, {each: again[each]}, first) for each in meters]
+    main = int(np.argmax([score + more for (score, _), more in zip(best, usual, strict=True)]))
+    others = {each: row if each == meters[main] else row - model.change for each, row in first.items()}
+    score, changing = _viterbi(logit, again, others)
+    return best[main][1], (score - best[main][0]) / count, changing
 
 
 def _confidence(reading: Reading, chain: list[tuple[int, Meter]], meters: list[Meter]) -> float:
@@ -106,19 +131,18 @@ def _confidence(reading: Reading, chain: list[tuple[int, Meter]], meters: list[M
     return float(np.mean([share[meters.index(meter), start % meter.pulses_per_bar] for start, meter in chain]))
 
 
-def _viterbi(logit: Times, gain: dict[Meter, Times], first: dict[Meter, Times]) -> list[tuple[int, Meter]]:
-    """Best chain of bars, ``[(first pulse, meter)]``; the song may begin and end inside a bar.
+def _viterbi(logit: Times, again: dict[Meter, Times], first: dict[Meter, Times]) -> tuple[float, Chain]:
+    """Best chain of bars and its score.
 
-    ``gain`` sums, from 0 to each pulse, what speaks for each meter: that bars are alike, and how common it is;
-    ``first`` holds what speaks for bars of it that begin at each pulse, beside ``logit``. Over a song in one meter this
-    is the choice of :func:`drumscribe.rhythm.readings.chances`.
+    ``again`` sums, from 0 to each pulse, what speaks for each meter as bars are alike; ``first`` holds what speaks for
+    bars of it that begin at each pulse, beside ``logit``.
     """
     count = len(logit)
-    down = [(first[m] - np.logaddexp(0, -logit)).tolist() for m in gain]
+    down = [(first[m] - np.logaddexp(0, -logit)).tolist() for m in again]
     other = np.concatenate([[0.0], np.cumsum(-np.logaddexp(0, logit))]).tolist()
-    names = list(gain)
+    names = list(again)
     lengths = [meter.pulses_per_bar for meter in names]
-    sums = [gain[m].tolist() for m in names]
+    sums = [again[m].tolist() for m in names]
     score: list[list[float]] = []
     back: list[list[int]] = []
     for i in range(count + max(lengths)):
@@ -132,25 +156,22 @@ def _viterbi(logit: Times, gain: dict[Meter, Times], first: dict[Meter, Times]) 
                 came.append(-1)
                 continue
             before = score[start]
-            best, at = before[m], m
-            for k, value in enumerate(before):
-                if k != m and value - _CHANGE > best:
-                    best, at = value - _CHANGE, k
+            best = max(before)
             bar = down[m][start] + other[end] - other[start + 1] + sums[m][end] - sums[m][start]
             row.append(best + bar)
-            came.append(at)
+            came.append(before.index(best))
         score.append(row)
         back.append(came)
     ends = [(score[i][m], i, m) for i in range(count, count + max(lengths)) for m in range(len(names))
             if back[i][m] >= 0]  # fmt: skip
-    _, i, m = max(ends) if ends else (0.0, 0, 0)
+    total, i, m = max(ends) if ends else (0.0, 0, 0)
     chain: list[tuple[int, Meter]] = []
     while i - lengths[m] >= 0 and back[i][m] >= 0:
         start = i - lengths[m]
         chain.append((start, names[m]))
         i, m = start, back[i][m]
     chain.reverse()
-    return chain
+    return total, chain
 
 
 def ternary(times: Times, hits: Hits) -> bool:

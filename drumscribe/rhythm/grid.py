@@ -41,14 +41,16 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
         times = aligned(smoothed(times), hits)
     # a wish for a meter leaves the speed as it was found: who changes one of the two wants the other kept
     choice = choose(times, evidence, hits)
-    share = 1.0
+    share, count = 1.0, (1, 1)
     if tracked and options.bpm is None and (wish is None or wish.unit == 4):
-        times, share = choice.times, choice.share
+        times, share, count = choice.times, choice.share, choice.count
     if options.first_downbeat_s is not None:
         times = _through(times, options.first_downbeat_s)
     first_s, last_s = (hits[0].time_s, hits[-1].time_s) if len(hits) else (float(times[0]), float(times[-1]))
     times = extended(times, hits, margin=wish.pulses_per_bar if wish else 8)
-    times, found = _metered(times, evidence, hits, wish, free=wish is None and options.bpm is None)
+    found = find_bars(times, evidence, hits, wish, count)
+    if wish is None and options.bpm is None:
+        found = _named(found, times, hits)
     if options.first_downbeat_s is not None:
         found = found.anchored(int(np.argmin(np.abs(times - options.first_downbeat_s))))
     if options.bar_shift:
@@ -65,14 +67,11 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
     )
 
 
-def _metered(times: Times, evidence: BeatEvidence, hits: Hits, wish: Meter | None, *, free: bool) -> tuple[Times, Bars]:
-    """Find the bars; where the user left it open (``free``), a pulse may prove an eighth or a dotted quarter."""
-    found = find_bars(times, evidence, hits, wish)
-    if not free or wish is not None:
-        return times, found
+def _named(found: Bars, times: Times, hits: Hits) -> Bars:
+    """Time signatures in which a pulse may prove an eighth or a dotted quarter."""
     renamed = {Meter(7, 4): Meter(7, 8)} if tempo(times) >= _EIGHTHS_BPM else {}
     renamed |= _COMPOUND if ternary(times, hits) else {}
-    return times, found.renamed(renamed)
+    return found.renamed(renamed)
 
 
 def _through(times: Times, moment_s: float) -> Times:

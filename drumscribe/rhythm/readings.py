@@ -33,6 +33,10 @@ _SLOWEST, _FASTEST = 38.0, 300.0
 METERS = (Meter(4, 4), Meter(3, 4), Meter(2, 4), Meter(5, 4), Meter(7, 4))
 LAGS = (1, 2, 4)
 """Bars after which music is likely to come again."""
+_AGAIN = (1, 2, 3, 4, 6, 8)
+"""Pulses after which it may: the halves of a bar of 4/4 differ more often than two bars of 2/4 (or 12/8 and 6/8)."""
+_ON = 0.2
+"""How far, in pulses, the first stroke may be from the pulse that it is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,10 @@ class Reading:
         parts: ``(n, 36)`` drums in its parts (:func:`drumscribe.rhythm.patterns.divided`).
         logit: ``(n,)`` log-odds that a bar begins at each pulse.
         played: ``(n,)`` whether the pulse lies within what is played.
-        cues: ``(50,)`` what tells whether it is counted rightly, and in which meter: how it is counted (one of seven),
+        begin: index of the pulse that the first stroke is on; -1 where it is on none.
+        cues: ``(56,)`` what tells whether it is counted rightly, and in which meter: how it is counted (one of seven),
             tempo (log2 over 110) and its square, strokes (per four pulses), thirds of pulses played, drums in the parts
-            of a pulse, beats heard on and between the pulses.
+            of a pulse, beats heard on and between the pulses, how like pulses are to those before.
     """
 
     count: tuple[int, int]
@@ -57,6 +62,7 @@ class Reading:
     parts: Times
     logit: Times
     played: NDArray[np.bool_]
+    begin: int
     cues: Times
 
 
@@ -107,8 +113,8 @@ def read(times: Times, count: tuple[int, int], evidence: BeatEvidence, strokes: 
     density = len(strokes.times) / max(len(sounding), 1) / 4
     kind = [float(count == each) for each in COUNTS]
     numbers = [speed, speed * speed, density, thirds(drums)]
-    cues = np.concatenate([kind, numbers, drums, _beats(times, played, evidence)])
-    return Reading(count, times, table, parts, logit, played, cues)
+    cues = np.concatenate([kind, numbers, drums, _beats(times, played, evidence), _again(parts, played)])
+    return Reading(count, times, table, parts, logit, played, _begin(times, strokes), cues)
 
 
 def _played(times: Times, strokes: Strokes) -> NDArray[np.bool_]:
@@ -118,6 +124,22 @@ def _played(times: Times, strokes: Strokes) -> NDArray[np.bool_]:
     slack = 0.25 * float(np.median(np.diff(times)))
     inside = (times > strokes.times[0] - slack) & (times < strokes.times[-1] + slack)
     return inside if inside.sum() >= 2 else np.ones(len(times), np.bool_)
+
+
+def _begin(times: Times, strokes: Strokes) -> int:
+    """Index of the pulse that the first stroke is on; -1 where it is on none, or where there is none."""
+    if not len(strokes.times):
+        return -1
+    nearest = int(np.argmin(np.abs(times - strokes.times[0])))
+    off = abs(float(times[nearest] - strokes.times[0]))
+    return nearest if off < _ON * float(np.median(np.diff(times))) else -1
+
+
+def _again(parts: Times, played: NDArray[np.bool_]) -> Times:
+    """How like pulses are to those that lie :data:`_AGAIN` before them, in nats, ``(6,)`` around their mean."""
+    heard = echoes(parts, _AGAIN)
+    means = np.array([heard[lag][played].mean() for lag in _AGAIN])
+    return np.asarray(means - means.mean())
 
 
 def _beats(times: Times, played: NDArray[np.bool_], evidence: BeatEvidence) -> Times:
@@ -143,7 +165,8 @@ def chances(reading: Reading, model: ReadingModel, meters: list[Meter]) -> Times
         scores[row, : meter.pulses_per_bar] = (
             model.weight * (sums[row, : meter.pulses_per_bar] + like[row] @ model.like) + usual[row]
         )
-        scores[row, int(reading.played.argmax()) % meter.pulses_per_bar] += model.begins
+        if reading.begin >= 0:
+            scores[row, reading.begin % meter.pulses_per_bar] += model.begins
     return scores + model.rest * rest
 
 
@@ -196,11 +219,13 @@ class Choice:
 
     Attributes:
         times: its pulses, reaching beyond what is played.
+        count: how they are counted, one of ``COUNTS``.
         share: chance of it among all readings.
         speeds: chance of each number of pulses to one of ``times``, 1 among them.
     """
 
     times: Times
+    count: tuple[int, int]
     share: float
     speeds: dict[float, float]
 
@@ -208,7 +233,7 @@ class Choice:
 def choose(beats: Times, evidence: BeatEvidence, hits: Hits) -> Choice:
     """Choose how ``beats``, as tracked, are counted; as they are where too little is played to tell."""
     if len(hits) < _FEWEST:
-        return Choice(extended(beats, hits), 1.0, {1.0: 1.0})
+        return Choice(extended(beats, hits), (1, 1), 1.0, {1.0: 1.0})
     learnt, strokes = load(), Strokes.of(hits)
     rows = rows_of(beats)
     readings = [read(extended(row, hits), count, evidence, strokes, learnt.bars) for count, row in rows]
@@ -219,4 +244,4 @@ def choose(beats: Times, evidence: BeatEvidence, hits: Hits) -> Choice:
     for (count, _), share in zip(rows, chance, strict=True):
         speed = float(Fraction(*count) / own)
         speeds[speed] = speeds.get(speed, 0.0) + share
-    return Choice(readings[best].times, chance[best], speeds)
+    return Choice(readings[best].times, rows[best][0], chance[best], speeds)

@@ -1,5 +1,4 @@
-"""Numbers learnt from played and written drums, made by ``training/rhythm_stats.py`` and
-``training/rhythm_bars.py``."""
+"""Numbers learnt from played and written drums, made by ``python -m training.rhythm``."""
 
 from __future__ import annotations
 
@@ -57,7 +56,9 @@ class ReadingModel:
             learnt: a song repeats itself, and what misleads in one bar misleads in all.
         like: ``(3,)`` weights of the likeness of bars one, two, and four bars apart, in that of the log-odds.
         rest: weight of the mean log-chance that no pulse is a downbeat: right readings make clear odds.
-        begins: how much likelier, in nats, the first stroke is where a bar begins than on another pulse.
+        begins: how much likelier, in nats, the first stroke is where a bar begins than elsewhere.
+        change: cost of each bar in another meter than the song's, in the log-odds of bar lines.
+        changes: what all of them together must gain beyond that, as a mean over the pulses.
         cues: how likely a reading is in each of five meters, in nats, from its cues.
     """
 
@@ -65,7 +66,15 @@ class ReadingModel:
     like: Floats
     rest: float
     begins: float
+    change: float
+    changes: float
     cues: Layer
+
+    @classmethod
+    def of(cls, numbers: dict[str, Any]) -> ReadingModel:
+        """From the numbers of a JSON file."""
+        plain = {name: numbers[name] for name in ("weight", "rest", "begins", "change", "changes")}
+        return cls(like=np.array(numbers["like"]), cues=Layer.of(numbers["cues"]), **plain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +101,4 @@ def load() -> Statistics:
     """Read the packaged numbers once."""
     data = json.loads(files("drumscribe.rhythm").joinpath("statistics.json").read_text())
     timing = {drum: Timing(row["spread_ms"] / 1000, row["habit_ms"] / 1000) for drum, row in data["timing"].items()}
-    read = data["readings"]
-    readings = ReadingModel(
-        read["weight"], np.array(read["like"]), read["rest"], read["begins"], Layer.of(read["cues"])
-    )
-    return Statistics(timing, Layer.of(data["bars"]), readings)
+    return Statistics(timing, Layer.of(data["bars"]), ReadingModel.of(data["readings"]))
