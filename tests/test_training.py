@@ -16,13 +16,12 @@ import numpy as np
 import pretty_midi
 import pytest
 import soundfile
-import torch
 
 from drumscribe.hits.card import FOLDER, Card
 from drumscribe.hits.features import BANDS, FPS, HOP, compress, log_mel
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
-from training import batches, blend, drums, material, performance, soundfont_kits
+from training import batches, drums, material, performance, soundfont_kits
 from training.calibrate import Clip, best_threshold, calibration_error, learn, platt, report
 from training.export import Calibration, disagreement
 from training.network import HitNetwork
@@ -186,18 +185,6 @@ def test_soundfonts_become_kits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert float(np.abs(samples).max()) == pytest.approx(1, abs=0.01)
     later = [sound for kit in kits[1:] for sound in kit.drums.get("ride_bell", [])]
     assert len(later) < len(kits) - 1  # presets share samples: each is kept once
-
-
-def test_a_blend_lies_between_two_networks() -> None:
-    a, b = HitNetwork(), HitNetwork()
-    with torch.no_grad():
-        a.onset.bias.fill_(-4.0)
-        b.onset.bias.fill_(0.0)
-        b.bands.running_mean.fill_(2.0)
-    blend.blend(a, b, 0.25)
-    assert a.onset.bias.tolist() == pytest.approx([-3.0] * len(LABELS))
-    assert a.bands.running_mean is not None
-    assert a.bands.running_mean.tolist() == pytest.approx([0.5] * BANDS)
 
 
 def test_targets_are_read_back_by_the_peak_picker() -> None:
