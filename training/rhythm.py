@@ -1,6 +1,6 @@
 """From data to ``drumscribe/rhythm/statistics.json``: all that the rhythm stage has learnt, in one command.
 
-    python -m training.rhythm --data DATA_DIR --work FOLDER [--heard 800] [--made 800] [--read 1400] [--out FILE]
+    python -m training.rhythm --data DATA_DIR --work FOLDER [--heard 800] [--made 800] [--read 3000] [--out FILE]
 
 1. *Timing* of each drum, from GMD (``rhythm_stats.py``).
 2. *Material*: excerpts played by FluidSynth and heard by madmom's networks and the hit network, or only read
@@ -158,7 +158,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where the material is kept")
     parser.add_argument("--heard", type=int, default=800, help="excerpts of GMD and songs that are played and heard")
     parser.add_argument("--made", type=int, default=800, help="parts made by rule that are played and heard")
-    parser.add_argument("--read", type=int, default=1400, help="parts made by rule that are only read")
+    parser.add_argument("--read", type=int, default=3000, help="parts made by rule that are only read")
     parser.add_argument("--network", type=Path, help="take the downbeat network from this file, as it is")
     parser.add_argument("--no-check", action="store_true", help="do without the held-out table: a third of the time")
     parser.add_argument("--out", type=Path, default=TARGET)
