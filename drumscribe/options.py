@@ -80,6 +80,7 @@ class NotateOptions(_Group):
     repeats: bool = True
     ghosts: bool = True
     accents: bool = True
+    dynamics: bool = True
     simplify: Literal[0, 1, 2] = Field(0, description="0 every detail, 1 no ghosts or ornaments, 2 the core groove.")
     sections: bool = True
     summary: bool = False

@@ -241,6 +241,38 @@ def test_strokes_of_one_group_are_not_parted_into_ghosts_and_others(rows):
     assert not any(ghost for _, ghost in heads_of(notate(rhythm, PLAIN)).values())
 
 
+LOUD_AND_SOFT = parse(Groove(
+    "HH x-x-x-x-x-x-x-x-\nSD ----o-------o---\nBD o-------o-o-----", times=8,
+    then=(Groove("RD x-x-x-x-x-x-x-x-\nSD ----o-------o---\nBD o--o----o-o-----", times=8),
+          Groove("HH x-x-x-x-x-x-x-x-\nSD ----o-------o---\nBD o-------o-o-----", times=8)),
+))  # fmt: skip
+
+
+def played_at(soft: int, loud: int) -> Rhythm:
+    levels = [loud if 8 <= place.bar < 16 else soft for place in LOUD_AND_SOFT.placements]
+    return replace(LOUD_AND_SOFT, placements=tuple(
+        replace(place, velocity=level) for place, level in zip(LOUD_AND_SOFT.placements, levels, strict=True)
+    ))  # fmt: skip
+
+
+def test_sections_of_another_level_have_dynamics_and_come_back_from_a_file():
+    score = notate(played_at(60, 105), NotateOptions(repeats=False))
+    assert [(m.number, m.dynamic) for m in score.measures if m.dynamic] == [(1, "mp"), (9, "ff"), (17, "mp")]
+    assert [m.dynamic for m in read_musicxml(to_musicxml(score)).measures] == [m.dynamic for m in score.measures]
+    assert_valid(to_musicxml(score))
+    assert "<>\\ff" in to_lilypond(score)
+    assert not any(m.dynamic for m in notate(played_at(60, 105), NotateOptions(dynamics=False)).measures)
+
+
+def test_a_song_of_one_level_has_no_dynamics():
+    for soft, loud in ((60, 60), (80, 90), (110, 120)):
+        assert not any(measure.dynamic for measure in notate(played_at(soft, loud), NotateOptions()).measures)
+
+
+def test_a_soft_section_beside_a_loud_one_is_not_full_of_ghosts():
+    assert not any(ghost for _, ghost in heads_of(notate(played_at(50, 110), PLAIN)).values())
+
+
 def test_one_soft_stroke_among_uneven_ones_is_no_ghost():
     rhythm = parse(Groove("RD x---x-x-x---x-x-\nSD ----------o---o-", times=6))
     levels = iter([42, *[60, 71, 84, 93, 66, 77, 88, 62, 74, 97, 81]])

@@ -10,6 +10,7 @@ from itertools import accumulate
 from drumscribe.errors import NotationError
 from drumscribe.kit import DRUMS
 from drumscribe.notation import structure
+from drumscribe.notation.dynamics import find_dynamics
 from drumscribe.notation.marks import Marks, find_marks
 from drumscribe.notation.model import Event, Measure, Score, Style, TempoMark, Voice
 from drumscribe.notation.text import one_line
@@ -98,6 +99,7 @@ class _Chart:
             first = begins[0] if begins else first
         letters = {bar: letter(i) for i, bar in enumerate(begins)} if len(begins) > 1 else {}
         fixed = [bool(new_meter[i] or new_feel[i] or i in tempos or i in letters or i <= first) for i in range(count)]
+        loud = find_dynamics(self.strokes, begins, self.marks.ghosts) if options.dynamics else {}
         inks = [ink(bar.meter, bar.length, found, self.marks) for bar, found in zip(bars, self.strokes, strict=True)]
 
         passages = structure.repeats(inks, fixed) if options.repeats else []
@@ -124,7 +126,7 @@ class _Chart:
                 number=bars[i].number, meter=bars[i].meter, length=bars[i].length, voices=found,
                 show_meter=new_meter[i], tempo=tempos.get(i),
                 swing=("swing" if bars[i].swing else "straight") if new_feel[i] else "",
-                rehearsal=letters.get(i, ""), simile=plan.simile, rest_run=plan.rest_run,
+                rehearsal=letters.get(i, ""), dynamic=loud.get(i, ""), simile=plan.simile, rest_run=plan.rest_run,
                 repeat_start=i in starts, repeat_end=ends.get(i, 0), new_system=plan.new_system and k > 0,
             )
             for k, (i, found, plan) in enumerate(zip(written, voices, plans, strict=True))

@@ -88,7 +88,7 @@ def line_height(measures: Sequence[Measure]) -> float:
     drums = {head.drum for event in events for head in event.heads}
     height = 252.0
     height += 27 if drums & {"china", "splash"} else 9 if "crash" in drums else 0
-    height += 10 * ("pedal_hihat" in drums)
+    height += 10 * ("pedal_hihat" in drums) + 45 * any(measure.dynamic for measure in measures)
     height += 27 * ("open_hihat" in drums or any(event.accent for event in events))
     height += 38 * any(event.tuplet for event in events) + 25 * any(event.tuplet for event in feet)
     marks = [80 * bool(measure.tempo) or 29 * bool(measure.rehearsal) for measure in measures]
@@ -125,7 +125,8 @@ def _show_marks(measures: Sequence[Measure]) -> list[Measure]:
     """Keep a bar with marks out of its multi-bar rest: verovio leaves out what stands above one."""
     out = list(measures)
     for i, measure in enumerate(measures):
-        if measure.rest_run and (measure.rehearsal or measure.tempo or measure.swing or measure.text):
+        marked = measure.rehearsal or measure.tempo or measure.swing or measure.text or measure.dynamic
+        if measure.rest_run and marked:
             out[i] = replace(measure, rest_run=0)
             if measure.rest_run > 2:
                 out[i + 1] = replace(measures[i + 1], rest_run=measure.rest_run - 1)

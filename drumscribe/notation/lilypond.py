@@ -233,6 +233,8 @@ def _marks(measure: Measure, previous: Measure | None, plain: bool, bars: int) -
             found.append(f"\\mark \\markup \\box \\bold {lilypond_string(measure.rehearsal)}")
         if measure.tempo:
             found.append(f"\\tempo {_VALUES[measure.tempo.beat]}{'.' * measure.tempo.dots} = {measure.tempo.bpm}")
+        if measure.dynamic:
+            found.append(f"<>\\{measure.dynamic}")
         if measure.swing == "swing":
             found.append("<>^\\markup { \\italic Swing \\hspace #0.5 \\rhythm { 8[ 8] } = "
                          "\\rhythm { \\tuplet 3/2 { 4 8 } } }")  # fmt: skip

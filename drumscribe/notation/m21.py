@@ -31,7 +31,7 @@ def to_music21(score: Score) -> Any:
 
 
 def _measure(measure: Measure) -> Any:
-    from music21 import bar, expressions, meter, stream, tempo
+    from music21 import bar, dynamics, expressions, meter, stream, tempo
 
     made = stream.Measure(number=measure.number)
     if measure.show_meter:
@@ -43,6 +43,8 @@ def _measure(measure: Measure) -> Any:
         made.insert(0, tempo.MetronomeMark(number=measure.tempo.bpm, referent=beat))
     if measure.rehearsal:
         made.insert(0, expressions.RehearsalMark(measure.rehearsal))
+    if measure.dynamic:
+        made.insert(0, dynamics.Dynamic(measure.dynamic))
     for words in filter(None, (measure.swing.capitalize(), measure.text)):
         made.insert(0, expressions.TextExpression(words))
     sounding = [voice for voice in measure.voices if voice]

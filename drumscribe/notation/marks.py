@@ -91,8 +91,11 @@ def _ghosts(strokes: Sequence[Placement]) -> set[int]:
         bar: _ghost_limit(sorted(stroke.velocity for stroke in around))
         for bar, around in _windows(strokes, reach).items()
     }
-    return {stroke.hit_id for stroke, loud in zip(strokes, _louder(strokes, limits, reach), strict=True)
-            if not loud and stroke.velocity <= GHOST_CEILING and not stroke.ornament}  # fmt: skip
+    louder = _louder(strokes, limits, reach)
+    strong = {stroke.bar for stroke, loud in zip(strokes, louder, strict=True) if loud}
+    return {stroke.hit_id for stroke, loud in zip(strokes, louder, strict=True)
+            if not loud and stroke.velocity <= GHOST_CEILING and not stroke.ornament
+            and (stroke.bar in strong or {stroke.bar - 1, stroke.bar + 1} <= strong)}  # fmt: skip
 
 
 def _ghost_limit(levels: list[int]) -> float:

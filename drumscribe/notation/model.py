@@ -93,6 +93,7 @@ class Event:
 
 
 Voice = tuple[Event, ...]
+Dynamic = Literal["", "pp", "p", "mp", "mf", "f", "ff"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class Measure:
         tempo: metronome mark above the bar.
         swing: ``"swing"`` or ``"straight"`` where the feel of the eighths changes.
         rehearsal: boxed letter.
+        dynamic: loudness from this bar on, below the staff.
         text: words above the bar.
         simile: the bar is drawn as a repeat sign of that many bars (1 or 2); two-bar signs come in pairs of bars.
             The notes are in ``voices`` all the same.
@@ -140,6 +142,7 @@ class Measure:
     tempo: TempoMark | None = None
     swing: Literal["", "swing", "straight"] = ""
     rehearsal: str = ""
+    dynamic: Dynamic = ""
     text: str = ""
     simile: int = 0
     rest_run: int = 0

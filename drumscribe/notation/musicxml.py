@@ -225,6 +225,9 @@ class _MeasureWriter:
                 _sub(mark, "beat-unit-dot")
             _text(mark, "per-minute", measure.tempo.bpm)
             _sub(direction, "sound", tempo=f"{measure.tempo.quarter_bpm:g}")
+        if measure.dynamic:
+            below = _sub(parent, "direction", placement="below")
+            _sub(_sub(_sub(below, "direction-type"), "dynamics"), measure.dynamic)
         if measure.swing:
             direction = self._words(parent, SWING_WORDS[measure.swing])
             swing = _sub(_sub(direction, "sound"), "swing")

@@ -18,6 +18,7 @@ from lxml import etree
 
 from drumscribe.errors import NotationError, ProjectError
 from drumscribe.kit import BY_MIDI, DRUMS
+from drumscribe.notation.dynamics import LEVELS
 from drumscribe.notation.heads import drum_at
 from drumscribe.notation.model import (
     TYPE_LENGTH,
@@ -208,7 +209,10 @@ class _Reader:
             mark = direction.find("direction-type/metronome")
             swing = direction.find("sound/swing")
             words = direction.findtext("direction-type/words")
-            if rehearsal:
+            dynamic = direction.find("direction-type/dynamics")
+            if dynamic is not None and len(dynamic) and dynamic[0].tag in LEVELS:
+                changes["dynamic"] = dynamic[0].tag
+            elif rehearsal:
                 changes["rehearsal"] = one_line(rehearsal)
             elif mark is not None and (mark.findtext("per-minute") or "").strip():
                 bpm = re.search(r"\d+(\.\d+)?", mark.findtext("per-minute"))

@@ -117,7 +117,8 @@ def controls(found: Transcription) -> None:
             _choose("Voices", "notate", "voices", options, voices)
             _choose("Noteheads", "notate", "noteheads", options, {"pas": "Percussive Arts Society", "simple": "Simple"})
             for label, name in (
-                ("Ghost notes", "ghosts"), ("Accents", "accents"), ("Repeat signs for equal bars (𝄎)", "simile"),
+                ("Ghost notes", "ghosts"), ("Accents", "accents"), ("Dynamics", "dynamics"),
+                ("Repeat signs for equal bars (𝄎)", "simile"),
                 ("Repeated sections", "repeats"), ("Rehearsal marks", "sections"), ("Drum legend", "legend"),
                 ("Summary of the groove", "summary"), ("Count-in bar", "count_in"),
             ):  # fmt: skip
