@@ -34,19 +34,15 @@ def find_dynamics(
         ghosts: ids of ghost notes, which are soft in a loud passage.
     """
     found: dict[int, Dynamic] = {}
-    first, level = -1, 0
+    level: int | None = None
     for start, end in pairwise([*begins, len(strokes)]):
         heard = sorted(place.velocity for bar in strokes[start:end] for place in bar if place.hit_id not in ghosts)
         if len(heard) < FEWEST:
             continue
         here = heard[int(STRONG * (len(heard) - 1))]
-        if first < 0:
-            first, level = start, here
-        elif abs(here - level) >= CONTRAST and _mark(here) != (found.get(max(found)) if found else _mark(level)):
-            if not found:
-                found[first] = _mark(level)
+        if level is None or (abs(here - level) >= CONTRAST and _mark(here) != _mark(level)):
             found[start], level = _mark(here), here
-    return found
+    return found if len(found) > 1 else {}
 
 
 def _mark(velocity: float) -> Dynamic:
