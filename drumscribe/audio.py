@@ -207,7 +207,7 @@ def _decode_open(
         tags = {key.lower(): value for source in (container, stream) for key, value in source.metadata.items()}
     _check_complete(collector, stated, file, size)
     return collector.finish(
-        title=clean_name(tags.get("title", "")) or clean_name(Path(name).stem),
+        title=clean_name(tags.get("title", "")) or clean_name(Path(name).stem.replace("_", " ")),
         artist=clean_name(tags.get("artist", "") or tags.get("album_artist", "")),
         origin=clean_name(name),
     )
