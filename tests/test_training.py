@@ -21,7 +21,7 @@ from drumscribe.hits.card import FOLDER, Card
 from drumscribe.hits.features import BANDS, FPS, HOP, compress, log_mel
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
-from training import batches, drums, material, performance, soundfont_kits
+from training import batches, drums, material, modelled_kits, performance, soundfont_kits
 from training.calibrate import Clip, best_threshold, calibration_error, learn, platt, report
 from training.export import Calibration, disagreement
 from training.network import HitNetwork
@@ -187,6 +187,75 @@ def test_soundfonts_become_kits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert len(later) < len(kits) - 1  # presets share samples: each is kept once
 
 
+@pytest.fixture(scope="module")
+def modelled() -> list[material.Kit]:
+    return modelled_kits.make_modelled_kits(6)
+
+
+def power(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    x = np.pad(samples.astype(np.float32), (0, RATE))[:RATE]
+    return np.fft.rfftfreq(RATE, 1 / RATE), np.abs(np.fft.rfft(x)) ** 2
+
+
+def centroid(samples: np.ndarray) -> float:
+    hertz, energy = power(samples)
+    return float((hertz * energy).sum() / energy.sum())
+
+
+def nine_tenths_s(samples: np.ndarray) -> float:
+    energy = np.cumsum(samples.astype(np.float64) ** 2)
+    return float(np.searchsorted(energy, 0.9 * energy[-1])) / RATE
+
+
+def test_modelled_kits_have_every_drum_as_training_keeps_it(modelled: list[material.Kit]) -> None:
+    assert len({kit.family for kit in modelled}) == 6
+    assert {kit.kind for kit in modelled} == {"acoustic", "electronic"}
+    assert {material.kit_split(kit) for kit in modelled} == {"train"}
+    for kit in modelled:
+        assert set(kit.drums) == {*LABELS, material.PERCUSSION}
+        for sounds in itertools.chain(*kit.drums.values()):
+            assert [len(layer) for layer in sounds.layers] == [2, 2, 2]
+            for samples, onset in itertools.chain(*sounds.layers):
+                assert samples.dtype == np.float16
+                assert float(np.abs(samples).max()) == pytest.approx(1, abs=0.01)
+                assert onset == pytest.approx(0.005 * RATE, abs=1)
+                assert not samples[:onset].any()
+                assert np.abs(samples[onset : onset + 441]).max() > 0.02
+                assert len(samples) <= 3 * RATE
+
+
+def test_modelled_kits_follow_the_seed(modelled: list[material.Kit]) -> None:
+    def first(kit: material.Kit) -> np.ndarray:
+        return kit.drums["snare"][0].layers[0][0][0]
+
+    (again,), (other,) = modelled_kits.make_modelled_kits(1), modelled_kits.make_modelled_kits(1, seed=2)
+    assert np.array_equal(first(again), first(modelled[0]))
+    assert not np.array_equal(first(other), first(modelled[0]))
+    assert not np.array_equal(first(modelled[1]), first(modelled[0]))
+
+
+@pytest.mark.parametrize("label", ["kick", "snare", "floor_tom", "crash", "ride", "closed_hihat"])
+def test_a_harder_stroke_is_brighter(modelled: list[material.Kit], label: str) -> None:
+    ratios = [
+        centroid(sounds.layers[-1][0][0]) / centroid(sounds.layers[0][0][0])
+        for kit in modelled
+        for sounds in kit.drums[label]
+    ]
+    assert float(np.median(ratios)) > 1.05
+
+
+def test_modelled_drums_relate_as_in_a_kit(modelled: list[material.Kit]) -> None:
+    for kit in modelled:
+        loud = {label: sounds[0].layers[-1][0][0] for label, sounds in kit.drums.items()}
+        assert nine_tenths_s(loud["closed_hihat"]) < nine_tenths_s(loud["open_hihat"])
+        strongest = {}
+        for label in ("high_tom", "floor_tom"):
+            hertz, energy = power(loud[label])
+            strongest[label] = float(hertz[np.argmax(energy * (hertz > 40))])
+        assert strongest["floor_tom"] < strongest["high_tom"]
+        assert centroid(loud["kick"]) < centroid(loud["snare"]) < centroid(loud["open_hihat"])
+
+
 def test_targets_are_read_back_by_the_peak_picker() -> None:
     notes = [(1.2345, 0, 0.8), (2.0, 3, 0.3), (2.031, 3, 0.9)]
     onset, velocity, known = batches.targets(notes, 400)
@@ -301,6 +370,8 @@ def command(module: str, *args: str | Path) -> str:
 @pytest.mark.slow
 def test_stems_train_resume_export(data: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
+    work.mkdir()
+    (work / "modelled_kits.pickle").write_bytes(pickle.dumps(modelled_kits.make_modelled_kits(1)))
     common = ("--data", data, "--work", work, "--every", "2")
     assert "validation F" in command("training.train", *common, "--steps", "2", "--first", "2", "--backings", "0")
     stem = pickle.loads((work / "stems/train/00000.pickle").read_bytes())

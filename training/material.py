@@ -130,11 +130,15 @@ def read_kits(data: Path) -> list[Kit]:
 
 
 def load_kits(data: Path, work: Path) -> list[Kit]:
-    """Kits, decoded once into ``work/kits.pickle``; those of soundfonts, played once into ``soundfont_kits.pickle``."""
+    """Kits, decoded once into ``work/kits.pickle``; those of soundfonts, played once into ``soundfont_kits.pickle``;
+    those that are computed, in ``modelled_kits.pickle``."""
+    from training.modelled_kits import make_modelled_kits
     from training.soundfont_kits import read_soundfont_kits
 
     kits: list[Kit] = _cached(work / "kits.pickle", lambda: read_kits(data))
-    return kits + _cached(work / "soundfont_kits.pickle", read_soundfont_kits)
+    kits += _cached(work / "soundfont_kits.pickle", read_soundfont_kits)
+    kits += _cached(work / "modelled_kits.pickle", make_modelled_kits)
+    return kits
 
 
 def kit_split(kit: Kit) -> Split:
