@@ -21,7 +21,7 @@ from drumscribe.hits.card import FOLDER, Card
 from drumscribe.hits.features import BANDS, FPS, HOP, compress, log_mel
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
-from training import batches, drums, material, modelled_kits, performance, soundfont_kits
+from training import batches, drums, material, modelled_kits, package_kits, performance, soundfont_kits
 from training.calibrate import Clip, best_threshold, calibration_error, learn, platt, report
 from training.export import Calibration, disagreement
 from training.network import HitNetwork
@@ -185,6 +185,35 @@ def test_soundfonts_become_kits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     assert float(np.abs(samples).max()) == pytest.approx(1, abs=0.01)
     later = [sound for kit in kits[1:] for sound in kit.drums.get("ride_bell", [])]
     assert len(later) < len(kits) - 1  # presets share samples: each is kept once
+
+
+def test_sounds_out_of_packages_become_kits(tmp_path: Path) -> None:
+    assert package_kits.read_package_kits(tmp_path) == []
+    waves = tmp_path / "usr/share/stk/rawwaves"
+    waves.mkdir(parents=True)
+    x = np.pad(one_shot(1000), (4410, 0))[::2]  # at 22,050 Hz, after 100 ms of silence
+    (waves / "snardrum.raw").write_bytes((x * 32767).astype(">i2").tobytes())
+    house = tmp_path / "npm/drumkit/src/assets"
+    house.mkdir(parents=True)
+    for name in ("snare.mp3", "snare2.mp3", "voice.mp3"):
+        soundfile.write(house / name, np.tile(one_shot(200)[:, None], 2), RATE, format="MP3")
+    first, second = package_kits.read_package_kits(tmp_path)
+    assert [len(sounds) for sounds in first.drums.values()] == [2]
+    assert list(second.drums) == ["snare"]
+    samples, onset = second.drums["snare"][0].layers[0][0]
+    assert 0 < onset <= 0.006 * RATE  # what came before the stroke is gone
+    assert float(np.abs(samples).max()) == pytest.approx(1, abs=0.01)
+    spectrum = np.abs(np.fft.rfft(samples[onset : onset + RATE // 10].astype(np.float32)))
+    assert int(np.argmax(spectrum)) * 10 == pytest.approx(1000, abs=20)  # the pitch that was written
+
+
+def test_no_kit_out_of_a_package_is_held_out() -> None:
+    names = [source.kit for source in package_kits.SOURCES]
+    assert len(set(names)) == len(names)
+    for source in package_kits.SOURCES:
+        assert material.kit_split(material.Kit(source.kit, source.family, source.kind)) == "train"
+        assert set(source.drums) <= {*LABELS, material.PERCUSSION}
+        assert source.package and source.licence
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -131,13 +132,17 @@ def read_kits(data: Path) -> list[Kit]:
 
 def load_kits(data: Path, work: Path) -> list[Kit]:
     """Kits, decoded once into ``work/kits.pickle``; those of soundfonts, played once into ``soundfont_kits.pickle``;
-    those that are computed, in ``modelled_kits.pickle``."""
+    those that are computed, in ``modelled_kits.pickle``; those out of packages in ``package_kits.pickle`` (read below
+    ``PACKAGE_KITS`` in the environment, else ``work/packages``)."""
     from training.modelled_kits import make_modelled_kits
+    from training.package_kits import read_package_kits
     from training.soundfont_kits import read_soundfont_kits
 
     kits: list[Kit] = _cached(work / "kits.pickle", lambda: read_kits(data))
     kits += _cached(work / "soundfont_kits.pickle", read_soundfont_kits)
     kits += _cached(work / "modelled_kits.pickle", make_modelled_kits)
+    packages = Path(os.environ.get("PACKAGE_KITS", work / "packages"))
+    kits += _cached(work / "package_kits.pickle", lambda: read_package_kits(packages))
     return kits
 
 

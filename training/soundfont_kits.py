@@ -71,7 +71,7 @@ def _play(font: Path, program: int, keys: list[int]) -> NDArray[np.float32]:
     return np.ascontiguousarray(x.reshape(count, length))
 
 
-def _trimmed(x: NDArray[np.float32]) -> tuple[NDArray[np.float16], int] | None:
+def trimmed(x: NDArray[np.float32]) -> tuple[NDArray[np.float16], int] | None:
     """One stroke from 5 ms before its onset (10 % of its peak) to its end, peak 1; ``None`` for silence."""
     peak = float(np.abs(x).max())
     if peak < 1e-4:
@@ -97,7 +97,7 @@ def read_soundfont_kits() -> list[Kit]:
                 keys = [*GM_DRUMS, *_PERCUSSION]
                 strokes = _play(font, program, keys)
                 for i, key in enumerate(keys):
-                    takes = [_trimmed(x) for x in strokes[i * len(_VELOCITIES) : (i + 1) * len(_VELOCITIES)]]
+                    takes = [trimmed(x) for x in strokes[i * len(_VELOCITIES) : (i + 1) * len(_VELOCITIES)]]
                     layers = [[take] for take in takes if take is not None]
                     mark = b"".join(np.round(take[0][:4000:8], 1).tobytes() for layer in layers for take in layer)
                     if layers and mark not in seen:
