@@ -141,8 +141,9 @@ def load_kits(data: Path, work: Path) -> list[Kit]:
     kits: list[Kit] = _cached(work / "kits.pickle", lambda: read_kits(data))
     kits += _cached(work / "soundfont_kits.pickle", read_soundfont_kits)
     kits += _cached(work / "modelled_kits.pickle", make_modelled_kits)
-    packages = Path(os.environ.get("PACKAGE_KITS", work / "packages"))
-    kits += _cached(work / "package_kits.pickle", lambda: read_package_kits(packages))
+    packages, cache = Path(os.environ.get("PACKAGE_KITS", work / "packages")), work / "package_kits.pickle"
+    if packages.is_dir() or cache.exists():  # what was not fetched yet may come
+        kits += _cached(cache, lambda: read_package_kits(packages))
     return kits
 
 
