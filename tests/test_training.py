@@ -174,6 +174,8 @@ def test_soundfonts_become_kits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     if not shutil.which("fluidsynth"):
         pytest.skip("fluidsynth is not installed")
     assert soundfont_kits.presets(font)[0] == "Standard"
+    assert b"Orchestra" in font.read_bytes()
+    assert "Orchestra" not in soundfont_kits.presets(font).values()  # timpani where a kit has hats and cymbals
     (tmp_path / "one.sf2").write_bytes(font.read_bytes())
     monkeypatch.setattr(soundfont_kits, "ROOT", tmp_path)
     monkeypatch.setattr(soundfont_kits, "FONTS", {"tim": ("one.sf2", "missing.sf2")})

@@ -30,19 +30,24 @@ FONTS: dict[str, tuple[str, ...]] = {
 ROOT = Path(os.environ.get("SOUNDFONTS", "/usr/share/sounds"))
 _ELECTRONIC = ("electronic", "808", "909", "dance", "techno", "synth", "opl", "house", "power tek")
 _PERCUSSION = (39, 54, 56, 58, 60, 61, 62, 63, 64, 69, 70, 75, 82)
+_SETS = 48
+"""From this program on (GS and GM 2: orchestra 48, effects 56) the keys are not those of a drum kit."""
 _VELOCITIES = (40, 85, 125)
 _SPACING_S = 2.6
 
 
 def presets(font: Path) -> dict[int, str]:
-    """Drum presets (bank 128) of a soundfont: program number and name, from the font's ``phdr`` records."""
+    """Drum kits (bank 128) of a soundfont: program number and name, from the font's ``phdr`` records.
+
+    Without orchestra, effect, and marching sets (:data:`_SETS`): timpani lie on the keys of hats, toms, and cymbals.
+    """
     data = font.read_bytes()
     at = data.rfind(b"phdr")
     size = struct.unpack_from("<I", data, at + 4)[0]
     found = {}
     for start in range(at + 8, at + 8 + size - 38, 38):
         name, program, bank = struct.unpack_from("<20sHH", data, start)
-        if bank == 128 and program < 128:
+        if bank == 128 and program < _SETS:
             found[program] = name.split(b"\0")[0].decode("latin-1").strip()
     return dict(sorted(found.items()))
 
