@@ -119,7 +119,7 @@ class Membrane:
         weight = weight * np.exp(rng.normal(0, 0.3, len(RATIOS))) / RATIOS**0.5
         if heads == 2:
             ratio = np.append(ratio, rng.uniform(1.3, 2.0))
-            weight = np.append(weight, weight[0] * rng.uniform(0.2, 0.8))
+            weight = np.append(weight, weight[0] * rng.uniform(0.1, 0.6))
         self.hertz: Floats = hertz * ratio
         self.weight: Floats = weight
         self.decay_s: Floats = decay_s * ratio**-damping * np.exp(rng.normal(0, 0.25, len(ratio)))

@@ -61,7 +61,7 @@ class Plate:
         """Ringing, peak 1: time constant ``decay_s`` at 1 kHz falling as a power of frequency, soft strokes dull by
         ``dull`` powers, high modes building up over ``bloom_s``."""
         relative = self.hertz / 1000
-        decay = decay_s * np.clip(relative, 1, None) ** -falling * np.exp(rng.normal(0, 0.05, len(relative)))
+        decay = decay_s * np.clip(relative, 1, None) ** -falling / (1 + (relative / 14) ** 3)
         weight = self.weight * relative ** (-dull * (1 - force)) * rng.uniform(0.6, 1.4, len(relative))
         rise = np.clip(bloom_s * np.clip(relative / 3, 0.05, 2), 1e-4, None) if bloom_s else None
         length = samples(min(longest_s, 7 * float(decay.max())))
@@ -74,8 +74,8 @@ def _stick(rng: np.random.Generator, corner: float, decay_s: float) -> Signal:
 
 
 def crash(rng: np.random.Generator, alloy: Alloy) -> Stroke:
-    plate = Plate(rng, (-22, -12, -17, -16, -9, -15, -34), alloy, modes=360, lowest=between(rng, 130, 330))
-    decay, falling = between(rng, 0.35, 1.1) * alloy.ring, rng.uniform(0.25, 0.65)
+    plate = Plate(rng, (-24, -18, -18, -18, -12, -19, -36), alloy, modes=360, lowest=between(rng, 130, 330))
+    decay, falling = between(rng, 0.3, 0.95) * alloy.ring, rng.uniform(0.25, 0.65)
     bloom, dull = between(rng, 0.003, 0.04), rng.uniform(0.3, 1.0)
     stick_db, hum_db, hum = rng.uniform(-30, -8), rng.uniform(-10, 2), between(rng, 0.015, 0.08)
 
@@ -88,7 +88,7 @@ def crash(rng: np.random.Generator, alloy: Alloy) -> Stroke:
 
 
 def splash(rng: np.random.Generator, alloy: Alloy) -> Stroke:
-    plate = Plate(rng, (-24, -17, -17, -12, -6, -12, -27), alloy, modes=280, lowest=between(rng, 250, 600))
+    plate = Plate(rng, (-20, -25, -17, -18, -10, -14, -28), alloy, modes=280, lowest=between(rng, 130, 400))
     decay, falling = between(rng, 0.22, 0.6) * alloy.ring, rng.uniform(0.15, 0.5)
     bloom, dull, stick_db = between(rng, 0.003, 0.02), rng.uniform(0.3, 1.0), rng.uniform(-24, -8)
 
@@ -101,7 +101,7 @@ def splash(rng: np.random.Generator, alloy: Alloy) -> Stroke:
 
 
 def china(rng: np.random.Generator, alloy: Alloy) -> Stroke:
-    plate = Plate(rng, (-20, -19, -13, -4, -8, -20, -40), alloy, modes=320, lowest=between(rng, 180, 420))
+    plate = Plate(rng, (-14, -25, -14, -5, -9, -20, -40), alloy, modes=320, lowest=between(rng, 120, 350))
     decay, falling = between(rng, 0.22, 0.6) * alloy.ring, rng.uniform(0.2, 0.6)
     bloom, dull, stick_db = between(rng, 0.002, 0.02), rng.uniform(0.3, 0.9), rng.uniform(-26, -8)
     rate, depth = between(rng, 15, 90), rng.uniform(0.2, 0.8)
@@ -140,10 +140,10 @@ def ride_bell(rng: np.random.Generator, alloy: Alloy) -> Stroke:
     count = int(rng.integers(8, 18))
     first = between(rng, 420, 1100)
     hertz = np.sort(np.append(first, first * np.exp(rng.uniform(np.log(1.3), np.log(14), count - 1))))
-    weight = rng.rayleigh(1, count) * (hertz / 2500) ** rng.uniform(0.3, 1.3) / (1 + (hertz / 7000) ** 4)
+    weight = rng.rayleigh(1, count) * (hertz / 2500) ** rng.uniform(0.5, 1.5) / (1 + (hertz / 7000) ** 4)
     decay = between(rng, 0.2, 0.7) * alloy.ring * (hertz / 1500) ** -rng.uniform(0.2, 0.7)
-    plate = Plate(rng, (-22, -10, -22, -18, -7, -9, -20), alloy, modes=240, lowest=between(rng, 200, 500))
-    wash_db, stick_db, dull = rng.uniform(-14, -1), rng.uniform(-14, 0), rng.uniform(0.2, 0.8)
+    plate = Plate(rng, (-22, -10, -26, -20, -7, -8, -18), alloy, modes=240, lowest=between(rng, 200, 500))
+    wash_db, stick_db, dull = rng.uniform(-14, -1), rng.uniform(-10, 5), rng.uniform(0.2, 0.8)
 
     def stroke(force: float, rng: np.random.Generator) -> Signal:
         n = samples(min(LONGEST_S, 7 * float(decay.max())))
@@ -214,7 +214,7 @@ class Hats:
         """The foot alone: the plates come together with a chick."""
         decay, rise = between(rng, 0.012, 0.04), between(rng, 0.002, 0.012)
         tail_db, noise_db = rng.uniform(-36, -14), rng.uniform(-10, 4)
-        thump_db = rng.uniform(-16, 3)
+        thump_db, clank_db, clank_s = rng.uniform(-16, 3), rng.uniform(-14, 2), between(rng, 0.012, 0.05)
 
         def stroke(force: float, rng: np.random.Generator) -> Signal:
             ringing = self.plate.ring(rng, force, decay, falling=0.0, dull=self.dull + 0.2, longest_s=0.4)
@@ -222,7 +222,9 @@ class Hats:
             chick = noise(rng, n, self.low * 0.8, 12000, 1) * fall(n, decay)
             after = self.plate.ring(rng, force, 5 * decay, falling=0.2, dull=self.dull, longest_s=0.6)
             low = (gain(thump_db), self._thump())
-            x = mix((1, ringing), (gain(noise_db), unit(chick)), (gain(tail_db), after), low)
+            m = samples(6 * clank_s)
+            clank = (gain(clank_db), noise(rng, m, 220, 900, 1.5) * fall(m, clank_s))
+            x = mix((1, ringing), (gain(noise_db), unit(chick)), (gain(tail_db), after), low, clank)
             return x * (1 - fall(len(x), rise))
 
         return stroke

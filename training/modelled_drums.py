@@ -70,7 +70,7 @@ def snare(rng: np.random.Generator, build: Build, *, rimshot: bool = False, tuni
     wires_db, wires_slope = rng.uniform(-22, 0), rng.uniform(-4, 6)
     low, high, order = between(rng, 350, 2200), between(rng, 2500, 7000), rng.uniform(1.1, 2.2)
     wires_s, late, chatter = between(rng, 0.025, 0.13), between(rng, 0.0005, 0.004), rng.uniform(0, 0.8)
-    click_db, slope, click_s = rng.uniform(-26, -6), rng.uniform(4, 14), between(rng, 0.001, 0.005)
+    click_db, slope, click_s = rng.uniform(-28, 0), rng.uniform(4, 14), between(rng, 0.001, 0.005)
     rise = between(rng, 0.0004, 0.005)
     rim_db = rng.uniform(-10, 0) if rimshot else rng.uniform(-45, -18)
     rim = bar(rng, 400, 3500, 10, between(rng, 0.008, 0.04), 0.3)
@@ -97,10 +97,11 @@ def cross_stick(rng: np.random.Generator, build: Build) -> Stroke:
     clack = bar(
         rng, between(rng, 500, 1300), between(rng, 3500, 8000), 18, between(rng, 0.015, 0.06), rng.uniform(0, 0.6)
     )
-    knock_db = rng.uniform(-12, 4)
+    knock_db, wood_db = rng.uniform(-12, 4), rng.uniform(-10, 3)
+    wood = bar(rng, 750, 1500, 3, between(rng, 0.012, 0.04))
     decay = between(rng, 0.02, 0.08) * build.ring
     head = Membrane(rng, between(rng, 170, 420) * build.pitch, decay, rng.uniform(0.3, 1))
-    wires_db, wires_s, click_db = rng.uniform(-24, -4), between(rng, 0.03, 0.12), rng.uniform(-14, 3)
+    wires_db, wires_s, click_db = rng.uniform(-24, -4), between(rng, 0.03, 0.12), rng.uniform(-10, 7)
 
     def stroke(force: float, rng: np.random.Generator) -> Signal:
         body = head.strike(rng, 900 * (0.5 + force) * build.hardness, samples(7 * decay))
@@ -108,7 +109,11 @@ def cross_stick(rng: np.random.Generator, build: Build) -> Stroke:
         buzz = noise(rng, n, 800, 8000, 1) * fall(n, wires_s, 0.002)
         click = noise(rng, m, 2000, 12000, 1) * fall(m, 0.0012)
         return mix(
-            (gain(knock_db), body), (1, clack), (gain(wires_db), buzz), (gain(click_db) * _soft(force, 12), click)
+            (gain(knock_db), body),
+            (1, clack),
+            (gain(wood_db), wood),
+            (gain(wires_db), buzz),
+            (gain(click_db) * _soft(force, 12), click),
         )
 
     return stroke
@@ -122,7 +127,7 @@ def tom(rng: np.random.Generator, build: Build, pitch: float, decay: float, *, h
     click_db, slope, click_s = rng.uniform(-14, 8), rng.uniform(4, 14), between(rng, 0.003, 0.016)
     rise = between(rng, 0.0005, 0.008)
     low, high = between(rng, 350, 1600), between(rng, 2000, 6500)
-    buzz_db, buzz_s = rng.uniform(-40, -10), between(rng, 0.02, 0.2)
+    buzz_db, buzz_s = rng.uniform(-38, -10), decay * between(rng, 0.15, 1.2)
     slap_db, slap = rng.uniform(-22, -3), bar(rng, 2.2 * pitch, 12 * pitch, 8, between(rng, 0.008, 0.04), 0.6)
 
     def stroke(force: float, rng: np.random.Generator) -> Signal:

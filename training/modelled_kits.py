@@ -67,13 +67,13 @@ def _electronic(rng: np.random.Generator) -> Iterator[tuple[str, Stroke]]:
     build = Build.draw(rng)
     yield (
         "kick",
-        machines.swept(rng, between(rng, 40, 80), between(rng, 0.03, 0.16), reach=9, noisy_db=rng.uniform(-50, -12)),
+        machines.swept(rng, between(rng, 40, 80), between(rng, 0.03, 0.16), reach=9, noisy_db=rng.uniform(-45, 0)),
     )
     yield "snare", machines.snare(rng)
     yield "snare", clap(rng, build) if rng.random() < 0.15 else machines.snare(rng)
     yield "cross_stick", machines.rim(rng)
     highest, decay = between(rng, 140, 320), between(rng, 0.03, 0.13)
-    noisy = rng.uniform(-40, -2)
+    noisy = rng.uniform(-36, 6)
     for label, ratio in _TOMS.items():
         yield label, machines.swept(rng, highest * ratio, decay * ratio**-0.5, reach=2.5, noisy_db=noisy)
     metal = machines.Metal(rng)
@@ -84,12 +84,45 @@ def _electronic(rng: np.random.Generator) -> Iterator[tuple[str, Stroke]]:
     other = machines.Metal(rng) if rng.random() < 0.5 else metal
     yield (
         "crash",
-        other.hit(rng, between(rng, 0.15, 0.6), lower=rng.uniform(0.15, 0.55), rise_s=between(rng, 5e-4, 0.02)),
+        other.hit(
+            rng,
+            between(rng, 0.15, 0.6),
+            lower=rng.uniform(0.15, 0.5),
+            upper=rng.uniform(0.35, 0.8),
+            rise_s=between(rng, 5e-4, 0.02),
+        ),
     )
     yield "splash", other.hit(rng, between(rng, 0.1, 0.25), lower=rng.uniform(0.5, 0.9), rise_s=0.003)
-    yield "china", other.hit(rng, between(rng, 0.12, 0.3), lower=rng.uniform(0.15, 0.45), body_db=rng.uniform(-8, 3))
-    yield "ride", other.hit(rng, between(rng, 0.15, 0.5), lower=rng.uniform(0.4, 0.8), body_db=rng.uniform(-14, 0))
-    yield "ride_bell", other.hit(rng, between(rng, 0.15, 0.4), lower=rng.uniform(0.3, 0.6), body_db=rng.uniform(4, 16))
+    yield (
+        "china",
+        other.hit(
+            rng,
+            between(rng, 0.12, 0.3),
+            lower=rng.uniform(0.15, 0.45),
+            upper=rng.uniform(0.4, 0.8),
+            body_db=rng.uniform(-8, 3),
+        ),
+    )
+    yield (
+        "ride",
+        other.hit(
+            rng,
+            between(rng, 0.15, 0.5),
+            lower=rng.uniform(0.4, 0.9),
+            upper=rng.uniform(0.6, 1),
+            body_db=rng.uniform(-14, 0),
+        ),
+    )
+    yield (
+        "ride_bell",
+        other.hit(
+            rng,
+            between(rng, 0.15, 0.4),
+            lower=rng.uniform(0.3, 0.6),
+            upper=rng.uniform(0.4, 0.8),
+            body_db=rng.uniform(4, 16),
+        ),
+    )
     for percussion in (clap, shaker, tambourine):
         yield PERCUSSION, percussion(rng, build)
     yield PERCUSSION, machines.cowbell(rng)

@@ -25,17 +25,18 @@ def _sweep(n: int, start: float, end: float, settle_s: float) -> Signal:
 def swept(rng: np.random.Generator, pitch: float, decay: float, *, reach: float, noisy_db: float) -> Stroke:
     """Kick or tom: a sine that falls to ``pitch`` hertz from up to ``reach`` times that, driven, with some noise."""
     start, settle = pitch * between(rng, 1.05, reach), between(rng, 0.005, 0.06)
-    drive, click_db = rng.uniform(0, 3) * (rng.random() < 0.5), rng.uniform(-40, 0)
-    low, noise_s = between(rng, 400, 3000), decay * between(rng, 0.1, 0.6)
+    click_s, bright = between(rng, 0.001, 0.008), between(rng, 2500, 14000)
+    drive, click_db = rng.uniform(0, 3) * (rng.random() < 0.5), rng.uniform(-30, 8)
+    low, noise_s = between(rng, 150, 2500), decay * between(rng, 0.1, 1.2)
     grows = rng.uniform(0, 0.7)
 
     def stroke(force: float, rng: np.random.Generator) -> Signal:
-        n, m = samples(min(1.8, 7 * decay)), samples(0.012)
+        n, m = samples(min(1.8, 7 * decay)), samples(7 * click_s)
         tone = _sweep(n, pitch + (start - pitch) * (1 - grows * (1 - force)), pitch, settle) * fall(n, decay)
         if drive:
             tone = unit(np.tanh((1 + drive * force) * tone))
-        hiss = noise(rng, n, low, 9000, 1) * fall(n, noise_s)
-        click = noise(rng, m, 1000, 12000, 1) * fall(m, 0.0015)
+        hiss = noise(rng, n, low, max(2 * low, bright), 1) * fall(n, noise_s)
+        click = noise(rng, m, 500, bright, 1) * fall(m, click_s)
         return mix((1, tone), (gain(noisy_db - 8 * (1 - force)), hiss), (gain(click_db - 10 * (1 - force)), click))
 
     return stroke
@@ -44,8 +45,8 @@ def swept(rng: np.random.Generator, pitch: float, decay: float, *, reach: float,
 def snare(rng: np.random.Generator) -> Stroke:
     pitch, tone_s = between(rng, 140, 300), between(rng, 0.015, 0.08)
     ratio, bend = rng.uniform(1.4, 2.1), rng.uniform(1.0, 1.8)
-    low, high, order = between(rng, 200, 3500), between(rng, 3500, 14000), rng.uniform(0.7, 2)
-    noise_s, noise_db = between(rng, 0.015, 0.075), rng.uniform(-12, 6)
+    low, high, order = between(rng, 200, 3500), between(rng, 5000, 17000), rng.uniform(0.7, 2)
+    noise_s, noise_db = between(rng, 0.015, 0.075), rng.uniform(-10, 9)
 
     def stroke(force: float, rng: np.random.Generator) -> Signal:
         n, m = samples(7 * tone_s), samples(7 * noise_s)
@@ -59,12 +60,15 @@ def snare(rng: np.random.Generator) -> Stroke:
 
 
 def rim(rng: np.random.Generator) -> Stroke:
-    a, b, decay = between(rng, 350, 900), between(rng, 1300, 2600), between(rng, 0.003, 0.03)
+    a, b, decay = between(rng, 250, 900), between(rng, 1000, 3000), between(rng, 0.004, 0.03)
+    noise_db, noise_s, low = rng.uniform(-12, 6), between(rng, 0.001, 0.03), between(rng, 400, 2000)
 
     def stroke(force: float, rng: np.random.Generator) -> Signal:
         n = samples(7 * decay)
         tone = (_sweep(n, a, a, 0.01) + (0.3 + force) * _sweep(n, b, b, 0.01)) * fall(n, decay)
-        return mix((1, unit(np.tanh(2 * tone))), (0.3 * force, noise(rng, n, 2000, 14000, 1) * fall(n, 0.001)))
+        m = samples(7 * noise_s)
+        hiss = noise(rng, m, low, 12000, 1) * fall(m, noise_s)
+        return mix((1, unit(np.tanh(2 * tone))), (gain(noise_db) * (0.4 + 0.6 * force), unit(hiss)))
 
     return stroke
 
@@ -76,7 +80,7 @@ class Metal:
         self.kind = str(rng.choice(["squares", "noise", "operators", "both"]))
         self.hertz = np.sort(rng.uniform(200, 900, 6)) * between(rng, 0.7, 1.6)
         self.ratio, self.index = rng.uniform(1.2, 7), rng.uniform(2, 9)
-        self.low, self.order = between(rng, 3500, 8500), rng.uniform(1.5, 4)
+        self.low, self.order = between(rng, 4000, 10000), rng.uniform(1.5, 5)
         self.high = between(rng, 9000, 19000)
 
     def source(self, rng: np.random.Generator, n: int, low: float, high: float) -> Signal:
@@ -96,15 +100,22 @@ class Metal:
         return unit(tone + noise(rng, n, low, high, self.order)) if self.kind == "both" else tone
 
     def hit(
-        self, rng: np.random.Generator, decay: float, *, lower: float = 1.0, rise_s: float = 0.0, body_db: float = -60
+        self,
+        rng: np.random.Generator,
+        decay: float,
+        *,
+        lower: float = 1.0,
+        upper: float = 1.0,
+        rise_s: float = 0.0,
+        body_db: float = -60,
     ) -> Stroke:
-        """A hat or cymbal: time constant in seconds, factor on the lower corner, rise, level of the body."""
+        """A hat or cymbal: time constant in seconds, factors on the corners, rise, level of the body."""
         after, after_db = decay * rng.uniform(1.5, 4), rng.uniform(-30, -6)
         ping = between(rng, 400, 4500)
 
         def stroke(force: float, rng: np.random.Generator) -> Signal:
             n = samples(min(2.2, 6 * max(decay, 0.5 * after)))
-            x = self.source(rng, n, self.low * lower * (0.75 + 0.25 * force), self.high * (0.6 + 0.4 * force))
+            x = self.source(rng, n, self.low * lower * (0.75 + 0.25 * force), self.high * upper * (0.6 + 0.4 * force))
             x = x * (fall(n, decay, rise_s) + gain(after_db) * fall(n, after))
             body = self.source(rng, n, 0.6 * ping, 1.6 * ping) * fall(n, 0.8 * decay)
             return mix((1, x), (gain(body_db), body))
