@@ -39,6 +39,8 @@ from training.network import HitNetwork
 from training.stems import SECONDS
 
 FLOOR = repetition.FLOOR
+GHOST, ACCENT = 40, 105
+"""Velocities under and over which a stroke counts as one, where they are counted."""
 PRIOR = 1000.0
 """Weight, in peaks, of what holds for all drums together: a drum's own peaks come from a handful of kits."""
 Array = NDArray[np.float64]
@@ -47,7 +49,7 @@ Curves = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What the network heard in a recording, ``(frames, drums)`` each, and what was played."""
+    """What the network heard in a recording, log-odds ``(frames, drums)`` each, and what was played."""
 
     logits: Curves
     velocity: Curves
@@ -65,7 +67,10 @@ class Evidence:
     error_ms: Array
     """Peak time minus true time where right, else NaN."""
     there: NDArray[np.int64]
-    velocity_error: Array
+    velocity: Array
+    """Log-odds of the velocity heard (0–1)."""
+    struck: Array
+    """True velocity where right, else NaN."""
     mix: NDArray[np.bool_]
     there_mix: NDArray[np.int64]
 
@@ -88,19 +93,18 @@ def listen(
         example = mixer.example(rng, mix=bool(index % 2), clean=True)
         with torch.no_grad():
             heads = net(torch.from_numpy(compress(example.magnitudes))[None])
-        velocity = torch.sigmoid(heads["velocity"][0]).numpy()
-        out.append(Clip(heads["onset"][0].numpy(), velocity, example.notes, bool(index % 2)))
+        out.append(Clip(heads["onset"][0].numpy(), heads["velocity"][0].numpy(), example.notes, bool(index % 2)))
     return out
 
 
 def match(clips: list[Clip], curves: Iterable[Curves]) -> Evidence:
     """Hold the peaks of each clip's onset curves, in the order of :func:`find_peaks`, against what was played."""
-    height, columns, right, error, miss, mix = [], [], [], [], [], []
+    height, columns, right, error, loud, true, mix = [], [], [], [], [], [], []
     there = np.zeros((2, len(LABELS)), dtype=np.int64)
     for clip, onset in zip(clips, curves, strict=True):
         peaks = find_peaks(onset, FLOOR)
         times = peaks.position / FPS
-        late, louder = np.full(len(peaks), np.nan), np.full(len(peaks), np.nan)
+        late, struck = np.full(len(peaks), np.nan), np.full(len(peaks), np.nan)
         for column in range(len(LABELS)):
             mine = np.flatnonzero(peaks.column == column)
             truth = sorted((t, v) for t, c, v in clip.notes if c == column)
@@ -112,16 +116,17 @@ def match(clips: list[Clip], curves: Iterable[Curves]) -> Evidence:
                 pairs = mir_eval.util.match_events(np.array([truth[i][0] for i in free]), times[asked], 0.05)
                 for a, b in pairs if len(asked) else ():
                     peak, (time, velocity) = asked[b], truth[free[a]]
-                    late[peak] = 1000 * (times[peak] - time)
-                    louder[peak] = clip.velocity[peaks.frame[peak], column] - velocity
+                    late[peak], struck[peak] = 1000 * (times[peak] - time), velocity
                 taken = {free[a] for a, _ in pairs}
                 free = [i for i in free if i not in taken]
-        for rows, values in ((height, peaks.height), (columns, peaks.column), (error, late), (miss, louder)):
+        for rows, values in ((height, peaks.height), (columns, peaks.column), (error, late), (true, struck),
+                             (loud, clip.velocity[peaks.frame, peaks.column])):  # fmt: skip
             rows.append(values)
         right.append(~np.isnan(late))
         mix.append(np.full(len(peaks), clip.mix))
     joined = [np.concatenate(rows) for rows in (height, columns, right, error)]
-    return Evidence(*joined, there.sum(axis=0), np.concatenate(miss), np.concatenate(mix), there[1])
+    velocities = np.concatenate(loud).astype(np.float64), np.concatenate(true)
+    return Evidence(*joined, there.sum(axis=0), *velocities, np.concatenate(mix), there[1])
 
 
 def platt(logit: Array, right: NDArray[np.bool_], prior: tuple[float, float], weight: float) -> tuple[float, float]:
@@ -155,6 +160,19 @@ def calibration_error(p: Array, right: NDArray[np.bool_], bins: int = 10) -> flo
     return float(total)
 
 
+def dynamics(heard: Array, struck: Array) -> tuple[float, float]:
+    """Scale and shift of velocity's log-odds.
+
+    What is least wrong on average is drawn to the middle: soft strokes are heard too loud, loud ones too soft. Log-odds
+    are spread half the way (geometrically) to where what is heard is spread as what was struck.
+    """
+    parts = np.linspace(0.02, 0.98, 49)
+    true = np.clip(np.quantile(struck, parts), 0.01, 0.99)
+    equal = float(np.polyfit(np.quantile(heard, parts), np.log(true / (1 - true)), 1)[0])
+    scale = float(np.sqrt(np.clip(equal, 0.5, 4)))
+    return round(scale, 3), round(float(np.log(true / (1 - true)).mean() - scale * np.quantile(heard, parts).mean()), 3)
+
+
 def regress(features: Array, right: NDArray[np.bool_]) -> Array:
     """Weights of a logistic regression."""
 
@@ -181,6 +199,9 @@ def learn(clips: list[Clip]) -> Calibration:
     final = match(clips, (repetition.revise(curves, out.repetition) for curves in plain))
     threshold = best_threshold(final.height, final.right, int(final.there.sum()))
     out.thresholds = dict.fromkeys(LABELS, round(threshold, 3))
+    shown = final.right & (final.height >= threshold)
+    if shown.sum() > 100:
+        out.velocity = dynamics(final.velocity[shown], final.struck[shown])
     lag = float(np.nanmedian(final.error_ms))
     for column, label in enumerate(LABELS):
         errors = final.error_ms[(final.column == column) & final.right]
@@ -222,7 +243,11 @@ def report(clips: list[Clip], calibration: Calibration) -> dict[str, object]:
     out["median_error_ms"] = round(float(np.median(error[good])), 2)
     out["ece"] = round(calibration_error(p[candidates], evidence.right[candidates]), 4)
     out["ece_shown"] = round(calibration_error(p[shown], evidence.right[shown]), 4)
-    out["velocity_mae_127"] = round(float(np.nanmean(np.abs(evidence.velocity_error[good]))) * 127, 1)
+    scale, move = calibration.velocity
+    heard, struck = expit(scale * evidence.velocity[good] + move) * 127, evidence.struck[good] * 127
+    out["velocity_mae_127"] = round(float(np.abs(heard - struck).mean()), 1)
+    for name, mine, true in (("ghosts", heard < GHOST, struck < GHOST), ("accents", heard > ACCENT, struck > ACCENT)):
+        out[name] = round(2 * int((mine & true).sum()) / max(1, int(mine.sum() + true.sum())), 3)
     return out
 
 

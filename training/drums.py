@@ -27,6 +27,7 @@ _SETS = {label: name for name, labels in {
 """Drums that come from one kit and are tuned together: a floor tom is what is lower than the other toms."""
 _RINGING = {"open_hihat", "crash", "splash", "china", "ride", "ride_bell"}
 _HATS = ("closed_hihat", "open_hihat", "pedal_hihat")
+FloatArray = NDArray[np.float32]
 _KINDS = {"acoustic": 1.0, "electronic": 0.2}
 
 
@@ -53,6 +54,32 @@ def _timbre(rng: np.random.Generator) -> pedalboard.Pedalboard:
     return pedalboard.Pedalboard(bands)
 
 
+def _layered(first: FloatArray, second: FloatArray, onset: int, rng: np.random.Generator) -> FloatArray:
+    """A new drum of two that begin together: both at once, the low end of one and the high of the other, or the attack
+    of one and the tail of the other."""
+    kind = rng.random()
+    if kind < 0.35:
+        share = float(rng.uniform(0.2, 0.8))
+        return share * first + (1 - share) * second
+    if kind < 0.75:
+        split = signal.butter(2, np.exp(rng.uniform(np.log(200), np.log(7000))), fs=RATE, output="sos")
+        low, other = signal.sosfilt(split, first), signal.sosfilt(split, second)
+        return np.asarray(low + second - other, dtype=np.float32)
+    after = (np.arange(len(first)) - onset) / RATE - rng.uniform(0.005, 0.04)
+    fade = np.clip(after / rng.uniform(0.003, 0.03), 0, 1)
+    return np.asarray(first * np.sqrt(1 - fade) + second * np.sqrt(fade), dtype=np.float32)
+
+
+def _closing(sounds: Sounds, decay_s: float) -> Sounds:
+    """Open hats damped to a sizzle of ``decay_s`` (to 1/e)."""
+
+    def damped(x: NDArray[np.float16], onset: int) -> NDArray[np.float16]:
+        x = x[: onset + int(7 * decay_s * RATE)]
+        return (x * np.exp(-np.maximum(0, np.arange(len(x)) - onset) / (decay_s * RATE))).astype(np.float16)
+
+    return Sounds([[(damped(x, onset), onset) for x, onset in layer[:4]] for layer in sounds.layers])
+
+
 class _Voice:
     """One drum of a virtual kit, tuned and damped for the clip."""
 
@@ -60,7 +87,7 @@ class _Voice:
         self, sounds: Sounds, under: Sounds | None, label: str, semitones: float, rng: np.random.Generator
     ) -> None:
         self.sounds, self.under, self.rng = sounds, under, rng
-        self.share = float(rng.uniform(0.2, 0.8))
+        self.seed = int(rng.integers(2**31))
         self.corner = float(rng.uniform(0.6, 0.95))
         self.tilt = 10 ** (rng.uniform(-5, 5, 2) / 20) if rng.random() < 0.5 else None
         self.pitch = float(2 ** (semitones / 12))
@@ -71,9 +98,10 @@ class _Voice:
         self.gain = float(10 ** ((_LEVEL_DB[label] + rng.normal(0, 4)) / 20))
         self.curve = float(rng.uniform(0.8, 1.7))
         self.damped = float(rng.uniform(0.2, 0.9)) if len(sounds.layers) < 3 else 0.0
-        self.ready: dict[tuple[int, int, int], tuple[NDArray[np.float32], int]] = {}
+        self.loose = float(rng.uniform(0, 0.25))
+        self.ready: dict[tuple[int, int, int], tuple[FloatArray, FloatArray, int]] = {}
 
-    def strike(self, velocity: float) -> tuple[NDArray[np.float32], int]:
+    def strike(self, velocity: float) -> tuple[FloatArray, int]:
         """Samples of one stroke and the index of its onset in them."""
         layers = self.sounds.layers
         place = velocity + float(self.rng.normal(0, 0.06))
@@ -100,11 +128,14 @@ class _Voice:
             after = np.maximum(0, np.arange(len(x)) - onset) / RATE
             x = x * (1 + (10 ** (self.attack_db / 20) - 1) * np.exp(-after / self.attack_s))
             x = (x / max(1e-6, float(np.abs(x).max()))).astype(np.float32)
-            self.ready[key] = (x, onset)
-        x, onset = self.ready[key]
-        return x * (self.gain * (0.04 + 0.96 * velocity**self.curve)), onset
+            high = (x - signal.lfilter([0.2], [1, -0.8], x)).astype(np.float32)
+            self.ready[key] = (x, high, onset)
+        x, high, onset = self.ready[key]
+        # no two strokes of a hand fall on the same spot
+        bright = float(np.clip(self.rng.normal(0, self.loose), -0.6, 0.6))
+        return (x + bright * high) * (self.gain * (0.04 + 0.96 * velocity**self.curve)), onset
 
-    def _take(self, layer: int, take: int) -> tuple[NDArray[np.float32], int]:
+    def _take(self, layer: int, take: int) -> tuple[FloatArray, int]:
         """A recorded stroke, with another kit's of about the same force under it where there is one: a new drum."""
         layers = self.sounds.layers
         raw, onset = layers[layer][take]
@@ -114,9 +145,10 @@ class _Voice:
         others = self.under.layers
         second, at = others[(layer * len(others)) // len(layers)][0]
         first = max(onset, at)
-        out = np.zeros(first + max(len(x) - onset, len(second) - at), dtype=np.float32)
-        out[first - onset : first - onset + len(x)] = self.share * x
-        out[first - at : first - at + len(second)] += (1 - self.share) * second.astype(np.float32)
+        parts = np.zeros((2, first + max(len(x) - onset, len(second) - at)), dtype=np.float32)
+        parts[0, first - onset : first - onset + len(x)] = x
+        parts[1, first - at : first - at + len(second)] = second
+        out = _layered(parts[0], parts[1], first, np.random.default_rng(self.seed))  # alike for every layer
         return out / max(1e-6, float(np.abs(out).max())), first
 
 
@@ -130,12 +162,14 @@ class VirtualKit:
         self.strangers = 1.0 if rng.random() < 0.25 else 0.2
         self.voices: dict[str, list[_Voice]] = {}
         self.owners: dict[str, Kit] = {}
+        self.partners: dict[str, Kit | None] = {}
         self.tunings: dict[str, float] = {}
 
     def _any(self, kits: list[Kit], weights: list[float] | None = None) -> Kit:
-        """One of ``kits``; a family of n kits, which share sounds, counts as the root of n."""
+        """One of ``kits``; a family of n kits, which share sounds, counts as the root of n, a computed kit a third."""
         families = Counter(kit.family for kit in kits)
-        share = np.array([families[kit.family] ** -0.5 for kit in kits]) * (weights or 1.0)
+        share = np.array([families[kit.family] ** -0.5 * (0.35 if kit.family.startswith("modelled") else 1.0)
+                          for kit in kits]) * (weights or 1.0)  # fmt: skip
         return kits[int(self.rng.choice(len(kits), p=share / share.sum()))]
 
     def _owner(self, label: str) -> Kit | None:
@@ -155,20 +189,26 @@ class VirtualKit:
             return []
         name = _SETS.get(label, label)
         self.owners.setdefault(name, owner)
-        tuning = self.tunings.setdefault(name, float(np.clip(self.rng.normal(0, 1.6), -4, 4)))
+        tuning = self.tunings.setdefault(name, float(np.clip(self.rng.normal(0, 2.2), -6, 6)))
         semitones = tuning + float(self.rng.normal(0, 0.3))
         sounds = owner.drums[label]
         count = 2 if label in ("crash", PERCUSSION) and len(sounds) > 1 else 1
         chosen = self.rng.permutation(len(sounds))[:count]
-        return [_Voice(sounds[int(i)], self._under(label), label, semitones, self.rng) for i in chosen]
+        return [_Voice(sounds[int(i)], self._under(label, owner), label, semitones, self.rng) for i in chosen]
 
-    def _under(self, label: str) -> Sounds | None:
-        """Another kit's drum to layer under this one, for one voice in four."""
-        have = [kit for kit in self.kits if label in kit.drums]
-        if label == PERCUSSION or self.rng.random() > 0.25:
-            return None
-        options = self._any(have).drums[label]
-        return options[int(self.rng.integers(len(options)))]
+    def _under(self, label: str, owner: Kit) -> Sounds | None:
+        """Another kit's drum to make a new one of together with this, for three voices in five."""
+        if label == "closed_hihat" and "open_hihat" in owner.drums and self.rng.random() < 0.2:  # not pressed tight
+            return _closing(self._one_of(owner.drums["open_hihat"]), float(self.rng.uniform(0.02, 0.08)))
+        name = _SETS.get(label, label)
+        if name not in self.partners:
+            have = [kit for kit in self.kits if label in kit.drums]
+            self.partners[name] = self._any(have) if label != PERCUSSION and self.rng.random() < 0.6 else None
+        partner = self.partners[name]
+        return self._one_of(partner.drums[label]) if partner and label in partner.drums else None
+
+    def _one_of(self, sounds: list[Sounds]) -> Sounds:
+        return sounds[int(self.rng.integers(len(sounds)))]
 
     def voice(self, label: str) -> _Voice | None:
         """The drum that plays ``label``; ``None`` where no kit of this side has one."""
@@ -181,7 +221,7 @@ class VirtualKit:
 _STIRS = {"kick": 0.7, "high_tom": 1.0, "mid_tom": 1.0, "floor_tom": 1.0, "snare": 0.4}
 
 
-def _rattle(notes: list[Note], length: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _rattle(notes: list[Note], length: int, rng: np.random.Generator) -> FloatArray:
     """What strokes stir in the rest of a kit: the snare's wires buzz with kick and toms, hats and stands rattle.
 
     Noise of a colour of its own, a few milliseconds late and without an attack: heard on recordings, and not a hit.
@@ -209,7 +249,7 @@ def render(
     notes: list[Note],
     seconds: float,
     kits: list[Kit],
-    irs: list[NDArray[np.float32]],
+    irs: list[FloatArray],
     rng: np.random.Generator,
 ) -> Stem:
     """Play notes on a fresh virtual kit in a room, through a drum bus."""

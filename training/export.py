@@ -3,7 +3,7 @@
     python -m training.export --work WORK [--run run] [--out drumscribe/hits/weights]
 
 The network is rebuilt from Keras layers with normalisation folded into the convolutions and calibration folded into the
-last layer; values are rounded to half precision and the archive is deflated. The file is loaded back and its outputs
+last layers; values are rounded to half precision and the archive is deflated. The file is loaded back and its outputs
 are compared with torch's: more than 0.01 apart anywhere and nothing is written.
 """
 
@@ -47,6 +47,8 @@ class Calibration:
     thresholds: dict[str, float]
     offsets_ms: dict[str, float]
     scores: dict[str, Any]
+    velocity: tuple[float, float] = (1.0, 0.0)
+    """Scale and shift of velocity's log-odds."""
 
     @classmethod
     def none(cls) -> Calibration:
@@ -119,9 +121,10 @@ def to_keras(net: HitNetwork, calibration: Calibration) -> Any:
         "velocity": conv1d(x, net.velocity, "velocity", activation="sigmoid"),
         "embedding": conv1d(x, net.embedding, "embedding"),
     }
-    kernel, bias = weights["onset"]
-    scale, shift = np.float32(calibration.scale), np.float32(calibration.shift)
-    weights["onset"] = [kernel * scale, bias * scale + shift]
+    for name, by in (("onset", (calibration.scale, calibration.shift)), ("velocity", calibration.velocity)):
+        kernel, bias = weights[name]
+        scale, shift = (np.asarray(part, np.float32) for part in by)
+        weights[name] = [kernel * scale, bias * scale + shift]
     model = Model(inputs, outputs, name="drumscribe_hits")
     for name, values in weights.items():
         model.get_layer(name).set_weights([_half(value) for value in values])
@@ -173,7 +176,8 @@ def export(net: HitNetwork, calibration: Calibration, folder: Path, version: str
     card = {
         "name": "drumscribe-hits", "version": version, "sha256": hashlib.sha256(temporary.read_bytes()).hexdigest(),
         "labels": list(LABELS), "thresholds": calibration.thresholds, "offsets_ms": calibration.offsets_ms,
-        "calibration": {"scale": calibration.scale, "shift": calibration.shift}, "repetition": calibration.repetition,
+        "calibration": {"scale": calibration.scale, "shift": calibration.shift, "velocity": calibration.velocity},
+        "repetition": calibration.repetition,
         "made": {**made, "scores": calibration.scores},
     }  # fmt: skip
     temporary.replace(path)

@@ -85,7 +85,7 @@ class Metal:
 
     def source(self, rng: np.random.Generator, n: int, low: float, high: float) -> Signal:
         """What sounds without end, between two corners, peak 1."""
-        t = _time(n)
+        t, high = _time(n), max(high, 2.5 * low)
         if self.kind == "noise":
             return noise(rng, n, low, high, self.order)
         if self.kind == "operators":

@@ -22,7 +22,7 @@ from training.batches import Mixer
 from training.network import HitNetwork
 
 _FRONT = ("front0", "front1")
-_PLAIN = ("enter", "widen", "narrow", "velocity", "embedding")
+_PLAIN = ("enter", "widen", "narrow", "embedding")
 _STACKS = ("early", "slow", "late")
 
 
@@ -66,9 +66,14 @@ def begin_from(net: HitNetwork, folder: Path, work: Path, clips: int = 48) -> No
             inner.append((block.norm, bias))
             kernel, bias = values(f"{stack}{i}_mix")
             _set(block.mix, kernel.transpose(2, 1, 0), bias)
-    kernel, bias = values("onset")  # calibrated: scale and shift are part of it
-    scale, shift = (np.array(calibration[name], np.float32) for name in ("scale", "shift"))
-    _set(net.onset, (kernel / scale).transpose(2, 1, 0), (bias - shift) / scale)
+    calibrated = {
+        "onset": (calibration["scale"], calibration["shift"]),
+        "velocity": calibration.get("velocity", (1, 0)),
+    }
+    for name, by in calibrated.items():
+        kernel, bias = values(name)
+        scale, shift = (np.array(part, np.float32) for part in by)
+        _set(getattr(net, name), (kernel / scale).transpose(2, 1, 0), (bias - shift) / scale)
     with torch.no_grad():
         parts = (net.bands.weight, net.bands.bias, net.bands.running_mean, net.bands.running_var)
         for mine, theirs in zip(parts, values("bands"), strict=True):

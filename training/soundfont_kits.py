@@ -22,8 +22,8 @@ from training.material import GM_DRUMS, PERCUSSION, RATE, Kit, Sounds
 FONTS: dict[str, tuple[str, ...]] = {
     # MuseScore General grew out of Fluid R3: one family
     "fluid_gm": ("sf2/FluidR3_GM.sf2", "sf3/MuseScore_General_Full.sf3"),
-    "timgm": ("sf2/TimGM6mb.sf2",),
-    "gmbank": ("sf2/sf_GMbank.sf2",),
+    # these two share more than a third of their samples
+    "timgm": ("sf2/TimGM6mb.sf2", "sf2/sf_GMbank.sf2"),
     "opl3": ("sf2/OPL-3_FM_128M.sf2",),
 }
 """Files below :data:`ROOT` by family; what is not installed is left out."""
