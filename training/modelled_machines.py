@@ -77,9 +77,10 @@ class Metal:
     """The source of a machine's hats and cymbals: six squares, noise, or a pair of modulated operators."""
 
     def __init__(self, rng: np.random.Generator):
-        self.kind = str(rng.choice(["squares", "noise", "operators", "both"]))
+        self.kind = str(rng.choice(["squares", "noise", "operators"]))
         self.hertz = np.sort(rng.uniform(200, 900, 6)) * between(rng, 0.7, 1.6)
         self.ratio, self.index = rng.uniform(1.2, 7), rng.uniform(2, 9)
+        self.hiss = between(rng, 0.1, 1)
         self.low, self.order = between(rng, 4000, 10000), rng.uniform(1.5, 5)
         self.high = between(rng, 9000, 19000)
 
@@ -97,7 +98,7 @@ class Metal:
         f = np.fft.rfftfreq(n, 1 / RATE) + 1
         shape = 1 / np.sqrt((1 + (low / f) ** (2 * self.order)) * (1 + (f / high) ** 4))
         tone = unit(np.fft.irfft(np.fft.rfft(x) * shape, n).astype(np.float32))
-        return unit(tone + noise(rng, n, low, high, self.order)) if self.kind == "both" else tone
+        return unit(tone + self.hiss * noise(rng, n, low, high, self.order))
 
     def hit(
         self,
