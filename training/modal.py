@@ -80,8 +80,7 @@ def ring(
 def noise(rng: np.random.Generator, length: int, low: float, high: float, order: float = 2.0) -> Signal:
     """Gaussian noise between two corners with Butterworth skirts, peak 1."""
     size = fft.next_fast_len(length, real=True)
-    f = np.fft.rfftfreq(size, 1 / RATE).astype(np.float32)
-    f[0] = 1.0
+    f = np.maximum(np.fft.rfftfreq(size, 1 / RATE), 20).astype(np.float32)
     shape = 1 / np.sqrt((1 + (low / f) ** (2 * order)) * (1 + (f / high) ** (2 * order)))
     white = rng.standard_normal((2, len(f)), dtype=np.float32)
     return unit(fft.irfft((white[0] + 1j * white[1]) * shape, size)[:length])
