@@ -105,7 +105,11 @@ class _Chart:
         passages = structure.repeats(inks, fixed) if options.repeats else []
         written = _written(count, passages)
         starts = {passage.start for passage in passages}
-        ends = {passage.end - 1: passage.times for passage in passages}
+        ends = {bar: passage.times for passage in passages for bar in passage.repeat_ends()}
+        endings = [ending for passage in passages for ending in passage.endings()]
+        turns = {bar: turn for bars, turn in endings for bar in bars}
+        opening = starts | {bars.start for bars, _ in endings}
+        closing = set(ends) | {bars.stop - 1 for bars, _ in endings}
         groupings = _groupings(bars, self.strokes)
         voices = [
             build_voices(bars[i].meter, bars[i].length, self.strokes[i], self.marks, voices=options.voices,
@@ -115,9 +119,11 @@ class _Chart:
             inks=[inks[i] for i in written],
             widths=[_width(found) for found in voices],
             silent=[not self.strokes[i] for i in written],
-            fixed=[fixed[i] or i in starts for i in written],
+            fixed=[fixed[i] or i in opening for i in written],
             line_starts=[i in letters and i > first for i in written],
-            repeat_ends=[i in ends for i in written],
+            closed=[i in closing for i in written],
+            torn=[i in turns and i not in opening for i in written],
+            places=written,
             lead_in=sum(i < first for i in written),
         )
         plans = structure.lay_out(layout, simile=options.simile)
@@ -127,7 +133,8 @@ class _Chart:
                 show_meter=new_meter[i], tempo=tempos.get(i),
                 swing=("swing" if bars[i].swing else "straight") if new_feel[i] else "",
                 rehearsal=letters.get(i, ""), dynamic=loud.get(i, ""), simile=plan.simile, rest_run=plan.rest_run,
-                repeat_start=i in starts, repeat_end=ends.get(i, 0), new_system=plan.new_system and k > 0,
+                repeat_start=i in starts, repeat_end=ends.get(i, 0), ending=turns.get(i, ()),
+                new_system=plan.new_system and k > 0,
             )
             for k, (i, found, plan) in enumerate(zip(written, voices, plans, strict=True))
         ]  # fmt: skip
@@ -139,11 +146,9 @@ def letter(index: int) -> str:
 
 
 def _written(count: int, passages: Sequence[structure.Passage]) -> list[int]:
-    skipped = {
-        bar for passage in passages
-        for bar in range(passage.end, passage.start + (passage.end - passage.start) * passage.times)
-    }  # fmt: skip
-    return [bar for bar in range(count) if bar not in skipped]
+    repeated = {bar for passage in passages for bar in range(passage.start, passage.end)}
+    kept = {bar for passage in passages for bar in passage.written()}
+    return [bar for bar in range(count) if bar in kept or bar not in repeated]
 
 
 def _width(voices: Sequence[Voice]) -> float:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from drumscribe.kit import DRUMS
+from drumscribe.notation.form import brackets, turns
 from drumscribe.notation.heads import Dialect, notehead
 from drumscribe.notation.model import FLAGS, Event, Head, Measure, NoteType, Score
 from drumscribe.notation.summary import SUMMARY_TITLE, grooves
@@ -30,6 +31,8 @@ _VALUES: dict[NoteType, str] = {
     "whole": "1", "half": "2", "quarter": "4", "eighth": "8", "16th": "16", "32nd": "32", "64th": "64", "128th": "128",
 }  # fmt: skip
 _CENTRED = "\\once \\override MultiMeasureRest.staff-position = #0 "
+_OVER_NOTES = "\\context { \\Score \\override VoltaBracketSpanner.outside-staff-padding = #2.5 } "
+"""The numbers of endings hang below their brackets: without this, high notes touch them."""
 _TITLE_LETTERS = 50
 """The longest title that fits on one line in its full size."""
 _FIRST_PAGE = 9
@@ -56,7 +59,8 @@ def to_lilypond(score: Score, *, midi: bool = False) -> str:
         return "\n".join(parts)
     if score.style.legend and score.drums():
         parts.append(_legend(score))
-    parts += [_variables(measures, ""), _score_block("", "\\layout { }")]
+    layout = _OVER_NOTES if any(measure.ending for measure in measures) else ""
+    parts += [_variables(measures, ""), _score_block("", f"\\layout {{ {layout}}}")]
     if score.style.summary:
         parts += _summary(score)
     return "\n".join(part for part in parts if part)
@@ -138,22 +142,23 @@ class _Group:
 
 def _groups(measures: Sequence[Measure], plain: bool) -> Iterator[_Group]:
     first = 0
+    closed = turns(measures)
     while first < len(measures):
         group = _Group(first, 1)
         if not plain:
             if measures[first].rest_run:
                 group = _Group(first, measures[first].rest_run)
             else:
-                group = _similes(measures, first, 1) or _similes(measures, first, 2) or group
+                group = _similes(measures, first, 1, closed) or _similes(measures, first, 2, closed) or group
         yield group
         first = group.end
 
 
-def _similes(measures: Sequence[Measure], first: int, bars: int) -> _Group | None:
-    """The group of one or two bars at ``first`` with the similes after it, if there are any."""
+def _similes(measures: Sequence[Measure], first: int, bars: int, closed: frozenset[int]) -> _Group | None:
+    """The group of one or two bars at ``first`` with the similes after it, up to a bar of ``closed``, if any."""
     end = first + bars
     while (end + bars <= len(measures) and all(found.simile == bars for found in measures[end : end + bars])
-           and not measures[end - 1].repeat_end):  # fmt: skip
+           and not closed & {end, end + bars - 1}):  # fmt: skip
         end += bars
     found = _Group(first, bars, (end - first) // bars)
     return found if found.passes > 1 and not any(m.simile for m in measures[first : first + bars]) else None
@@ -163,6 +168,7 @@ def _variables(measures: Sequence[Measure], suffix: str, *, plain: bool = False)
     """The music of ``measures`` as variables ``marks``, ``hands``, and ``feet``."""
     voices = max((len(measure.voices) for measure in measures), default=1)
     lines: list[list[str]] = [[] for _ in range(voices + 1)]
+    before, after = _endings(measures)
     by_hand = due = False  # the passage has its bar lines by hand, and its last one is still to come
     for group in _groups(measures, plain):
         first, last = measures[group.first], measures[group.end - 1]
@@ -174,15 +180,17 @@ def _variables(measures: Sequence[Measure], suffix: str, *, plain: bool = False)
         if due:
             start = '\\bar ":|.|:" ' if first.repeat_start else '\\bar ":|." '
         due = bool(last.repeat_end and by_hand and not plain)
-        if last.repeat_end and not plain and not by_hand:
+        if last.ending and not plain:
+            opening, closing = before.get(group.first, ""), after.get(group.end - 1, "")
+        elif last.repeat_end and not plain and not by_hand:
             closing = " }"
         rests = group.bars if first.rest_run and not plain else 0  # one skip, or LilyPond does not join the bars
         above = [_marks(measures[i], measures[i - 1] if i else None, plain, max(1, rests))
                  for i in range(group.first, group.first + 1 if rests else group.end)]  # fmt: skip
         end = ""
-        if last.repeat_end > 2 and not plain:
+        if last.repeat_end > 2 and not last.ending and not plain:
             end = f' \\textEndMark \\markup \\italic "{last.repeat_end}×"'
-        elif group.end == len(measures) and not plain and not closing:
+        elif group.end == len(measures) and not plain and not last.repeat_end:
             end = ' \\bar "|."'
         comment = f"  % {first.number}"
         lines[0].append(f"{start}{opening}{' '.join(above)}{end}{closing}{comment}")
@@ -207,10 +215,26 @@ def _variables(measures: Sequence[Measure], suffix: str, *, plain: bool = False)
     return "\n".join(out)
 
 
+def _endings(measures: Sequence[Measure]) -> tuple[dict[int, str], dict[int, str]]:
+    r"""What stands before and what after bars of endings (by index): ``\alternative`` closes with its ``\repeat``."""
+    before, after = {}, {}
+    for bars in brackets(measures):
+        first, follows = not measures[bars.start - 1].ending, measures[bars.stop : bars.stop + 1]
+        passes = ",".join(map(str, measures[bars.start].ending))
+        before[bars.start] = ("\\alternative { " if first else "") + f"\\volta {passes} {{ "
+        after[bars.stop - 1] = " }" if follows and follows[0].ending else " } } }"
+    return before, after
+
+
 def _grace_follows(measures: Sequence[Measure], start: int) -> bool:
-    r"""Whether a grace note begins the bar after the repeated passage: ``\repeat`` puts its bar line behind that."""
+    r"""Whether a grace note begins the bar after the repeated passage: ``\repeat`` puts its bar line behind that.
+
+    ``\alternative`` does not.
+    """
     end = next((i for i in range(start, len(measures)) if measures[i].repeat_end), len(measures)) + 1
-    return end < len(measures) and bool(_grace_spacer(measures[end], _MARKS, Fraction(0)))
+    if end >= len(measures) or measures[end - 1].ending:
+        return False
+    return bool(_grace_spacer(measures[end], _MARKS, Fraction(0)))
 
 
 def _times(measures: Sequence[Measure], start: int) -> int:

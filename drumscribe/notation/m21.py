@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from drumscribe.kit import DRUMS
+from drumscribe.notation.form import brackets
 from drumscribe.notation.heads import notehead
 from drumscribe.notation.model import Event, Head, Measure, Score
 
 
 def to_music21(score: Score) -> Any:
     """Return a ``music21.stream.Score`` with one percussion part; ids of notes are ``hit-<id>``."""
-    from music21 import clef, instrument, metadata, stream
+    from music21 import clef, instrument, metadata, spanner, stream
 
     part = stream.Part(id="P1")
     part.insert(0, instrument.UnpitchedPercussion())
@@ -24,6 +25,10 @@ def to_music21(score: Score) -> Any:
         if index == 0:
             made.insert(0, clef.PercussionClef())
         part.append(made)
+    made_bars = list(part.getElementsByClass(stream.Measure))
+    for bars in brackets(score.measures):
+        passes = ", ".join(map(str, score.measures[bars.start].ending))
+        part.insert(0, spanner.RepeatBracket(made_bars[bars.start : bars.stop], number=passes))
     out = stream.Score()
     out.metadata = metadata.Metadata(title=score.title, composer=score.artist)
     out.insert(0, part)
@@ -58,7 +63,7 @@ def _measure(measure: Measure) -> Any:
     if measure.repeat_start:
         made.leftBarline = bar.Repeat(direction="start")
     if measure.repeat_end:
-        made.rightBarline = bar.Repeat(direction="end", times=measure.repeat_end)
+        made.rightBarline = bar.Repeat(direction="end", times=None if measure.ending else measure.repeat_end)
     return made
 
 

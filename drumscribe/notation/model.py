@@ -130,6 +130,7 @@ class Measure:
             The notes are in ``voices`` all the same.
         rest_run: first of that many silent bars drawn as one multi-bar rest.
         repeat_start, repeat_end: repeat barlines; ``repeat_end`` is how often the passage is played in all (0: none).
+        ending: passes of the passage in which the bar is played, as its bracket (volta) says; ``()``: in each.
         new_system: begins a line.
         count_in: silent bar in which the beats are counted.
     """
@@ -148,6 +149,7 @@ class Measure:
     rest_run: int = 0
     repeat_start: bool = False
     repeat_end: int = 0
+    ending: tuple[int, ...] = ()
     new_system: bool = False
     count_in: bool = False
 
@@ -199,17 +201,23 @@ class Score:
     def play_order(self) -> tuple[int, ...]:
         """Indices of the measures in the order in which they are played, repeats written out, count-in left out."""
         order: list[int] = []
-        start = 0
-        for index, measure in enumerate(self.measures):
-            if measure.repeat_start:
-                start = index
+        start = index = 0
+        turn = 1
+        while index < len(self.measures):
+            measure = self.measures[index]
+            over = index > 0 and bool(self.measures[index - 1].ending) and not measure.ending
+            if index > start and (measure.repeat_start or over):
+                start, turn = index, 1
             if measure.count_in:
                 start = index + 1
-                continue
-            order.append(index)
-            if measure.repeat_end > 1:
-                order += list(range(start, index + 1)) * (measure.repeat_end - 1)
-                start = index + 1
+            elif not measure.ending or turn in measure.ending:
+                order.append(index)
+                if turn < measure.repeat_end:
+                    index, turn = start, turn + 1
+                    continue
+                if measure.repeat_end and not measure.ending:
+                    start, turn = index + 1, 1
+            index += 1
         return tuple(order)
 
     def to_music21(self) -> Any:

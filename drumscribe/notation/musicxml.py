@@ -15,6 +15,7 @@ from typing import Any
 from lxml import etree
 
 from drumscribe.kit import DRUMS
+from drumscribe.notation.form import brackets, passes_text
 from drumscribe.notation.heads import notehead
 from drumscribe.notation.model import Event, Head, Measure, Score, Style, Voice
 from drumscribe.notation.text import one_line
@@ -62,10 +63,13 @@ def to_musicxml(score: Score, *, first_index: int = 0, ends: bool = True) -> byt
         for length in (measure.length, *(event.duration for event in voice))
     ))  # fmt: skip
     writer = _MeasureWriter(score.style, divisions)
+    endings = brackets(score.measures)
+    opening, closing = {bars.start for bars in endings}, {bars.stop - 1 for bars in endings}
     previous: Measure | None = None
     for index, measure in enumerate(score.measures):
         element = _sub(part, "measure", number=str(measure.number), id=f"bar-{first_index + index}")
-        writer.write(element, measure, previous, last=ends and index == len(score.measures) - 1)
+        writer.write(element, measure, previous, opens=index in opening, closes=index in closing,
+                     last=ends and index == len(score.measures) - 1)  # fmt: skip
         previous = measure
     if previous is None:
         writer.empty(_sub(part, "measure", number="1"))
@@ -160,13 +164,27 @@ class _MeasureWriter:
         _sub(note, "rest", measure="yes")
         _text(note, "duration", 4 * self._divisions)
 
-    def write(self, parent: Any, measure: Measure, previous: Measure | None, *, last: bool) -> None:
+    def write(self, parent: Any, measure: Measure, previous: Measure | None, *, opens: bool, closes: bool,
+              last: bool) -> None:  # fmt: skip
+        """Write a measure.
+
+        Args:
+            parent: its element.
+            measure: the bar.
+            previous: the bar before, if there is one.
+            opens, closes: whether the bracket of its ending begins, or is over with it.
+            last: whether it is the last bar of the piece.
+        """
         if measure.pickup or measure.count_in:
             parent.set("implicit", "yes")
         if measure.new_system:
             _sub(parent, "print", {"new-system": "yes"})
-        if measure.repeat_start:
-            self._barline(parent, "left", "heavy-light", "forward")
+        if measure.repeat_start or opens:
+            barline = self._barline(parent, "left", "heavy-light" if measure.repeat_start else "")
+            if opens:
+                self._ending(barline, measure, "start")
+            if measure.repeat_start:
+                _sub(barline, "repeat", direction="forward")
         self._attributes(parent, measure, previous)
         self._directions(parent, measure)
         sounding = [voice for voice in measure.voices if voice]
@@ -177,10 +195,15 @@ class _MeasureWriter:
             if number > 1:
                 _text(_sub(parent, "backup"), "duration", self._ticks(measure.length))
             self._voice(parent, voice, number, alone, shared)
-        if measure.repeat_end:
-            self._barline(parent, "right", "light-heavy", "backward", measure.repeat_end)
-        elif last:
-            self._barline(parent, "right", "light-heavy")
+        over = bool(measure.repeat_end or last)
+        if over or closes:
+            barline = self._barline(parent, "right", "light-heavy" if over else "")
+            if closes:
+                self._ending(barline, measure, "stop" if over else "discontinue")
+            if measure.repeat_end:
+                repeat = _sub(barline, "repeat", direction="backward")
+                if len(measure.ending) != 1:  # of several passes, MuseScore counts them by it
+                    repeat.set("times", str(len(measure.ending) + 1 if measure.ending else measure.repeat_end))
 
     def _ticks(self, length: Fraction) -> int:
         return int(length * self._divisions)
@@ -239,7 +262,7 @@ class _MeasureWriter:
                 _sub(swing, "straight")
         if measure.text:
             self._words(parent, one_line(measure.text))
-        if measure.repeat_end > 2:
+        if measure.repeat_end > 2 and not measure.ending:
             self._words(parent, f"{measure.repeat_end}×").set("id", f"{parent.get('id')}-times")
 
     def _direction(self, parent: Any) -> Any:
@@ -250,13 +273,16 @@ class _MeasureWriter:
         _text(_sub(direction, "direction-type"), "words", text, font_style="italic")
         return direction
 
-    def _barline(self, parent: Any, where: str, style: str, repeat: str = "", times: int = 0) -> None:
+    def _barline(self, parent: Any, where: str, style: str) -> Any:
         barline = _sub(parent, "barline", location=where)
-        _text(barline, "bar-style", style)
-        if repeat:
-            element = _sub(barline, "repeat", direction=repeat)
-            if times:
-                element.set("times", str(times))
+        if style:
+            _text(barline, "bar-style", style)
+        return barline
+
+    def _ending(self, barline: Any, measure: Measure, kind: str) -> None:
+        mark = _sub(barline, "ending", number=", ".join(map(str, measure.ending)), type=kind)
+        if kind == "start":
+            mark.text = passes_text(measure.ending)
 
     def _voice(self, parent: Any, voice: Voice, number: int, alone: bool, shared: _Rests) -> None:
         for event in voice:

@@ -19,6 +19,7 @@ from lxml import etree
 from drumscribe.errors import NotationError, ProjectError
 from drumscribe.kit import BY_MIDI, DRUMS
 from drumscribe.notation.dynamics import LEVELS
+from drumscribe.notation.form import sound_form
 from drumscribe.notation.heads import drum_at
 from drumscribe.notation.model import (
     TYPE_LENGTH,
@@ -112,6 +113,7 @@ class _State:
     meter: Meter = field(default_factory=Meter)
     simile: int = 0
     number: int = 0
+    ending: tuple[int, ...] = ()
 
 
 class _Reader:
@@ -130,7 +132,7 @@ class _Reader:
         settings = self._settings()
         count_in = bool(settings.pop("count_in", False))
         part = self._part()
-        measures = _sound_form(list(self._measures(part)))
+        measures = sound_form(list(self._measures(part)))
         if not any(len(measure.voices) > 1 for measure in measures) and "voices" not in settings:
             settings["voices"] = 1
         style = Style(**settings)
@@ -185,7 +187,7 @@ class _Reader:
             new_system=index > 0 and any(
                 found.get(f"new-{what}") == "yes" for found in element.findall("print") for what in ("system", "page")),
         )  # fmt: skip
-        return self._marks(element, measure)
+        return self._form(element, self._marks(element, measure), state)
 
     def _attributes(self, element: Any, state: _State) -> tuple[bool, int]:
         show_meter, rest_run = False, 0
@@ -223,12 +225,22 @@ class _Reader:
                 changes["swing"] = "straight" if swing.find("straight") is not None else "swing"
             elif words and not (direction.get("id") or "").endswith("-times"):
                 changes["text"] = one_line(words)
-        for barline in element.findall("barline"):
-            repeat = barline.find("repeat")
-            if repeat is not None and repeat.get("direction") == "forward":
+        return replace(measure, **changes)
+
+    def _form(self, element: Any, measure: Measure, state: _State) -> Measure:
+        changes: dict[str, Any] = {}
+        for repeat in element.iterfind("barline/repeat"):
+            if repeat.get("direction") == "forward":
                 changes["repeat_start"] = True
-            elif repeat is not None:
+            else:
                 changes["repeat_end"] = min(_MAX_BAR, int(repeat.get("times") or 2))
+        marks = {mark.get("type"): mark for mark in element.iterfind("barline/ending")}
+        if "start" in marks:
+            numbers = {int(number) for number in re.findall(r"\d+", marks["start"].get("number") or "")}
+            state.ending = tuple(sorted(number for number in numbers if 0 < number <= _MAX_BAR))
+        changes["ending"] = state.ending
+        if "stop" in marks or "discontinue" in marks or "repeat_end" in changes:
+            state.ending = ()
         return replace(measure, **changes)
 
     def _voices(self, element: Any, state: _State) -> dict[str, list[Event]]:
@@ -320,33 +332,6 @@ def _event(note: Any, onset: Fraction, duration: Fraction, head: Head | None, gr
         accent=head is not None and note.find("notations/articulations/accent") is not None,
         whole_bar=whole,
     )  # fmt: skip
-
-
-def _sound_form(measures: list[Measure]) -> list[Measure]:
-    """Close what is open in a stranger's form: repeats begin and end in pairs, rests over bars are that long."""
-    start = 0
-    opened: int | None = None
-    for i, measure in enumerate(measures):
-        if measure.repeat_start:
-            if opened is not None:
-                measures[opened] = replace(measures[opened], repeat_start=False)
-            opened = i
-        if measure.repeat_end:
-            if opened is None:
-                measures[start] = replace(measures[start], repeat_start=True)
-            opened, start = None, i + 1
-        if measure.rest_run:
-            silent = next((k for k in range(i, len(measures)) if not measures[k].silent), len(measures)) - i
-            run = min(measure.rest_run, silent)
-            measures[i] = replace(measures[i], rest_run=run if run > 1 else 0)
-    if opened is not None:
-        measures[opened] = replace(measures[opened], repeat_start=False)
-    for i, measure in enumerate(measures):
-        pair = measure.simile == 2 and i + 1 < len(measures) and measures[i + 1].simile == 2
-        second = i > 0 and measure.simile == 2 and measures[i - 1].simile == 2
-        if measure.simile and (i == 0 or not (measure.simile == 1 or pair or second)):
-            measures[i] = replace(measure, simile=0)
-    return measures
 
 
 def _joined(event: Event, head: Head, note: Any) -> Event:

@@ -29,6 +29,8 @@ PHRASE = 4
 LONGEST_REPEAT = 16
 SAVED_BARS = 4
 """A repeat is written where it saves at least so many bars."""
+LONGEST_ENDING, MOST_ENDINGS = 2, 3
+"""Bars of an ending, and endings of one passage."""
 LINE_WIDTH = 54.0
 """Room on a line, in note columns of the widest staff that is still easy to read."""
 CROWDED, LOOSE = 40.0, 0.5
@@ -39,6 +41,8 @@ CHANGED_COUNT = 0.3
 """Price of a line with another number of bars than the one before: the eye counts on it."""
 ODD_PHRASE = 0.3
 """Price of a line that begins in the middle of two bars."""
+TORN_ENDING = 2.0
+"""Price of a line that begins in the middle of an ending."""
 _REST_RUN_WIDTH = 10.0
 _SIMILE_WIDTH = 5.0
 _CELLS = 48
@@ -157,15 +161,59 @@ def _novelty(similarity: NDArray[np.float64], reach: int) -> NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Bars ``start`` to ``end`` (excluded) that are written once and played ``times`` times."""
+    """Bars that are written once and played several times.
+
+    Attributes:
+        start: its first bar.
+        length: bars of each pass.
+        turns: passes of each ending in turn: ``(3, 1)`` is ``1.\N{EN DASH}3.`` and ``4.``; one entry: a plain repeat.
+        tail: bars of each ending.
+    """
 
     start: int
-    end: int
-    times: int
+    length: int
+    turns: tuple[int, ...]
+    tail: int = 0
+
+    @property
+    def times(self) -> int:
+        """Passes in all."""
+        return sum(self.turns)
+
+    @property
+    def end(self) -> int:
+        """The bar after the last pass."""
+        return self.start + self.length * self.times
+
+    @property
+    def saved(self) -> int:
+        """Bars that need not be written."""
+        return self.length * (self.times - 1) - self.tail * (len(self.turns) - 1)
+
+    def endings(self) -> list[tuple[range, tuple[int, ...]]]:
+        """The bars of each ending where it is played first, and the passes that it is for; none in a plain repeat."""
+        found = []
+        before = 0
+        for count in self.turns if len(self.turns) > 1 else ():
+            stop = self.start + self.length * (before + 1)
+            found.append((range(stop - self.tail, stop), tuple(range(before + 1, before + count + 1))))
+            before += count
+        return found
+
+    def repeat_ends(self) -> list[int]:
+        """The bars with a repeat barline: the last of the passage, or of each ending but the last."""
+        return [bars.stop - 1 for bars, _ in self.endings()[:-1]] or [self.start + self.length - 1]
+
+    def written(self) -> list[int]:
+        """The bars that stand on the page."""
+        later = [bar for bars, _ in self.endings()[1:] for bar in bars]
+        return [*range(self.start, self.start + self.length), *later]
 
 
 def repeats(inks: Sequence[Hashable], fixed: Sequence[bool]) -> list[Passage]:
-    """Find passages worth repeat barlines: whole phrases, counted from the last mark.
+    """Find passages worth repeat barlines: whole phrases, counted from the last mark, whose last bars may differ.
+
+    From each phrase the way is taken that saves most bars; among equals one without endings, then a short one.
 
     Args:
         inks: the look of each bar.
@@ -179,23 +227,31 @@ def repeats(inks: Sequence[Hashable], fixed: Sequence[bool]) -> list[Passage]:
         if (bar - origin) % PHRASE:
             bar += 1
             continue
-        best: Passage | None = None
-        saved = SAVED_BARS - 1
-        for length in range(PHRASE, min(LONGEST_REPEAT, (count - bar) // 2) + 1, PHRASE):
-            times = 1
-            limit = next((i for i in range(bar + 1, count) if fixed[i]), count)
-            phrase, end = inks[bar : bar + length], bar + length
-            while end + length <= limit and inks[end : end + length] == phrase:
-                times, end = times + 1, end + length
-            if (times - 1) * length > saved:
-                saved = (times - 1) * length
-                best = Passage(bar, bar + length, times)
-        if best:
+        limit = next((i for i in range(bar + 1, count) if fixed[i]), count)
+        lengths = range(PHRASE, min(LONGEST_REPEAT, (count - bar) // 2) + 1, PHRASE)
+        ways = [_passage(inks[:limit], bar, length, tail) for tail in range(LONGEST_ENDING + 1) for length in lengths]
+        best = max(ways, key=lambda way: way.saved, default=None)
+        if best and best.saved >= SAVED_BARS:
             found.append(best)
-            bar += (best.end - best.start) * best.times
+            bar = best.end
         else:
             bar += 1
     return found
+
+
+def _passage(inks: Sequence[Hashable], start: int, length: int, tail: int) -> Passage:
+    """The longest passage from ``start`` whose passes differ in the last ``tail`` bars only."""
+    turns = [1]
+    end = start + length
+    while end + length <= len(inks) and inks[end : end + length - tail] == inks[start : start + length - tail]:
+        if inks[end + length - tail : end + length] == inks[end - tail : end]:
+            turns[-1] += 1
+        elif len(turns) < MOST_ENDINGS:
+            turns.append(1)
+        else:
+            break
+        end += length
+    return Passage(start, length, tuple(turns), tail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +271,11 @@ class Written:
         inks: the look.
         widths: note columns when written out.
         silent: bars without a note.
-        fixed: bars with a mark above them, which are always written out.
+        fixed: bars with a mark above them or first of a passage or an ending, which are always written out.
         line_starts: bars that must begin a line (sections).
-        repeat_ends: bars that end with a repeat barline.
+        closed: bars that end with a repeat barline or close an ending.
+        torn: bars in the middle of an ending.
+        places: the bar's number in the order of play, from 0.
         lead_in: bars before the music (a pickup, a count), which take no bar's place on the first line.
     """
 
@@ -226,13 +284,16 @@ class Written:
     silent: Sequence[bool]
     fixed: Sequence[bool]
     line_starts: Sequence[bool]
-    repeat_ends: Sequence[bool]
+    closed: Sequence[bool]
+    torn: Sequence[bool]
+    places: Sequence[int]
     lead_in: int = 0
 
 
 def lay_out(written: Written, *, simile: bool) -> list[BarPlan]:
     """Decide lines, similes, and multi-bar rests together: a line always begins with a bar written out."""
-    runs = _rest_runs(written.silent, written.fixed)
+    after = [False, *written.closed]
+    runs = _rest_runs(written.silent, [mark or turn for mark, turn in zip(written.fixed, after, strict=False)])
     plans: list[BarPlan] = []
     count, before = len(written.inks), 0
     while len(plans) < count:
@@ -254,11 +315,12 @@ def _lines(written: Written, runs: dict[int, int], start: int, stop: int, simile
     for bar in range(start, stop):
         if bar not in ways:
             continue
-        odd = ODD_PHRASE if (bar - origin) % 2 and bar > start else 0.0
+        odd = ODD_PHRASE if (written.places[bar] - written.places[origin]) % 2 and bar > start else 0.0
+        torn = TORN_ENDING if written.torn[bar] else 0.0
         for units in BAR_COUNTS:
             line, width = _line(written, runs, bar, stop, units + (origin - start if bar == start else 0), simile)
             end = bar + len(line)
-            price = odd + _price(units, width, last=end == stop)
+            price = odd + torn + _price(units, width, last=end == stop)
             for held, (paid, lines, most) in ways[bar].items():
                 changed = held and held != units and end < stop
                 total = paid + price + (CHANGED_COUNT if changed else 0.0)
@@ -310,7 +372,7 @@ def _repeats_two(written: Written, bar: int, line: Sequence[BarPlan]) -> bool:
     if len(line) < 2 or any(plan.simile == 1 or plan.rest_run for plan in line[-2:]):
         return False
     marked = written.fixed[bar] or written.fixed[bar + 1]
-    ended = written.repeat_ends[bar] or written.repeat_ends[bar - 1]
+    ended = any(written.closed[bar - 2 : bar + 1])
     pair = written.inks[bar : bar + 2]
     return not marked and not ended and pair == written.inks[bar - 2 : bar] and pair[0] != pair[1]
 

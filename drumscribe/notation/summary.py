@@ -45,7 +45,7 @@ def grooves(score: Score, most: int = MOST) -> tuple[Groove, ...]:
     for look, times in common:
         first = shown[look][0]
         bare = replace(first, show_meter=False, tempo=None, swing="", rehearsal="", dynamic="", text=f"{times}×",
-                       simile=0, repeat_start=False, repeat_end=0, rest_run=0,
+                       simile=0, repeat_start=False, repeat_end=0, ending=(), rest_run=0,
                        new_system=len(found) % on_line == 0 and bool(found))  # fmt: skip
         found.append(Groove(bare, times, tuple(measure.number for measure in shown[look])))
     if found:

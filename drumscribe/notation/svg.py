@@ -3,6 +3,7 @@
 - Music glyphs inside text (the note of a metronome mark) become paths: no music font has to be installed or sent.
 - Text is flattened to one element a run, which every SVG reader places alike.
 - Simile signs are drawn here, in the empty bars of the page.
+- Brackets of endings say a range of passes as such.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from lxml import etree
 
 from drumscribe.kit import DRUMS, Notehead
+from drumscribe.notation.form import passes_text
 from drumscribe.notation.heads import Dialect, notehead
 from drumscribe.notation.musicxml import SWING_WORDS
 
@@ -37,6 +39,7 @@ _LEGEND_TOP, _LEGEND_SPACE, _LEGEND_STEP, _LEGEND_SIZE = 2350.0, 110.0, 1750.0, 
 _LOWEST_LINE = 4 * 7 + 2
 """E4, the bottom line, in staff steps."""
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_WHOLE = re.compile(r"\d+")
 _TITLE_SIZE = 620.0
 _ARTIST_SIZE = 380.0
 _LETTER = 0.55
@@ -61,6 +64,8 @@ def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", 
     for element in list(root.iter(f"{_S}desc")):
         element.getparent().remove(element)
     _draw_similes(root, signs)
+    for text in root.iterfind(f".//{_S}g[@class='voltaBracket']//{_S}tspan[@font-size]"):
+        text.text = passes_text([int(number) for number in _WHOLE.findall(text.text or "")])
     for text in list(inner.iter(f"{_S}text")):
         _flatten(text)
     width, height = (float(number) for number in inner.get("viewBox").split()[2:])
