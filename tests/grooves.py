@@ -144,6 +144,13 @@ def grid_of(rhythm: Rhythm) -> BeatGrid:
     return BeatGrid(np.array(times), np.array(numbers), tuple(bar.meter for bar in rhythm.bars), rhythm.bpm, "user")
 
 
+_BEAT = "HH x-x-x-x-x-x-x-x-\nSD ----o-------o---\nBD o-------o-o-----"
+_RIDE = "RD x-x-x-x-x-x-x-x-\nSD ----o-------o---\nBD o-o---o-o-------"
+_FILL = "SD oooooooo--------\nHT --------oooo----\nFT ------------oooo\nBD o---o---o---o---"
+_FLAMS = "SD f---f---o-o-o-o-\nHO --------------x-\nBD o---o---o---o---"
+_CRASHES = "CC x---x---x---x---\nBD o---o---o---o---"
+
+
 GROOVES: dict[str, Groove] = {
     "rock_eighths": Groove("""
         CC x---------------|----------------|----------------|----------------
@@ -285,6 +292,12 @@ GROOVES: dict[str, Groove] = {
             Groove("HH x-x-x-x-x-x-\nSD ------o-----\nBD o---------o-", meter="6/8", bpm=90),
             Groove("HH x-x-x-x-\nSD ----o---\nBD o-------", meter="2/4", bpm=120),
         )),
+    "endings": Groove(_BEAT, times=7, then=(
+        Groove(_FILL), Groove(_BEAT, times=7), Groove(_FLAMS),
+        *(Groove(_RIDE, times=3), Groove(_FILL)) * 3, Groove(_RIDE, times=3), Groove(_CRASHES),
+        *(Groove(_BEAT, times=6), Groove(_FILL), Groove(_CRASHES)),
+        *(Groove(_BEAT, times=6), Groove(_CRASHES), Groove(_FLAMS)),
+    )),
     "ballad_with_rests": Groove("""
         CC x---------------|----------------|----------------|----------------|x---------------
         RB ----------------|----------------|----------------|----------------|----x---x---x---

@@ -81,7 +81,7 @@ def test_musescore_plays_every_hit_and_no_other(tmp_path):
 
 @pytest.mark.skipif(find_musescore() is None, reason="MuseScore is not installed (apt install musescore3)")
 def test_a_chart_saved_by_musescore_comes_back(tmp_path):
-    names = ("funk_ghosts", "shuffle", "six_eight_ballad", "bossa_nova", "meters_in_turn", "sextuplet_fill")
+    names = ("funk_ghosts", "shuffle", "six_eight_ballad", "bossa_nova", "meters_in_turn", "sextuplet_fill", "endings")
     found = {name: notate(grooves.load(name), NotateOptions()) for name in names}
     saved = musescore_midi({name: to_musicxml(score) for name, score in found.items()}, tmp_path, "musicxml")
     for name, score in found.items():
@@ -131,6 +131,24 @@ def test_music21_reads_every_position():
             expected.sort()
             assert len(found) == len(expected), name
             assert all(abs(a[0] - b[0]) < 0.01 and a[1:] == b[1:] for a, b in zip(found, expected, strict=True)), name
+
+
+def test_music21_writes_endings_out_as_they_are_played():
+    from music21 import converter
+
+    score = notate(grooves.load("endings"), NotateOptions())
+    assert any(measure.ending for measure in score.measures)
+    played = [
+        sorted((float(event.onset), DRUMS[head.drum].step) for event, head in score.measures[i].heads()
+               if head not in event.graces) for i in score.play_order()
+    ]  # fmt: skip
+    for stream in (converter.parseData(to_musicxml(score), format="musicxml"), score.to_music21()):
+        found = [
+            sorted((float(note.getOffsetInHierarchy(bar)), head.displayStep) for note in bar.recurse().notes
+                   if not note.duration.isGrace for head in getattr(note, "notes", [note]))
+            for bar in stream.expandRepeats().parts[0].getElementsByClass("Measure")
+        ]  # fmt: skip
+        assert found == played
 
 
 # --- OpenSheetMusicDisplay -------------------------------------------------------------------------------------------

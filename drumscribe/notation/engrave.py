@@ -92,7 +92,9 @@ def line_height(measures: Sequence[Measure]) -> float:
     height += 27 * ("open_hihat" in drums or any(event.accent for event in events))
     height += 38 * any(event.tuplet for event in events) + 25 * any(event.tuplet for event in feet)
     marks = [80 * bool(measure.tempo) or 29 * bool(measure.rehearsal) for measure in measures]
-    words = [40 * (bool(measure.swing) + bool(measure.text) + (measure.repeat_end > 2)) for measure in measures]
+    marks += [47 * bool(measure.ending) for measure in measures]
+    words = [40 * (bool(measure.swing) + bool(measure.text) + (measure.repeat_end > 2 and not measure.ending))
+             for measure in measures]  # fmt: skip
     return height + max(marks, default=0) + max(words, default=0)
 
 
@@ -125,7 +127,8 @@ def _show_marks(measures: Sequence[Measure]) -> list[Measure]:
     """Keep a bar with marks out of its multi-bar rest: verovio leaves out what stands above one."""
     out = list(measures)
     for i, measure in enumerate(measures):
-        marked = measure.rehearsal or measure.tempo or measure.swing or measure.text or measure.dynamic
+        marked = (measure.rehearsal or measure.tempo or measure.swing or measure.text or measure.dynamic
+                  or measure.ending)  # fmt: skip
         if measure.rest_run and marked:
             out[i] = replace(measure, rest_run=0)
             if measure.rest_run > 2:

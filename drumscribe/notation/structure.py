@@ -229,7 +229,8 @@ def repeats(inks: Sequence[Hashable], fixed: Sequence[bool]) -> list[Passage]:
             continue
         limit = next((i for i in range(bar + 1, count) if fixed[i]), count)
         lengths = range(PHRASE, min(LONGEST_REPEAT, (count - bar) // 2) + 1, PHRASE)
-        ways = [_passage(inks[:limit], bar, length, tail) for tail in range(LONGEST_ENDING + 1) for length in lengths]
+        ways = [_passage(inks[:limit], bar, length, tail) for tail in range(LONGEST_ENDING + 1) for length in lengths
+                if length > 2 * tail]  # fmt: skip
         best = max(ways, key=lambda way: way.saved, default=None)
         if best and best.saved >= SAVED_BARS:
             found.append(best)
@@ -240,7 +241,10 @@ def repeats(inks: Sequence[Hashable], fixed: Sequence[bool]) -> list[Passage]:
 
 
 def _passage(inks: Sequence[Hashable], start: int, length: int, tail: int) -> Passage:
-    """The longest passage from ``start`` whose passes differ in the last ``tail`` bars only."""
+    """The longest passage from ``start`` whose passes differ in the last ``tail`` bars only.
+
+    Of several endings the last one is for one pass: it leads on.
+    """
     turns = [1]
     end = start + length
     while end + length <= len(inks) and inks[end : end + length - tail] == inks[start : start + length - tail]:
@@ -251,6 +255,8 @@ def _passage(inks: Sequence[Hashable], start: int, length: int, tail: int) -> Pa
         else:
             break
         end += length
+    if len(turns) > 1:
+        turns[-1] = 1
     return Passage(start, length, tuple(turns), tail)
 
 
