@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import grooves
@@ -26,7 +27,7 @@ from drumscribe.notation import (
     to_svg,
     to_tab,
 )
-from drumscribe.notation.form import passes_text
+from drumscribe.notation.form import brackets, passes_text
 from drumscribe.notation.structure import LONGEST_ENDING, SAVED_BARS, repeats
 from drumscribe.options import NotateOptions
 from drumscribe.types import Meter, Rhythm
@@ -237,9 +238,17 @@ def test_lilypond_has_alternatives_within_their_repeat():
 
 
 def test_pages_show_the_brackets_above_everything_else_of_their_bars():
-    page = etree.fromstring(to_svg(notate(grooves.load("endings"), NotateOptions()))[0].encode())
-    found = {g: "".join(g.itertext()).strip() for g in page.iter("{*}g") if g.get("class") == "voltaBracket"}
-    assert list(found.values()) == ["1.", "2.", "1.–3.", "4.", "1.", "2."]
+    score = notate(grooves.load("endings"), NotateOptions())
+    page = etree.fromstring(to_svg(score)[0].encode())
+    signs = [g for g in page.iter("{*}g") if g.get("class") == "voltaBracket"]
+    assert ["".join(sign.itertext()).strip() for sign in signs] == ["1.", "2.", "1.–3.", "4.", "1.", "2."]
+    measures = {g.get("id"): g for g in page.iter("{*}g") if g.get("class") == "measure"}
+    for sign, under in zip(signs, brackets(score.measures), strict=True):
+        lowest = max(float(text.get("y")) for text in sign.iter("{*}text"))
+        for bar in under:
+            drawn = etree.tostring(measures[f"bar-{bar}"]).decode()
+            heights = [float(y) for y in re.findall(r"translate\([-\d.]+, ([-\d.]+)\)", drawn)]
+            assert lowest < min(heights)
 
 
 def test_an_ending_stays_on_its_line():
