@@ -102,10 +102,10 @@ def test_passages_unroll_to_the_bars_and_keep_inside_the_marks(phrases, marks):
         assert passage.tail <= LONGEST_ENDING
         assert not any(fixed[passage.start + 1 : passage.end])
         played += inks[clock : passage.start]
-        body = inks[passage.start : passage.start + passage.length - passage.tail * (len(passage.turns) > 1)]
+        body = inks[passage.start : passage.start + passage.length - passage.tail * (len(passage.passes) > 1)]
         for turn in range(1, passage.times + 1):
             tails = [inks[bars.start : bars.stop] for bars, passes in passage.endings() if turn in passes]
-            assert len(tails) == (len(passage.turns) > 1)
+            assert len(tails) == (len(passage.passes) > 1)
             played += body + "".join(tails)
         clock = passage.end
     assert played + inks[clock:] == inks

@@ -107,7 +107,7 @@ class _Chart:
         starts = {passage.start for passage in passages}
         ends = {bar: passage.times for passage in passages for bar in passage.repeat_ends()}
         endings = [ending for passage in passages for ending in passage.endings()]
-        turns = {bar: turn for bars, turn in endings for bar in bars}
+        under = {bar: passes for bars, passes in endings for bar in bars}
         opening = starts | {bars.start for bars, _ in endings}
         closing = set(ends) | {bars.stop - 1 for bars, _ in endings}
         groupings = _groupings(bars, self.strokes)
@@ -122,7 +122,7 @@ class _Chart:
             fixed=[fixed[i] or i in opening for i in written],
             line_starts=[i in letters and i > first for i in written],
             closed=[i in closing for i in written],
-            torn=[i in turns and i not in opening for i in written],
+            torn=[i in under and i not in opening for i in written],
             places=written,
             lead_in=sum(i < first for i in written),
         )
@@ -133,7 +133,7 @@ class _Chart:
                 show_meter=new_meter[i], tempo=tempos.get(i),
                 swing=("swing" if bars[i].swing else "straight") if new_feel[i] else "",
                 rehearsal=letters.get(i, ""), dynamic=loud.get(i, ""), simile=plan.simile, rest_run=plan.rest_run,
-                repeat_start=i in starts, repeat_end=ends.get(i, 0), ending=turns.get(i, ()),
+                repeat_start=i in starts, repeat_end=ends.get(i, 0), ending=under.get(i, ()),
                 new_system=plan.new_system and k > 0,
             )
             for k, (i, found, plan) in enumerate(zip(written, voices, plans, strict=True))

@@ -28,7 +28,7 @@ def passes_text(passes: Sequence[int]) -> str:
             runs[-1].append(number)
         else:
             runs.append([number])
-    return " ".join(f"{run[0]}." if len(run) == 1 else f"{run[0]}.\N{EN DASH}{run[-1]}." for run in runs)
+    return " ".join(f"{run[0]}." if len(run) == 1 else f"{run[0]}.–{run[-1]}." for run in runs)
 
 
 def turns(measures: Sequence[Measure]) -> frozenset[int]:

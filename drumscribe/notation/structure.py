@@ -166,19 +166,19 @@ class Passage:
     Attributes:
         start: its first bar.
         length: bars of each pass.
-        turns: passes of each ending in turn: ``(3, 1)`` is ``1.\N{EN DASH}3.`` and ``4.``; one entry: a plain repeat.
+        passes: of each ending in turn: ``(3, 1)`` is ``1.–3.`` and ``4.``; one entry: a plain repeat.
         tail: bars of each ending.
     """
 
     start: int
     length: int
-    turns: tuple[int, ...]
+    passes: tuple[int, ...]
     tail: int = 0
 
     @property
     def times(self) -> int:
         """Passes in all."""
-        return sum(self.turns)
+        return sum(self.passes)
 
     @property
     def end(self) -> int:
@@ -188,13 +188,13 @@ class Passage:
     @property
     def saved(self) -> int:
         """Bars that need not be written."""
-        return self.length * (self.times - 1) - self.tail * (len(self.turns) - 1)
+        return self.length * (self.times - 1) - self.tail * (len(self.passes) - 1)
 
     def endings(self) -> list[tuple[range, tuple[int, ...]]]:
         """The bars of each ending where it is played first, and the passes that it is for; none in a plain repeat."""
         found = []
         before = 0
-        for count in self.turns if len(self.turns) > 1 else ():
+        for count in self.passes if len(self.passes) > 1 else ():
             stop = self.start + self.length * (before + 1)
             found.append((range(stop - self.tail, stop), tuple(range(before + 1, before + count + 1))))
             before += count
@@ -245,19 +245,19 @@ def _passage(inks: Sequence[Hashable], start: int, length: int, tail: int) -> Pa
 
     Of several endings the last one is for one pass: it leads on.
     """
-    turns = [1]
+    passes = [1]
     end = start + length
     while end + length <= len(inks) and inks[end : end + length - tail] == inks[start : start + length - tail]:
         if inks[end + length - tail : end + length] == inks[end - tail : end]:
-            turns[-1] += 1
-        elif len(turns) < MOST_ENDINGS:
-            turns.append(1)
+            passes[-1] += 1
+        elif len(passes) < MOST_ENDINGS:
+            passes.append(1)
         else:
             break
         end += length
-    if len(turns) > 1:
-        turns[-1] = 1
-    return Passage(start, length, tuple(turns), tail)
+    if len(passes) > 1:
+        passes[-1] = 1
+    return Passage(start, length, tuple(passes), tail)
 
 
 @dataclass(frozen=True, slots=True)
