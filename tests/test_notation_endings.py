@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from notation_clients import assert_valid, expected_notes
 
+from drumscribe import charts
 from drumscribe.kit import DRUMS
 from drumscribe.notation import (
     Measure,
@@ -251,6 +252,13 @@ def test_pages_show_the_brackets_above_everything_else_of_their_bars():
             assert lowest < min(heights)
 
 
+def test_a_chart_with_endings_is_opened_with_them_and_comes_back_unchanged():
+    found = charts.opened(to_musicxml(notate(grooves.load("endings"), NotateOptions())), "endings.musicxml")
+    assert [measure.ending for measure in found.score.measures if measure.ending] == \
+        [(1,), (2,), (1, 2, 3), (4,), (1,), (1,), (2,), (2,)]  # fmt: skip
+    assert not charts.returned(found, to_musicxml(found.score))
+
+
 def test_an_ending_stays_on_its_line():
     score = notate(rhythm_of("aaaaaafgaaaaaagh" * 2), WHOLE)
     for before, measure in zip(score.measures, score.measures[1:], strict=False):
@@ -273,7 +281,7 @@ def test_tall_bars_under_brackets_stay_on_their_page():
 
 
 def test_passes_are_told_as_numbers_and_ranges():
-    told = {(1,): "1.", (1, 2, 3): "1.–3.", (1, 3): "1. 3.", (1, 2, 4): "1.–2. 4."}
+    told = {(1,): "1.", (1, 2, 3): "1.–3.", (1, 3): "1. 3.", (1, 2): "1. 2.", (1, 3, 4, 5): "1. 3.–5."}
     assert {passes: passes_text(passes) for passes in told} == told
 
 

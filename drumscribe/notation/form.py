@@ -21,14 +21,16 @@ def brackets(measures: Sequence[Measure]) -> list[range]:
 
 
 def passes_text(passes: Sequence[int]) -> str:
-    """Return what stands in a bracket: one pass, a range, or several."""
+    """Return what stands in a bracket: each pass, three and more in a row as a range."""
     runs: list[list[int]] = []
     for number in passes:
         if runs and number == runs[-1][-1] + 1:
             runs[-1].append(number)
         else:
             runs.append([number])
-    return " ".join(f"{run[0]}." if len(run) == 1 else f"{run[0]}.–{run[-1]}." for run in runs)
+    return " ".join(
+        f"{run[0]}.–{run[-1]}." if len(run) > 2 else " ".join(f"{number}." for number in run) for run in runs
+    )
 
 
 def turns(measures: Sequence[Measure]) -> frozenset[int]:
