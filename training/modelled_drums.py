@@ -93,32 +93,6 @@ def snare(rng: np.random.Generator, build: Build, *, rimshot: bool = False, tuni
     return stroke
 
 
-def cross_stick(rng: np.random.Generator, build: Build) -> Stroke:
-    clack = bar(
-        rng, between(rng, 500, 1300), between(rng, 3500, 8000), 18, between(rng, 0.015, 0.06), rng.uniform(0, 0.6)
-    )
-    knock_db, wood_db = rng.uniform(-12, 4), rng.uniform(-10, 3)
-    wood = bar(rng, 750, 1500, 3, between(rng, 0.012, 0.04))
-    decay = between(rng, 0.02, 0.08) * build.ring
-    head = Membrane(rng, between(rng, 170, 420) * build.pitch, decay, rng.uniform(0.3, 1))
-    wires_db, wires_s, click_db = rng.uniform(-24, -4), between(rng, 0.03, 0.12), rng.uniform(-10, 7)
-
-    def stroke(force: float, rng: np.random.Generator) -> Signal:
-        body = head.strike(rng, 900 * (0.5 + force) * build.hardness, samples(7 * decay))
-        n, m = samples(6 * wires_s), samples(0.01)
-        buzz = noise(rng, n, 800, 8000, 1) * fall(n, wires_s, 0.002)
-        click = noise(rng, m, 2000, 12000, 1) * fall(m, 0.0012)
-        return mix(
-            (gain(knock_db), body),
-            (1, clack),
-            (gain(wood_db), wood),
-            (gain(wires_db), buzz),
-            (gain(click_db) * _soft(force, 12), click),
-        )
-
-    return stroke
-
-
 def tom(rng: np.random.Generator, build: Build, pitch: float, decay: float, *, heads: int = 2) -> Stroke:
     """A tom, or a hand drum: fundamental in hertz, its decay's time constant in seconds."""
     head = Membrane(rng, pitch, decay, rng.uniform(0.8, 2.0), heads=heads)

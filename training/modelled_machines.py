@@ -59,20 +59,6 @@ def snare(rng: np.random.Generator) -> Stroke:
     return stroke
 
 
-def rim(rng: np.random.Generator) -> Stroke:
-    a, b, decay = between(rng, 250, 900), between(rng, 1000, 3000), between(rng, 0.004, 0.03)
-    noise_db, noise_s, low = rng.uniform(-12, 6), between(rng, 0.001, 0.03), between(rng, 400, 2000)
-
-    def stroke(force: float, rng: np.random.Generator) -> Signal:
-        n = samples(7 * decay)
-        tone = (_sweep(n, a, a, 0.01) + (0.3 + force) * _sweep(n, b, b, 0.01)) * fall(n, decay)
-        m = samples(7 * noise_s)
-        hiss = noise(rng, m, low, 12000, 1) * fall(m, noise_s)
-        return mix((1, unit(np.tanh(2 * tone))), (gain(noise_db) * (0.4 + 0.6 * force), unit(hiss)))
-
-    return stroke
-
-
 class Metal:
     """The source of a machine's hats and cymbals: six squares, noise, or a pair of modulated operators."""
 

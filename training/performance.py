@@ -42,9 +42,9 @@ def _swap(notes: list[Note], seconds: float, rng: np.random.Generator) -> list[N
                 continue
             new = roles.get(label, label)
             if label == "snare":
-                if snare < 0.15 and velocity > 0.25:
+                if snare < 0.2 and velocity > 0.25:
                     new = "cross_stick"
-                elif snare < 0.25:
+                elif snare < 0.3:
                     new = _TOMS[int(rng.integers(3))]
             elif new == "closed_hihat" and rng.random() < open_share:
                 new = "open_hihat"

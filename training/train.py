@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2.5e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--backings", type=int, default=420, help="render up to so many accompaniments meanwhile")
+    parser.add_argument("--backings", type=int, default=800, help="render up to so many accompaniments meanwhile")
     parser.add_argument("--first", type=int, default=100, help="stems of each side to render before beginning")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two new stems once the pool is full")
     parser.add_argument("--swaps", type=float, default=SWAPS, help="share of new stems whose roles are swapped")
