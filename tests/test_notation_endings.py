@@ -8,7 +8,7 @@ from dataclasses import replace
 import grooves
 import pytest
 from grooves import Groove, parse
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 from notation_clients import assert_valid, expected_notes
@@ -123,6 +123,7 @@ songs = st.lists(
 
 @settings(max_examples=80, deadline=None)
 @given(st.one_of(songs, songs.map(lambda song: song * 2), st.text("abf-", min_size=1, max_size=20)), st.booleans())
+@example("aaaaaaaaaaafaaaaaaaa", False)  # the bar after the last ending looks like it
 def test_any_bars_are_played_as_they_were_whatever_their_form(letters, sections):
     rhythm = rhythm_of(letters)
     score = notate(rhythm, NotateOptions(sections=sections))

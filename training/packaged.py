@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def begin_from(net: HitNetwork, folder: Path, work: Path, clips: int = 48) -> No
         work: with rendered material, on which the normalisations are measured.
         clips: how many to measure on.
     """
-    os.environ.setdefault("KERAS_BACKEND", "torch")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow" if find_spec("tensorflow") else "torch")
     import keras
 
     model = keras.models.load_model(folder / f"{DEFAULT}.keras", compile=False)

@@ -370,7 +370,8 @@ def _line(written: Written, runs: dict[int, int], start: int, stop: int, units: 
 
 
 def _repeats_one(written: Written, runs: dict[int, int], bar: int) -> bool:
-    return not written.fixed[bar] and written.inks[bar] == written.inks[bar - 1] and bar - 1 not in runs
+    alone = written.fixed[bar] or written.closed[bar - 1] or bar - 1 in runs
+    return not alone and written.inks[bar] == written.inks[bar - 1]
 
 
 def _repeats_two(written: Written, bar: int, line: Sequence[BarPlan]) -> bool:
