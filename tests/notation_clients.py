@@ -17,6 +17,7 @@ import numpy as np
 from lxml import etree
 
 from drumscribe.kit import DRUMS
+from drumscribe.notation import to_svg
 from drumscribe.notation.model import Score
 from drumscribe.notation.pdf import find_lilypond, find_musescore
 from drumscribe.types import Bar, Meter, Placement, Rhythm
@@ -56,6 +57,16 @@ def schema() -> etree.XMLSchema:
     parser = etree.XMLParser(no_network=True)
     parser.resolvers.add(_Local())
     return etree.XMLSchema(etree.parse(str(_schema_folder() / "musicxml_4_0.xsd"), parser))
+
+
+def assert_on_their_pages(score: Score) -> None:
+    """No staff of the engraved pages comes too near to the foot of its page."""
+    for page in map(etree.fromstring, (page.encode() for page in to_svg(score))):
+        inner = next(svg for svg in page.iter("{*}svg") if svg.get("class") == "definition-scale")
+        margin = float(inner.find("{*}g").get("transform").partition(",")[2].rstrip(") "))
+        staves = [g for g in page.iter("{*}g") if g.get("class") == "staff"]
+        lowest = max(float(staff.findall("{*}path")[4].get("d").split()[-1]) for staff in staves)
+        assert margin + lowest + 1200 < float(inner.get("viewBox").split()[3]) - 700
 
 
 def assert_valid(document: bytes) -> None:

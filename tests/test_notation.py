@@ -22,7 +22,7 @@ from grooves import Groove, grid_of, hits_of, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from notation_clients import assert_valid, compare, expected_notes, midi_notes
+from notation_clients import assert_on_their_pages, assert_valid, compare, expected_notes, midi_notes
 
 from drumscribe.errors import NotationError, PdfBackendError, ProjectError
 from drumscribe.kit import DRUMS
@@ -828,12 +828,7 @@ def test_tall_lines_stay_on_their_page(options):
     turns = tuple(Groove(TALL, bpm=80 + 20 * (i % 2), times=2) for i in range(12))
     score = notate(parse(Groove(ROCK, times=4, then=turns)), options, title="Tall")
     assert sum(bool(measure.tempo) for measure in score.measures) > 10
-    for page in map(etree.fromstring, (page.encode() for page in to_svg(score))):
-        inner = next(svg for svg in page.iter("{*}svg") if svg.get("class") == "definition-scale")
-        margin = float(inner.find("{*}g").get("transform").partition(",")[2].rstrip(") "))
-        staves = [g for g in page.iter("{*}g") if g.get("class") == "staff"]
-        lowest = max(float(staff.findall("{*}path")[4].get("d").split()[-1]) for staff in staves)
-        assert margin + lowest + 1200 < float(inner.get("viewBox").split()[3]) - 700
+    assert_on_their_pages(score)
 
 
 def test_pages_show_legend_marks_and_summary():

@@ -11,7 +11,7 @@ from grooves import Groove, parse
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from notation_clients import assert_valid, expected_notes
+from notation_clients import assert_on_their_pages, assert_valid, expected_notes
 
 from drumscribe import charts
 from drumscribe.kit import DRUMS
@@ -273,12 +273,7 @@ def test_tall_bars_under_brackets_stay_on_their_page():
     turns = [replace(part, bpm=80 + 20 * (i % 2)) for i in range(10) for part in phrase * 2]
     score = notate(parse(replace(turns[0], then=tuple(turns[1:]))), NotateOptions(), title="Tall")
     assert page_count(score) > 1
-    for page in map(etree.fromstring, (page.encode() for page in to_svg(score))):
-        inner = next(svg for svg in page.iter("{*}svg") if svg.get("class") == "definition-scale")
-        margin = float(inner.find("{*}g").get("transform").partition(",")[2].rstrip(") "))
-        staves = [g for g in page.iter("{*}g") if g.get("class") == "staff"]
-        lowest = max(float(staff.findall("{*}path")[4].get("d").split()[-1]) for staff in staves)
-        assert margin + lowest + 1200 < float(inner.get("viewBox").split()[3]) - 700
+    assert_on_their_pages(score)
 
 
 def test_passes_are_told_as_numbers_and_ranges():

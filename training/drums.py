@@ -166,10 +166,9 @@ class VirtualKit:
         self.tunings: dict[str, float] = {}
 
     def _any(self, kits: list[Kit], weights: list[float] | None = None) -> Kit:
-        """One of ``kits``; a family of n kits, which share sounds, counts as the root of n, a computed kit a third."""
+        """One of ``kits`` by its weight; a family of n kits, which share sounds, counts as the root of n."""
         families = Counter(kit.family for kit in kits)
-        share = np.array([families[kit.family] ** -0.5 * (0.35 if kit.family.startswith("modelled") else 1.0)
-                          for kit in kits]) * (weights or 1.0)  # fmt: skip
+        share = np.array([kit.weight * families[kit.family] ** -0.5 for kit in kits]) * (weights or 1.0)
         return kits[int(self.rng.choice(len(kits), p=share / share.sum()))]
 
     def _owner(self, label: str) -> Kit | None:

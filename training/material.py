@@ -68,6 +68,8 @@ class Kit:
     family: str
     kind: str
     drums: dict[str, list[Sounds]] = field(default_factory=dict)
+    weight: float = 1.0
+    """How often it is drawn, against a recorded kit."""
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from training.modal import RATE, Signal, between, colour, convolved, reflections
 from training.modelled_cymbals import Alloy, Hats, china, crash, ride, ride_bell, splash
 from training.modelled_drums import Build, Stroke, clap, kick, shaker, snare, struck_bar, tambourine, tom
 
+_WEIGHT = 0.35
 _FORCES = (0.25, 0.6, 0.95)
 _TAKES = 2
 _LEAD = int(0.005 * RATE)
@@ -130,7 +131,8 @@ def _take(x: Signal) -> tuple[NDArray[np.float16], int]:
 def _kit(number: int, rng: np.random.Generator) -> Kit:
     """One kit: its instruments, each through its microphone, the room, and the desk."""
     electronic = rng.random() < 1 / 3
-    kit = Kit(f"modelled_{number:02d}", f"modelled_{number:02d}", "electronic" if electronic else "acoustic")
+    name = f"modelled_{number:02d}"
+    kit = Kit(name, name, "electronic" if electronic else "acoustic", weight=_WEIGHT)
     overheads = colour(rng, 2.5)
     wet_db = rng.uniform(-40, -14) if electronic else rng.uniform(-24, 0)
     room_s = between(rng, 0.02, 0.15)
