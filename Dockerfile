@@ -41,7 +41,7 @@ STOPSIGNAL SIGTERM
 FROM base AS app
 EXPOSE 8501
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "drumscribe.probe", "http://127.0.0.1:8501/_stcore/health"]
+    CMD ["python", "-m", "drumscribe.api.probe", "http://127.0.0.1:8501/_stcore/health"]
 CMD ["drumscribe", "serve", "--host", "0.0.0.0", "--port", "8501"]
 
 FROM base AS api
@@ -49,7 +49,7 @@ FROM base AS api
 ENV API_HOST=0.0.0.0
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python", "-m", "drumscribe.probe", "http://127.0.0.1:8000/api/v1/live"]
+    CMD ["python", "-m", "drumscribe.api.probe", "http://127.0.0.1:8000/api/v1/live"]
 CMD ["python", "-m", "drumscribe.api"]
 
 FROM base AS worker
@@ -57,6 +57,6 @@ ENV WORKER_METRICS_PORT=9101 \
     PROMETHEUS_MULTIPROC_DIR=/tmp/prometheus
 EXPOSE 9101
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s --retries=3 \
-    CMD ["python", "-m", "drumscribe.probe", "http://127.0.0.1:9101/metrics"]
+    CMD ["python", "-m", "drumscribe.api.probe", "http://127.0.0.1:9101/metrics"]
 ENTRYPOINT ["python", "-m", "drumscribe.jobs.work_queue"]
 CMD ["default"]

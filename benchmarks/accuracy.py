@@ -22,7 +22,7 @@ import mir_eval
 import numpy as np
 
 import drumscribe.hits as hit_stage
-from drumscribe.audio import decode
+from drumscribe.audio.decoding import decode
 from drumscribe.options import DetectOptions
 from drumscribe.settings import get_settings
 from drumscribe.types import Hit, Stem

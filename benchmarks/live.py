@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from test_browser_a import CHROMIUM, FLAGS, Server  # noqa: E402
 
-from drumscribe import synth  # noqa: E402
+from drumscribe.audio import synth  # noqa: E402
 from drumscribe.types import Hit, Hits  # noqa: E402
 
 WATCH = """

@@ -184,9 +184,9 @@ def compare(truth: Bars, found: Bars) -> tuple[int, int, int, int, int]:
 
 def through_audio(hits: Hits, end_s: float) -> tuple[Rhythm, Rhythm]:
     """What comes out of a recording of ``hits``: with the true hits, and with those that the network hears."""
+    from drumscribe.audio.synth import render
     from drumscribe.hits import activations, pick
     from drumscribe.settings import get_settings
-    from drumscribe.synth import render
 
     audio = Audio(render(hits, end_s), 44_100, "closed loop")
     evidence = track(audio)

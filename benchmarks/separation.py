@@ -45,7 +45,8 @@ def measure(folder: str, seconds: float, threads: int, device: str) -> dict[str,
     import numpy as np
     import torch
 
-    from drumscribe import audio, separation
+    from drumscribe import audio
+    from drumscribe.audio import separation
     from drumscribe.options import SeparateOptions
     from drumscribe.settings import Settings
 

@@ -89,7 +89,7 @@ def measure(seconds: float, separator: str, place: Path) -> dict[str, Any]:
     prepare(settings)
     from drumscribe.options import Options
     from drumscribe.pipeline import Run
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
     peak, rows, options = Peak(), [], Options()
 

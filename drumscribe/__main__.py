@@ -1,6 +1,6 @@
 """``python -m drumscribe``: the command line."""
 
-from drumscribe.cli import main
+from drumscribe.cli.commands import main
 
 if __name__ == "__main__":
     main()

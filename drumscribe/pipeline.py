@@ -15,18 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from drumscribe import project
 from drumscribe._version import __version__
-from drumscribe.cache import make_key, version_of
-from drumscribe.edit import History
 from drumscribe.errors import Cancelled, UnreadableFileError
-from drumscribe.media import InMemory
 from drumscribe.options import Options
-from drumscribe.project import Heard, Song
 from drumscribe.settings import Settings, get_settings
-from drumscribe.shared_cache import connect
-from drumscribe.steps import laid, notated, picked, written
-from drumscribe.transcription import Transcription
+from drumscribe.song import project
+from drumscribe.song.edits import History
+from drumscribe.song.project import Heard, Song
+from drumscribe.song.recordings import InMemory
+from drumscribe.song.stages import laid, notated, picked, written
+from drumscribe.song.transcription import Transcription
+from drumscribe.storage.cache import make_key, version_of
+from drumscribe.storage.shared_cache import connect
 from drumscribe.types import Activations, Audio, CancelToken, Hits, OnFraction, OnProgress, Progress, Stem
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ T = TypeVar("T")
 _CONTRACTS = ("drumscribe.types", "drumscribe.kit")  # every cached value is made of these
 _CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ingest": (
-        ("drumscribe.audio", "drumscribe.containers", "drumscribe.sources", "drumscribe.youtube"),
+        tuple(f"drumscribe.audio.{name}" for name in ("decoding", "containers", "sources", "youtube")),
         ("av", "soxr"),
     ),
-    "separate": (("drumscribe.separation", "drumscribe.weights"), ("demucs", "torch")),
+    "separate": (("drumscribe.audio.separation", "drumscribe.weights.registry"), ("demucs", "torch")),
     "detect": (("drumscribe.hits",), ("keras", "tensorflow")),
     "beats": (("drumscribe.rhythm",), ("madmom", "librosa")),
 }
@@ -59,7 +59,7 @@ def transcribe(
     """Transcribe the drums of a song.
 
     Args:
-        source: a file, a YouTube link, or audio from :func:`drumscribe.audio.from_samples`.
+        source: a file, a YouTube link, or audio from :func:`drumscribe.audio.decoding.from_samples`.
         options: choices for this song; the default finds everything.
         settings: of the deployment; by default from the environment.
         on_progress: called with the stage, its fraction, and a message, in the calling thread.
@@ -109,8 +109,8 @@ class Run:
 
     def ingest(self, source: str | Path | Audio, name: str) -> Audio:
         """Fetch and decode."""
-        from drumscribe import sources
-        from drumscribe.audio import clean_name
+        from drumscribe.audio import sources
+        from drumscribe.audio.decoding import clean_name
 
         if isinstance(source, Audio):
             self.report("ingest", 1.0, "Audio given")
@@ -132,7 +132,7 @@ class Run:
 
     def separate(self, audio: Audio, options: Options) -> Stem:
         """Take the drums out of the mix, where wanted and possible."""
-        from drumscribe import separation
+        from drumscribe.audio import separation
 
         settings = self.settings
         wish = options.separate.separator or settings.separator

@@ -53,7 +53,7 @@ class Audio:
 
     Attributes:
         samples: ``(channels, n)`` float32, one or two channels, nominally within ±1.
-        sample_rate: always :data:`drumscribe.audio.SAMPLE_RATE` (44,100) after ingest.
+        sample_rate: always :data:`drumscribe.audio.decoding.SAMPLE_RATE` (44,100) after ingest.
         sha256: hex digest of the decoded samples: the content key of every cache.
         title: from tags or the file name; may be empty.
         artist: from tags; may be empty.

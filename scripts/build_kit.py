@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.audio.synth import CLICK_KEY, CLICK_KEY_ACCENT, KIT
 from drumscribe.kit import DRUMS
-from drumscribe.synth import CLICK_KEY, CLICK_KEY_ACCENT, KIT
 
 LONGEST_S = {49: 2.6, 51: 1.8, 53: 1.8, 52: 1.8, 55: 1.5, 46: 1.5, 37: 0.4, 42: 0.5, 44: 0.5}
 LONGEST_DEFAULT_S = 1.1

@@ -7,7 +7,7 @@ from pathlib import Path
 import media
 import numpy as np
 
-from drumscribe.synth import render
+from drumscribe.audio.synth import render
 from drumscribe.types import Hit
 
 BEAT_S = 0.5

@@ -20,15 +20,15 @@ from fastapi.testclient import TestClient
 from lxml import etree
 from sqlalchemy.orm import Session
 
-from drumscribe import media as media_store
 from drumscribe.api import files, jobs
 from drumscribe.api.app import create_app
 from drumscribe.jobs.db import Database, JobRow, new_job
 from drumscribe.jobs.model import JobStatus
 from drumscribe.options import Options
 from drumscribe.settings import Settings
-from drumscribe.store import Store
-from drumscribe.transcription import Transcription
+from drumscribe.song import recordings as media_store
+from drumscribe.song.transcription import Transcription
+from drumscribe.storage.files import Store
 
 API = "/api/v1"
 

@@ -19,7 +19,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from local_http import serving
 
-from drumscribe import audio, errors, sources, transcribe
+from drumscribe import audio, errors, transcribe
+from drumscribe.audio import sources
 from drumscribe.settings import Settings
 
 SONG = media.clicks(3.0, 44100, 2)
@@ -305,23 +306,24 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_full_disk_while_fetching_weights(small_disk: Path) -> None:
-    from drumscribe import weights
+    from drumscribe.weights import registry
 
-    weights._failures.clear()
+    registry._failures.clear()
     with serving() as server:
         server.files["/model.keras"] = bytes(2**20)
         settings = Settings(data_dir=small_disk, model_uri=f"{server.url}/model.keras")
         with pytest.raises(errors.StorageError, match="full"):
-            weights.resolve("hits", settings)
+            registry.resolve("hits", settings)
     assert not list(small_disk.rglob("model.keras"))
 
 
 def test_full_disk_does_not_stop_a_song(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where separation is not insisted on, weights that cannot be stored are weights that cannot be had."""
-    from drumscribe import separation, weights
+    from drumscribe.audio import separation
+    from drumscribe.weights import registry
 
-    monkeypatch.setitem(weights.DEMUCS, "tiny", weights.DemucsModel("tiny", "0a1b2c3d-11111111.th", "for tests"))
-    weights._failures.clear()
+    monkeypatch.setitem(registry.DEMUCS, "tiny", registry.DemucsModel("tiny", "0a1b2c3d-11111111.th", "for tests"))
+    registry._failures.clear()
     with serving() as server:
         server.files["/0a1b2c3d-11111111.th"] = bytes(2**20)
         settings = Settings(data_dir=small_disk, demucs_url=server.url, demucs_model="tiny")
@@ -336,7 +338,7 @@ def test_full_disk_while_downloading_a_video(small_disk: Path, monkeypatch: pyte
 
     from yt_dlp.extractor.common import InfoExtractor
 
-    from drumscribe import youtube
+    from drumscribe.audio import youtube
 
     with serving() as server:
         server.files["/sound.m4a"] = bytes(2**20)

@@ -198,7 +198,7 @@ def test_from_the_example_to_the_corrected_file(chromium, server):
 
 
 def test_a_project_file_reopens_with_its_edits_and_an_edited_chart_returns(chromium, server, made, tmp_path):
-    from drumscribe.edit import add, delete
+    from drumscribe.song.edits import add, delete
 
     kept = made.edit(delete(made.hits, [made.hits[0].id]))
     kept.export(tmp_path, ["json"], name="Kept")

@@ -20,7 +20,7 @@ from test_live import groove
 from test_ui_pages import TOKEN, owner_of
 from ui_songs import put, song
 
-from drumscribe import synth
+from drumscribe.audio import synth
 from drumscribe.settings import Settings
 from drumscribe.ui.owner import COOKIE
 

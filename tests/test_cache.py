@@ -10,9 +10,9 @@ import disks
 import numpy as np
 import pytest
 
-from drumscribe.cache import StageCache, make_key, version_of
 from drumscribe.errors import StorageError
 from drumscribe.settings import Settings
+from drumscribe.storage.cache import StageCache, make_key, version_of
 from drumscribe.types import Activations, Audio
 
 

@@ -26,7 +26,7 @@ from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import connect as connect_runner
 from drumscribe.options import Options
 from drumscribe.settings import Settings
-from drumscribe.shared_cache import SharedCache, connect
+from drumscribe.storage.shared_cache import SharedCache, connect
 
 # rules, on SQLite and without a broker
 

@@ -5,10 +5,10 @@ from lxml import etree
 from notation_clients import find_musescore, musescore_midi
 from ui_songs import song
 
-from drumscribe import charts, edit
 from drumscribe.errors import ProjectError
 from drumscribe.notation import to_midi, to_musicxml
-from drumscribe.transcription import Transcription
+from drumscribe.song import edits, imports
+from drumscribe.song.transcription import Transcription
 from drumscribe.types import Hits
 
 
@@ -54,17 +54,17 @@ def edited(found: Transcription) -> bytes:
 
 
 def test_an_unchanged_chart_changes_nothing(found):
-    assert not charts.returned(found, to_musicxml(found.score))
+    assert not imports.returned(found, to_musicxml(found.score))
 
 
 @pytest.mark.parametrize("options", [{}, {"count_in": True}, {"simplify": 2}, {"voices": 1}, {"ghosts": False}])
 def test_an_unchanged_chart_in_any_style_changes_nothing(options):
     found = song(8).rescore(None, notate=options)
-    assert not charts.returned(found, to_musicxml(found.score))
+    assert not imports.returned(found, to_musicxml(found.score))
 
 
 def test_what_was_changed_becomes_one_edit_that_keeps_all_else(found):
-    change = charts.returned(found, edited(found))
+    change = imports.returned(found, edited(found))
     after = found.edit(change)
     assert after.history.undo_label == "Take in the edited chart"
     relabelled = [hit for hit in after.hits if hit.drum == "cross_stick"]
@@ -79,8 +79,8 @@ def test_what_was_changed_becomes_one_edit_that_keeps_all_else(found):
 def test_a_new_note_stands_where_the_recording_has_its_place(found):
     bar = found.rhythm.bars[2]
     place = bar.start_s + (bar.end_s - bar.start_s) / 4
-    more = found.edit(edit.add(found.hits, place, "china"))
-    change = charts.returned(found, to_musicxml(more.score))
+    more = found.edit(edits.add(found.hits, place, "china"))
+    change = imports.returned(found, to_musicxml(more.score))
     assert [hit.drum for hit in change.added] == ["china"]
     assert change.added[0].time_s == pytest.approx(place, abs=0.002)
     assert strokes(found.edit(change)) == strokes(more)
@@ -88,18 +88,18 @@ def test_a_new_note_stands_where_the_recording_has_its_place(found):
 
 def test_another_songs_chart_is_refused_with_a_way_on(found):
     with pytest.raises(ProjectError, match=r"bars \(4\) are not those of this song \(8\)"):
-        charts.returned(found, to_musicxml(song(4).score))
+        imports.returned(found, to_musicxml(song(4).score))
     with pytest.raises(ProjectError, match="MIDI"):
-        charts.returned(found, to_midi(found.hits, found.grid))
+        imports.returned(found, to_midi(found.hits, found.grid))
     with pytest.raises(ProjectError):
-        charts.returned(found, b"<html/>")
+        imports.returned(found, b"<html/>")
 
 
 @pytest.mark.parametrize("kind", ["musicxml", "midi"])
 def test_a_chart_opens_as_a_song_of_its_own(found, kind, tmp_path):
     written = Hits(tuple(hit for hit in found.hits if hit.id not in found.rhythm.dropped))
     data = to_musicxml(found.score) if kind == "musicxml" else to_midi(written, found.grid)
-    one = charts.opened(data, f"My beat.{'musicxml' if kind == 'musicxml' else 'mid'}")
+    one = imports.opened(data, f"My beat.{'musicxml' if kind == 'musicxml' else 'mid'}")
     first = next(i for i, bar in enumerate(one.rhythm.bars) if any(p.bar == i for p in one.rhythm.placements))
     shifted = [(bar - first, onset, drum) for bar, onset, drum in strokes(one)]
     assert shifted == strokes(found)
@@ -121,26 +121,26 @@ def test_what_holds_no_drums_is_refused():
         if note.find("rest") is None:
             note.insert(0, etree.Element("rest"))
     with pytest.raises(ProjectError):
-        charts.opened(etree.tostring(root), "nothing.musicxml")
+        imports.opened(etree.tostring(root), "nothing.musicxml")
     with pytest.raises(ProjectError):
-        charts.opened(b"MThd broken", "broken.mid")
+        imports.opened(b"MThd broken", "broken.mid")
 
 
 @pytest.mark.skipif(find_musescore() is None, reason="MuseScore is not installed (apt install musescore3)")
 def test_a_chart_saved_by_musescore_changes_nothing_but_what_was_changed(found, tmp_path):
-    china = found.edit(edit.add(found.hits, found.rhythm.bars[3].start_s, "china"))
+    china = found.edit(edits.add(found.hits, found.rhythm.bars[3].start_s, "china"))
     saved = musescore_midi({"same": to_musicxml(found.score), "more": to_musicxml(china.score)}, tmp_path, "musicxml")
-    assert not charts.returned(found, saved["same"])
-    change = charts.returned(found, saved["more"])
+    assert not imports.returned(found, saved["same"])
+    change = imports.returned(found, saved["more"])
     assert ([hit.drum for hit in change.added], change.removed) == (["china"], ())
 
 
 def test_rare_drums_are_written_as_common_ones_until_somebody_names_them(found):
     snare = next(hit for hit in found.hits if hit.drum == "crash")
-    heard = edit.Edit("heard", (snare,), (edit.replace(snare, drum="china"),))
+    heard = edits.Edit("heard", (snare,), (edits.replace(snare, drum="china"),))
     one = found.edit(heard)
     assert next(hit for hit in one.hits if hit.id == snare.id).drum == "china"
     assert "china" not in one.score.drums()
     assert strokes(one) == strokes(found)
     assert "china" in one.rescore(None, quantise={"rare_drums": "heard"}).score.drums()
-    assert "china" in found.edit(edit.relabel(found.hits, [snare.id], "china")).score.drums()
+    assert "china" in found.edit(edits.relabel(found.hits, [snare.id], "china")).score.drums()

@@ -11,10 +11,10 @@ import pytest
 import songs
 from click.testing import CliRunner, Result
 
-from drumscribe import cli as command_line
-from drumscribe.cli import FORMATS, cli
+from drumscribe.cli import commands as command_line
+from drumscribe.cli.commands import FORMATS, cli
 from drumscribe.settings import get_settings
-from drumscribe.transcription import FORMATS as ALL_FORMATS
+from drumscribe.song.transcription import FORMATS as ALL_FORMATS
 
 ROOT = Path(__file__).parent.parent
 WHOLE_RUN = pytest.mark.slow
@@ -234,7 +234,7 @@ def test_on_a_terminal_there_are_bars_and_ctrl_c_stops(place, loop, tmp_path):
 def test_an_edited_chart_returns_and_a_midi_file_becomes_a_score(run, place):
     from ui_songs import song as made
 
-    from drumscribe.edit import add
+    from drumscribe.song.edits import add
 
     found = made(4)
     found.export(place, ["json", "midi"], name="Beat")

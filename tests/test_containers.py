@@ -106,7 +106,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, s
         }
         health = {"app": "/_stcore/health", "api": "/api/v1/live", "default": "/metrics", "heavy": "/metrics"}
         for name, path in health.items():
-            probe = [sys.executable, "-m", "drumscribe.probe", f"http://127.0.0.1:{ports[name]}{path}"]
+            probe = [sys.executable, "-m", "drumscribe.api.probe", f"http://127.0.0.1:{ports[name]}{path}"]
 
             def up(probe: list[str] = probe) -> bool:
                 return subprocess.run(probe, cwd=ROOT, capture_output=True).returncode == 0

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from deploy import env_example
-from drumscribe import probe
+from drumscribe.api import probe
 from drumscribe.jobs import queues, work_queue
 from drumscribe.observability import metrics
 from drumscribe.settings import Settings

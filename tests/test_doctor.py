@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from drumscribe import doctor
+from drumscribe.cli import doctor
 from drumscribe.settings import Settings
 
 
@@ -30,7 +30,7 @@ def test_this_installation(tmp_path: Path) -> None:
 
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     program = (
-        "import sys; from drumscribe.doctor import examine; from drumscribe.settings import Settings; "
+        "import sys; from drumscribe.cli.doctor import examine; from drumscribe.settings import Settings; "
         "examine(Settings(data_dir=sys.argv[1])); "
         "print([name for name in ('torch', 'tensorflow', 'librosa', 'yt_dlp', 'demucs', 'av') if name in sys.modules])"
     )

@@ -13,7 +13,6 @@ import songs
 import tiny_demucs
 from ui_songs import song as made
 
-from drumscribe import edit
 from drumscribe.errors import (
     EmptyAudioError,
     JobConflictError,
@@ -28,8 +27,9 @@ from drumscribe.jobs.local import LocalRunner
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.options import Options
 from drumscribe.settings import Settings
-from drumscribe.store import STALE_S
-from drumscribe.transcription import Transcription
+from drumscribe.song import edits
+from drumscribe.song.transcription import Transcription
+from drumscribe.storage.files import STALE_S
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 240.0
@@ -106,7 +106,7 @@ def test_the_result_reopens_with_its_audio(done, runner):
 def test_edits_are_saved_and_stale_ones_refused(done, runner):
     final, _ = done
     result = runner.result(final.id, owner="me")
-    saved = runner.save(final.id, result.edit(edit.add(result.hits, 1.23, "crash")), owner="me", revision=0)
+    saved = runner.save(final.id, result.edit(edits.add(result.hits, 1.23, "crash")), owner="me", revision=0)
     assert saved.revision == 1
     assert any(hit.time_s == 1.23 for hit in runner.result(final.id, owner="me").hits)
     with pytest.raises(JobConflictError):

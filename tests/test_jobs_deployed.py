@@ -27,7 +27,7 @@ from drumscribe.hits.card import DEFAULT, FOLDER
 from drumscribe.jobs import recovery
 from drumscribe.jobs.celery_runner import CeleryRunner
 from drumscribe.settings import Settings
-from drumscribe.store import Store
+from drumscribe.storage.files import Store
 
 LEASE_S = 2.0
 

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from drumscribe import synth
+from drumscribe.audio import synth
 from drumscribe.errors import DetectionError
 from drumscribe.live import Follower, LiveEngine, Take
 from drumscribe.settings import Settings

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from lxml import etree
 from notation_clients import assert_on_their_pages, assert_valid, expected_notes
 
-from drumscribe import charts
 from drumscribe.kit import DRUMS
 from drumscribe.notation import (
     Measure,
@@ -31,6 +30,7 @@ from drumscribe.notation import (
 from drumscribe.notation.form import brackets, passes_text
 from drumscribe.notation.structure import LONGEST_ENDING, SAVED_BARS, repeats
 from drumscribe.options import NotateOptions
+from drumscribe.song import imports
 from drumscribe.types import Meter, Rhythm
 
 WHOLE = NotateOptions(sections=False)
@@ -254,10 +254,10 @@ def test_pages_show_the_brackets_above_everything_else_of_their_bars():
 
 
 def test_a_chart_with_endings_is_opened_with_them_and_comes_back_unchanged():
-    found = charts.opened(to_musicxml(notate(grooves.load("endings"), NotateOptions())), "endings.musicxml")
+    found = imports.opened(to_musicxml(notate(grooves.load("endings"), NotateOptions())), "endings.musicxml")
     assert [measure.ending for measure in found.score.measures if measure.ending] == \
         [(1,), (2,), (1, 2, 3), (4,), (1,), (1,), (2,), (2,)]  # fmt: skip
-    assert not charts.returned(found, to_musicxml(found.score))
+    assert not imports.returned(found, to_musicxml(found.score))
 
 
 def test_an_ending_stays_on_its_line():

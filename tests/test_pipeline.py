@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import songs
 
-from drumscribe import edit, hits, media, rhythm, separation
-from drumscribe.audio import decode
+from drumscribe import hits, rhythm
+from drumscribe.audio import separation
+from drumscribe.audio.decoding import decode
 from drumscribe.errors import Cancelled, NotAudioError, OptionsError, ProjectError, StorageError, UnreadableFileError
 from drumscribe.options import Options
 from drumscribe.pipeline import transcribe
 from drumscribe.settings import Settings
-from drumscribe.steps import file_name
-from drumscribe.store import Store
-from drumscribe.transcription import DEFAULT_FORMATS, FORMATS, Transcription
+from drumscribe.song import edits, recordings
+from drumscribe.song.stages import file_name
+from drumscribe.song.transcription import DEFAULT_FORMATS, FORMATS, Transcription
+from drumscribe.storage.files import Store
 from drumscribe.types import STAGES, Hits, Progress
 
 pytestmark = pytest.mark.slow
@@ -184,8 +186,8 @@ def test_rescore_changes_what_was_asked_and_shares_the_rest(result):
 
 
 def test_sensitivity_follows_late_and_keeps_edits(result):
-    edited = result.edit(edit.add(result.hits, 3.33, "crash"))
-    edited = edited.edit(edit.delete(edited.hits, [edited.hits[0].id]))
+    edited = result.edit(edits.add(result.hits, 3.33, "crash"))
+    edited = edited.edit(edits.delete(edited.hits, [edited.hits[0].id]))
     sure, all_of_them = (edited.rescore(detect={"sensitivity": value}) for value in (0.0, 1.0))
     assert len(sure.hits) < len(all_of_them.hits)
     for one in (sure, all_of_them):
@@ -195,18 +197,18 @@ def test_sensitivity_follows_late_and_keeps_edits(result):
 
 
 def test_edits_reach_the_score_and_can_be_undone(result):
-    added = result.edit(edit.add(result.hits, 2.5, "china", 120))
+    added = result.edit(edits.add(result.hits, 2.5, "china", 120))
     (placed,) = [place for place in added.rhythm.placements if place.drum == "china"]
     assert placed.hit_id == added.hits.between(2.49, 2.51)[-1].id or placed.hit_id in added.hits.by_id()
     assert added.undo().score == result.score and added.undo().redo().score == added.score
     none = result.rescore(hits=Hits())
     assert len(none.hits) == 0 and none.history.undo_label == "Replace hits"
-    far = result.edit(edit.add(result.hits, 8.4, "crash"))
+    far = result.edit(edits.add(result.hits, 8.4, "crash"))
     assert any(place.drum == "crash" for place in far.rhythm.placements)
 
 
 def test_bars_stay_where_they_are_while_notes_are_edited(result):
-    edited = result.edit(edit.delete(result.hits, [hit.id for hit in result.hits if hit.drum == "kick"]))
+    edited = result.edit(edits.delete(result.hits, [hit.id for hit in result.hits if hit.drum == "kick"]))
     assert np.array_equal(edited.grid.times, result.grid.times)
     assert np.array_equal(edited.grid.numbers, result.grid.numbers)
 
@@ -215,7 +217,7 @@ def test_rejected_candidates_can_be_accepted(result):
     strict = result.rescore(detect={"sensitivity": 0.0})
     assert not {hit.id for hit in strict.rejected} & strict.hits.by_id().keys()
     one = max(strict.rejected, key=lambda hit: hit.confidence)
-    accepted = strict.edit(edit.accept(strict.hits, [one]))
+    accepted = strict.edit(edits.accept(strict.hits, [one]))
     assert accepted.hits.by_id()[one.id].confidence == 1.0
     assert one.id not in {hit.id for hit in accepted.rejected}
 
@@ -239,7 +241,7 @@ def test_pdf_is_written(result, tmp_path):
 
 
 def test_a_project_file_reopens_with_everything(result, tmp_path):
-    edited = result.edit(edit.add(result.hits, 3.33, "crash")).rescore(beats={"bpm": 118})
+    edited = result.edit(edits.add(result.hits, 3.33, "crash")).rescore(beats={"bpm": 118})
     path = edited.export(tmp_path, ["json"])["json"]
     again = Transcription.load(path)
     for name in ("song", "heard", "options", "history", "rhythm", "score", "warnings", "provenance"):
@@ -254,7 +256,7 @@ def test_a_project_file_reopens_with_everything(result, tmp_path):
 
 def test_a_jobs_folder_reopens_with_its_audio(result, settings, tmp_path):
     folder = Store(settings.model_copy(update={"data_dir": tmp_path})).folder("ab" * 16)
-    media.save(folder, result.audio, result.stem)
+    recordings.save(folder, result.audio, result.stem)
     result.keep(folder)
     again = pickle.loads(pickle.dumps(Transcription.reopen(folder)))
     assert again.score == result.score
@@ -274,11 +276,11 @@ def test_separated_parts_are_kept(result, settings, tmp_path):
         result.stem, method="demucs", model="htdemucs", samples=audio.samples * 0.5, accompaniment=audio.samples * 0.5
     )
     folder = Store(settings.model_copy(update={"data_dir": tmp_path})).folder("cd" * 16)
-    media.save(folder, audio, stem)
-    stored = media.Stored(folder, result.song, media.Heard("demucs", "htdemucs"))
+    recordings.save(folder, audio, stem)
+    stored = recordings.Stored(folder, result.song, recordings.Heard("demucs", "htdemucs"))
     assert np.abs(stored.stem.samples - stem.samples).max() < 1e-4
     assert np.abs(stored.stem.accompaniment - stem.accompaniment).max() < 1e-3
-    for part in media.parts(stored.heard):
+    for part in recordings.parts(stored.heard):
         assert stored.preview(part)[:4] == b"OggS"
 
 

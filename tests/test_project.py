@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from drumscribe import edit, project
 from drumscribe.errors import ProjectError
 from drumscribe.kit import LABELS
 from drumscribe.options import Options
-from drumscribe.project import Heard, Project, Song
 from drumscribe.rhythm import BeatEvidence
+from drumscribe.song import edits, project
+from drumscribe.song.project import Heard, Project, Song
 from drumscribe.types import Activations, BeatGrid, Hit, Hits, Meter, TempoCandidate
 
 
@@ -30,9 +30,9 @@ def some_project(seconds: float = 8.0) -> Project:
         model="test",
     )
     base = Hits.of(Hit(index, 0.25 * index, "snare", 0.7, 90) for index in range(int(seconds * 4)))
-    history = edit.History(base)
-    history = history.do(edit.relabel(base, [3, 4], "cross_stick"), at=12.5)
-    history = history.do(edit.add(history.hits, 0.1, "crash")).undo()
+    history = edits.History(base)
+    history = history.do(edits.relabel(base, [3, 4], "cross_stick"), at=12.5)
+    history = history.do(edits.add(history.hits, 0.1, "crash")).undo()
     beats = np.arange(0, seconds, 0.5)
     grid = BeatGrid(
         times=beats,

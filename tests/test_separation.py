@@ -13,9 +13,11 @@ import pytest
 import tiny_demucs
 from local_http import Server, serving
 
-from drumscribe import audio, errors, separation, weights
+from drumscribe import audio, errors
+from drumscribe.audio import separation
 from drumscribe.options import SeparateOptions
 from drumscribe.settings import Settings
+from drumscribe.weights import registry
 
 pytestmark = pytest.mark.slow
 
@@ -32,9 +34,9 @@ def song() -> audio.Audio:
 
 @pytest.fixture
 def server(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    row = weights.DemucsModel("tiny", checkpoint.name, "for tests")
-    monkeypatch.setitem(weights.DEMUCS, "tiny", row)
-    weights._failures.clear()
+    row = registry.DemucsModel("tiny", checkpoint.name, "for tests")
+    monkeypatch.setitem(registry.DEMUCS, "tiny", row)
+    registry._failures.clear()
     with serving() as running:
         running.files[f"/{row.file}"] = checkpoint.read_bytes()
         yield running

@@ -20,7 +20,8 @@ from local_http import Server, serving
 from yt_dlp.extractor.common import InfoExtractor
 from yt_dlp.utils import ExtractorError
 
-from drumscribe import audio, errors, sources, youtube
+from drumscribe import audio, errors
+from drumscribe.audio import sources, youtube
 from drumscribe.settings import Settings
 
 VIDEO = "https://youtu.be/abcDEF12345"

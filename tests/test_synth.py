@@ -8,7 +8,7 @@ from threading import Event
 import numpy as np
 import pytest
 
-from drumscribe import synth
+from drumscribe.audio import synth
 from drumscribe.errors import Cancelled
 from drumscribe.kit import LABELS
 from drumscribe.types import Bar, FloatArray, Hit, Meter

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ui_songs import song
 
-from drumscribe import edit
 from drumscribe.errors import EditError, StorageError
 from drumscribe.kit import DRUMS, LABELS
+from drumscribe.song import edits
 from drumscribe.types import Hit, Hits
 from drumscribe.ui import clips, envelope, excerpt, labels, plots, review, tables, theme
 from drumscribe.ui.envelope import Envelope
@@ -177,13 +177,13 @@ def test_typed_cells_become_one_edit_and_are_not_applied_twice(found):
         (ids[0], "ride", found.hits[0].velocity),
         (ids[1], found.hits[1].drum, 33),
     }
-    after = edit.apply(found.hits, made.edit)
+    after = edits.apply(found.hits, made.edit)
     assert not tables.changes(ids, found.hits, after, typed).edit
 
 
 def test_the_table_keeps_what_it_began_with_and_a_cell_typed_back_is_an_edit(found, where):
     ids = [hit.id for hit in found.hits]
-    after = edit.apply(found.hits, tables.changes(ids, found.hits, found.hits, {0: {"drum": "China cymbal"}}).edit)
+    after = edits.apply(found.hits, tables.changes(ids, found.hits, found.hits, {0: {"drum": "China cymbal"}}).edit)
     rows = tables.frame(ids, found.hits, after, where)
     assert rows["drum"].iloc[0] == labels.NAMES[found.hits[0].drum] and rows["confidence"].iloc[0] == 1
     back = tables.changes(ids, found.hits, after, {}).edit
@@ -198,7 +198,7 @@ def test_rounded_times_are_no_edit(found):
 
 def test_rows_of_hits_that_are_gone_are_passed_over(found):
     ids = [hit.id for hit in found.hits]
-    rest = edit.apply(found.hits, edit.delete(found.hits, ids[:1]))
+    rest = edits.apply(found.hits, edits.delete(found.hits, ids[:1]))
     made = tables.changes(ids, found.hits, rest, {0: {"velocity": 20}, 10**6: {"velocity": 20}})
     assert not made.edit
 

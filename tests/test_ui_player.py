@@ -19,7 +19,7 @@ from test_ui_pages import TOKEN, owner_of, press, settings, texts, visit  # noqa
 from ui_songs import put, song
 
 from drumscribe.notation import read_musicxml
-from drumscribe.transcription import Transcription
+from drumscribe.song.transcription import Transcription
 from drumscribe.ui import practice, scoring
 from drumscribe.ui.player import component, media, recordings
 
@@ -127,8 +127,8 @@ def test_drums_and_rest_add_up_to_the_mix(separated) -> None:
 
 
 def test_recordings_are_made_once_and_kept(settings, separated) -> None:  # noqa: F811
-    from drumscribe.store import Store
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
+    from drumscribe.storage.files import Store
 
     job = put(settings, "browser-x", separated)
     folder = Store(settings).folder(job)
@@ -234,7 +234,7 @@ def test_practice_page_of_a_song_that_was_not_separated(settings, mixed) -> None
 def test_a_song_without_audio_still_plays(settings, separated, monkeypatch) -> None:  # noqa: F811
     from dataclasses import replace
 
-    from drumscribe.media import Absent
+    from drumscribe.song.recordings import Absent
     from drumscribe.ui import state
 
     app = visit("practice", song_id=put(settings, owner_of(TOKEN), separated))

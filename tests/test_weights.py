@@ -17,8 +17,10 @@ import pytest
 import yaml
 from local_http import Server, serving
 
-from drumscribe import deadline, downloads, errors, weights
+from drumscribe import errors
 from drumscribe.settings import Settings
+from drumscribe.weights import deadline, downloads, registry
+from drumscribe.weights.registry import DemucsModel
 
 BODY = bytes(range(256)) * 4000  # about a megabyte
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -32,11 +34,11 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def row(server: Server, monkeypatch: pytest.MonkeyPatch) -> weights.DemucsModel:
+def row(server: Server, monkeypatch: pytest.MonkeyPatch) -> DemucsModel:
     """A Demucs model that the local server offers under its checksum, as the official one does."""
-    made = weights.DemucsModel("tiny", f"0a1b2c3d-{DIGEST[:8]}.th", "for tests")
+    made = DemucsModel("tiny", f"0a1b2c3d-{DIGEST[:8]}.th", "for tests")
     server.files[f"/demucs/{made.file}"] = BODY
-    monkeypatch.setitem(weights.DEMUCS, "tiny", made)
+    monkeypatch.setitem(registry.DEMUCS, "tiny", made)
     return made
 
 
@@ -47,8 +49,8 @@ def settings(server: Server, tmp_path: Path) -> Settings:
 
 @pytest.fixture(autouse=True)
 def _forget() -> None:
-    weights._failures.clear()
-    weights._seen.clear()
+    registry._failures.clear()
+    registry._seen.clear()
 
 
 def _leftovers(folder: Path) -> list[str]:
@@ -60,7 +62,7 @@ def test_the_table_is_that_of_the_installed_demucs() -> None:
     assert spec is not None and spec.origin is not None
     remote = Path(spec.origin).parent / "remote"
     official = (remote / "files.txt").read_text().split("# Hybrid Transformer models")[1].split()
-    for row in weights.DEMUCS.values():
+    for row in registry.DEMUCS.values():
         assert row.file in official
         bag = yaml.safe_load((remote / f"{row.name}.yaml").read_text())
         shares = bag.get("weights") or [[1.0]] * len(bag["models"])
@@ -68,42 +70,40 @@ def test_the_table_is_that_of_the_installed_demucs() -> None:
         assert drums == [row.signature]
 
 
-def test_fetch_once(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
+def test_fetch_once(server: Server, row: DemucsModel, settings: Settings) -> None:
     seen: list[float] = []
-    folder = weights.resolve("tiny", settings, on_progress=lambda fraction, _: seen.append(fraction))
+    folder = registry.resolve("tiny", settings, on_progress=lambda fraction, _: seen.append(fraction))
     assert (folder / row.file).read_bytes() == BODY
     assert seen == sorted(seen) and seen[-1] == 1
     noted = json.loads((folder / "manifest.json").read_text())[row.file]
     assert noted["sha256"] == DIGEST
     assert yaml.safe_load((folder / "tiny.yaml").read_text()) == {"models": ["0a1b2c3d"]}
-    assert weights.demucs_name(folder) == "tiny"
-    assert weights.resolve("tiny", settings) == folder
+    assert registry.demucs_name(folder) == "tiny"
+    assert registry.resolve("tiny", settings) == folder
     assert server.paths == [f"/demucs/{row.file}"]
     assert not _leftovers(settings.data_dir)
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_was(
-    server: Server, row: weights.DemucsModel, settings: Settings
-) -> None:
+def test_a_download_that_breaks_off_goes_on_where_it_was(server: Server, row: DemucsModel, settings: Settings) -> None:
     server.break_after = [300_000, 400_000]
-    folder = weights.resolve("tiny", settings)
+    folder = registry.resolve("tiny", settings)
     assert (folder / row.file).read_bytes() == BODY
     assert [ranged for _, ranged in server.requested] == ["", "bytes=300000-", "bytes=700000-"]
 
 
-def test_what_came_is_kept_for_the_next_try(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
+def test_what_came_is_kept_for_the_next_try(server: Server, row: DemucsModel, settings: Settings) -> None:
     server.break_after = [300_000, 0]
     with pytest.raises(errors.WeightsUnavailableError, match=r"broke off after 0\.3 MB"):
-        weights.resolve("tiny", settings)
+        registry.resolve("tiny", settings)
     assert not (settings.weights_dir / "demucs" / "tiny" / row.file).exists()
-    folder = weights.resolve("tiny", settings)
+    folder = registry.resolve("tiny", settings)
     assert (folder / row.file).read_bytes() == BODY
     assert server.requested[-1][1] == "bytes=300000-"
 
 
-def test_a_server_that_ignores_ranges_starts_over(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
+def test_a_server_that_ignores_ranges_starts_over(server: Server, row: DemucsModel, settings: Settings) -> None:
     server.break_after, server.honours_ranges = [300_000], False
-    folder = weights.resolve("tiny", settings)
+    folder = registry.resolve("tiny", settings)
     assert (folder / row.file).read_bytes() == BODY
 
 
@@ -127,32 +127,32 @@ def test_without_validator_and_checksum_halves_are_never_joined(server: Server, 
 
 
 @pytest.mark.parametrize("kept", [b"rubbish" * 1000, BODY + b"too long"])
-def test_a_bad_part_is_thrown_away(server: Server, row: weights.DemucsModel, settings: Settings, kept: bytes) -> None:
+def test_a_bad_part_is_thrown_away(server: Server, row: DemucsModel, settings: Settings, kept: bytes) -> None:
     folder = settings.weights_dir / "demucs" / "tiny"
     folder.mkdir(parents=True)
     (folder / f"{row.file}.part").write_bytes(kept)
-    weights.resolve("tiny", settings)
+    registry.resolve("tiny", settings)
     assert (folder / row.file).read_bytes() == BODY
 
 
-def test_wrong_checksum(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
+def test_wrong_checksum(server: Server, row: DemucsModel, settings: Settings) -> None:
     server.files[f"/demucs/{row.file}"] = BODY[:-1] + b"?"
     with pytest.raises(errors.ChecksumError, match=row.sha256):
-        weights.resolve("tiny", settings)
+        registry.resolve("tiny", settings)
     assert not list((settings.weights_dir / "demucs" / "tiny").glob("*.th"))
     assert not _leftovers(settings.data_dir)
 
 
 @pytest.mark.parametrize("status", [403, 404, 429, 500, 503])
-def test_a_server_that_refuses(server: Server, row: weights.DemucsModel, settings: Settings, status: int) -> None:
+def test_a_server_that_refuses(server: Server, row: DemucsModel, settings: Settings, status: int) -> None:
     server.status = status
     with pytest.raises(errors.WeightsUnavailableError, match=f"HTTP {status}") as caught:
-        weights.resolve("tiny", settings)
+        registry.resolve("tiny", settings)
     assert caught.value.todo
     assert len(server.requested) == 1
 
 
-def test_a_dead_server_costs_one_time_out(row: weights.DemucsModel, tmp_path: Path) -> None:
+def test_a_dead_server_costs_one_time_out(row: DemucsModel, tmp_path: Path) -> None:
     with socket.socket() as silent:  # accepts, and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen(8)
@@ -160,11 +160,11 @@ def test_a_dead_server_costs_one_time_out(row: weights.DemucsModel, tmp_path: Pa
         settings = Settings(data_dir=tmp_path, demucs_url=url, network_timeout_s=0.5)
         start = time.monotonic()
         with pytest.raises(errors.WeightsUnavailableError, match="cannot be reached"):
-            weights.resolve("tiny", settings)
+            registry.resolve("tiny", settings)
         assert time.monotonic() - start < 5  # twice the time-out at most, on a busy machine; not 24 s
     start = time.monotonic()
     with pytest.raises(errors.WeightsUnavailableError, match="cannot be reached"):
-        weights.resolve("tiny", settings)  # now the port is closed
+        registry.resolve("tiny", settings)  # now the port is closed
     assert time.monotonic() - start < 5
 
 
@@ -175,72 +175,72 @@ def test_a_call_without_end_is_left_alone() -> None:
         deadline.within(1, lambda: 1 / 0)
 
 
-def test_a_failure_is_remembered_for_a_while(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
+def test_a_failure_is_remembered_for_a_while(server: Server, row: DemucsModel, settings: Settings) -> None:
     server.status = 503
     for _ in range(3):
         with pytest.raises(errors.WeightsUnavailableError):
-            weights.resolve("tiny", settings, patience_s=60)
+            registry.resolve("tiny", settings, patience_s=60)
     assert len(server.requested) == 1
     server.status = 0
-    assert (weights.resolve("tiny", settings) / row.file).is_file()  # who insists is not made to wait
-    weights.resolve("tiny", settings, patience_s=60)
+    assert (registry.resolve("tiny", settings) / row.file).is_file()  # who insists is not made to wait
+    registry.resolve("tiny", settings, patience_s=60)
 
 
-def test_offline(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
+def test_offline(server: Server, row: DemucsModel, settings: Settings) -> None:
     offline = settings.model_copy(update={"offline": True})
     with pytest.raises(errors.WeightsUnavailableError, match="offline"):
-        weights.resolve("tiny", offline)
-    weights.resolve("tiny", settings)
-    assert weights.resolve("tiny", offline).is_dir()
+        registry.resolve("tiny", offline)
+    registry.resolve("tiny", settings)
+    assert registry.resolve("tiny", offline).is_dir()
     assert len(server.requested) == 1
 
 
-def test_put_there_by_hand(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
+def test_put_there_by_hand(server: Server, row: DemucsModel, settings: Settings) -> None:
     folder = settings.weights_dir / "demucs" / "tiny"
     folder.mkdir(parents=True)
     (folder / row.file).write_bytes(BODY)
-    assert weights.resolve("tiny", settings) == folder
+    assert registry.resolve("tiny", settings) == folder
     assert server.requested == []
 
 
-def test_a_damaged_file_is_found_and_fetched_anew(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
-    path = weights.resolve("tiny", settings) / row.file
+def test_a_damaged_file_is_found_and_fetched_anew(server: Server, row: DemucsModel, settings: Settings) -> None:
+    path = registry.resolve("tiny", settings) / row.file
     path.write_bytes(BODY[:-1] + b"?")  # same size: only the content tells
-    assert weights.verify("tiny", settings).state == "damaged"
-    assert weights.discard_damaged("tiny", settings)
-    assert weights.resolve("tiny", settings) == path.parent
-    assert weights.verify("tiny", settings).state == "ready"
-    assert not weights.discard_damaged("tiny", settings)
+    assert registry.verify("tiny", settings).state == "damaged"
+    assert registry.discard_damaged("tiny", settings)
+    assert registry.resolve("tiny", settings) == path.parent
+    assert registry.verify("tiny", settings).state == "ready"
+    assert not registry.discard_damaged("tiny", settings)
 
 
 def test_a_file_of_another_size_or_version_is_fetched_anew(
-    server: Server, row: weights.DemucsModel, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    server: Server, row: DemucsModel, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = weights.resolve("tiny", settings) / row.file
+    path = registry.resolve("tiny", settings) / row.file
     path.write_bytes(BODY[:1000])
-    weights.resolve("tiny", settings)
+    registry.resolve("tiny", settings)
     assert path.read_bytes() == BODY
     other = hashlib.sha256(BODY[::-1]).hexdigest()
-    newer = weights.DemucsModel("tiny", f"0a1b2c3d-{other[:8]}.th", "newer")
-    monkeypatch.setitem(weights.DEMUCS, "tiny", newer)
+    newer = DemucsModel("tiny", f"0a1b2c3d-{other[:8]}.th", "newer")
+    monkeypatch.setitem(registry.DEMUCS, "tiny", newer)
     server.files[f"/demucs/{newer.file}"] = BODY[::-1]
-    assert (weights.resolve("tiny", settings) / newer.file).read_bytes() == BODY[::-1]
+    assert (registry.resolve("tiny", settings) / newer.file).read_bytes() == BODY[::-1]
     assert not path.exists()
 
 
-def test_cancel_keeps_what_came(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
+def test_cancel_keeps_what_came(server: Server, row: DemucsModel, settings: Settings) -> None:
     cancel = threading.Event()
     with pytest.raises(errors.Cancelled):
-        weights.resolve("tiny", settings, on_progress=lambda *_: cancel.set(), cancel=cancel)
-    assert weights.resolve("tiny", settings).is_dir()
+        registry.resolve("tiny", settings, on_progress=lambda *_: cancel.set(), cancel=cancel)
+    assert registry.resolve("tiny", settings).is_dir()
     assert server.requested[-1][1].startswith("bytes=")
 
 
 def test_two_processes_fetch_once(server: Server, tmp_path: Path) -> None:
     program = (
-        "import sys; from drumscribe import weights; from drumscribe.settings import Settings; "
+        "import sys; from drumscribe.weights import registry; from drumscribe.settings import Settings; "
         "data, uri, digest = sys.argv[1:]; "
-        "print(weights.resolve('hits', Settings(data_dir=data, model_uri=uri, model_sha256=digest)))"
+        "print(registry.resolve('hits', Settings(data_dir=data, model_uri=uri, model_sha256=digest)))"
     )
     arguments = [sys.executable, "-c", program, str(tmp_path), f"{server.url}/model.keras", DIGEST]
     both = [subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -251,7 +251,7 @@ def test_two_processes_fetch_once(server: Server, tmp_path: Path) -> None:
 
 
 def _hits(settings: Settings, **changes: object) -> Path:
-    return weights.resolve("hits", settings.model_copy(update=changes))
+    return registry.resolve("hits", settings.model_copy(update=changes))
 
 
 def test_hit_model_from_a_path(settings: Settings, tmp_path: Path) -> None:
@@ -271,9 +271,9 @@ def test_hit_model_from_a_server(server: Server, settings: Settings) -> None:
     assert first.read_bytes() == BODY
     server.files["/model.keras"], server.etag = BODY[::-1], '"v2"'
     assert _hits(settings, model_uri=uri).read_bytes() == BODY  # asked once in a process only
-    weights._seen.clear()
+    registry._seen.clear()
     assert _hits(settings, model_uri=uri).read_bytes() == BODY[::-1]
-    weights._seen.clear()
+    registry._seen.clear()
     assert _hits(settings, model_uri=uri).read_bytes() == BODY[::-1]
     assert server.paths == ["/model.keras"] * 2
 
@@ -291,7 +291,7 @@ def test_hit_model_of_yesterday_serves_while_the_server_is_down(settings: Settin
         other.files["/model.keras"] = BODY
         uri = f"{other.url}/model.keras"
         path = _hits(settings, model_uri=uri)
-    weights._seen.clear()
+    registry._seen.clear()
     assert _hits(settings, model_uri=uri) == path
 
 
@@ -340,44 +340,44 @@ def test_hit_model_from_s3(settings: Settings, monkeypatch: pytest.MonkeyPatch) 
 
 def test_unknown_model(settings: Settings) -> None:
     with pytest.raises(errors.OptionsError, match="no-such"):
-        weights.resolve("no-such", settings)
+        registry.resolve("no-such", settings)
     with pytest.raises(errors.OptionsError, match="no-such"):
-        weights.verify("no-such", settings)
+        registry.verify("no-such", settings)
 
 
 def test_local_folder(tmp_path: Path, settings: Settings) -> None:
     with pytest.raises(errors.BadWeightsError, match="no Demucs model"):
-        weights.resolve(str(tmp_path), settings)
+        registry.resolve(str(tmp_path), settings)
     (tmp_path / "aaaa-11111111.th").touch()
-    assert weights.resolve(str(tmp_path), settings) == tmp_path
-    assert weights.demucs_name(tmp_path) == "aaaa"
+    assert registry.resolve(str(tmp_path), settings) == tmp_path
+    assert registry.demucs_name(tmp_path) == "aaaa"
     (tmp_path / "bbbb-22222222.th").touch()
     with pytest.raises(errors.BadWeightsError, match="2 models"):
-        weights.resolve(str(tmp_path), settings)
+        registry.resolve(str(tmp_path), settings)
     (tmp_path / "bag.yaml").write_text("models: [aaaa, bbbb]")
-    assert weights.demucs_name(tmp_path) == "bag"
+    assert registry.demucs_name(tmp_path) == "bag"
 
 
-def test_catalogue(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
-    before = {info.name: info for info in weights.catalogue(settings)}
+def test_catalogue(server: Server, row: DemucsModel, settings: Settings) -> None:
+    before = {info.name: info for info in registry.catalogue(settings)}
     assert {"hits", "htdemucs", "htdemucs_ft", "tiny"} <= set(before)
     assert before["tiny"].state == "missing" and before["tiny"].used
     assert before["htdemucs"].state == "missing" and not before["htdemucs"].used
-    weights.resolve("tiny", settings)
-    after = {info.name: info for info in weights.catalogue(settings)}
+    registry.resolve("tiny", settings)
+    after = {info.name: info for info in registry.catalogue(settings)}
     assert (after["tiny"].state, after["tiny"].size) == ("ready", len(BODY))
     assert len(server.requested) == 1
 
 
 def test_the_packaged_hit_model_is_the_one_its_card_describes(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
-    assert weights.resolve("hits", settings) == weights.PACKAGED_HITS
-    assert weights.verify("hits", settings).state == "packaged"
+    assert registry.resolve("hits", settings) == registry.PACKAGED_HITS
+    assert registry.verify("hits", settings).state == "packaged"
 
 
-def test_a_broken_manifest_is_no_obstacle(server: Server, row: weights.DemucsModel, settings: Settings) -> None:
-    folder = weights.resolve("tiny", settings)
+def test_a_broken_manifest_is_no_obstacle(server: Server, row: DemucsModel, settings: Settings) -> None:
+    folder = registry.resolve("tiny", settings)
     for text in ("{", "[]", '{"x": 1}', "\x00"):
         (folder / "manifest.json").write_text(text)
-        assert weights.resolve("tiny", settings) == folder
+        assert registry.resolve("tiny", settings) == folder
     assert len(server.requested) == 1

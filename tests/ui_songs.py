@@ -9,18 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from drumscribe import media
-from drumscribe.edit import History
 from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import JobStatus
 from drumscribe.kit import LABELS
 from drumscribe.options import Options
-from drumscribe.project import Heard, Song, canonical
 from drumscribe.rhythm import BeatEvidence
 from drumscribe.settings import Settings
-from drumscribe.steps import laid, notated, picked, written
-from drumscribe.store import Store
-from drumscribe.transcription import Transcription
+from drumscribe.song import recordings
+from drumscribe.song.edits import History
+from drumscribe.song.project import Heard, Song, canonical
+from drumscribe.song.stages import laid, notated, picked, written
+from drumscribe.song.transcription import Transcription
+from drumscribe.storage.files import Store
 from drumscribe.types import Activations, Audio, Stem
 
 FPS, RATE = 100, 44_100
@@ -84,7 +84,7 @@ def song(bars: int = 16, bpm: float = 120.0, *, title: str = "Test beat", separa
     return Transcription(
         song=about, heard=Heard(stem.method, stem.model, ""), options=options, activations=activations,
         history=history, evidence=evidence, grid=grid, rhythm=rhythm, score=notated(rhythm, options, about),
-        media=media.InMemory(audio, stem),
+        media=recordings.InMemory(audio, stem),
     )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def _files(made: Transcription) -> dict[str, bytes]:
         return _ENCODED[id(made)][1]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Store(Settings(data_dir=Path(scratch))).folder("0" * 32)
-        media.save(folder, made.audio, made.stem)
+        recordings.save(folder, made.audio, made.stem)
         made.keep(folder)
         recordings.recordings(Transcription.reopen(folder))
         files = {path.name: path.read_bytes() for path in (Path(scratch) / "jobs" / ("0" * 32)).iterdir()}

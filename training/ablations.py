@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.accuracy import classes, match, read_truth
-from drumscribe.audio import decode
+from drumscribe.audio.decoding import decode
 from drumscribe.hits.features import BANDS, FPS, compress, frame_count, level, log_mel
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS

@@ -12,7 +12,7 @@ from drumscribe.api.app import create_app
 from drumscribe.api.auth import check_exposure
 from drumscribe.errors import DrumScribeError
 from drumscribe.settings import get_settings
-from drumscribe.store import storing
+from drumscribe.storage.files import storing
 
 
 def main() -> int:

@@ -11,12 +11,12 @@ from drumscribe.errors import JobConflictError, PdfBackendError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import JobRunner
 from drumscribe.settings import Settings
-from drumscribe.steps import file_name
-from drumscribe.store import Folder, Store
-from drumscribe.transcription import FORMATS
+from drumscribe.song.stages import file_name
+from drumscribe.song.transcription import FORMATS
+from drumscribe.storage.files import Folder, Store
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 KINDS: dict[str, tuple[str, str]] = {**FORMATS, "zip": (".zip", "application/zip")}
 """What can be downloaded: kind → (end of the file name, media type)."""

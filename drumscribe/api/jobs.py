@@ -21,12 +21,12 @@ from drumscribe.api import files, results
 from drumscribe.api.auth import Caller, Client, Gate
 from drumscribe.api.problems import ProblemError
 from drumscribe.api.schemas import HitsPatch, JobList, JobRequest, JobView, ResultView
+from drumscribe.audio.sources import video_id
 from drumscribe.errors import JobNotFoundError, OptionsError, QuotaError, StorageError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import JobRunner
 from drumscribe.options import Options
-from drumscribe.sources import video_id
-from drumscribe.store import storing
+from drumscribe.storage.files import storing
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
@@ -295,7 +295,7 @@ def _edit(runner: JobRunner, job_id: str, owner: str, patch: HitsPatch, if_match
     job, transcription = files.opened(runner, job_id, owner)
     if if_match is not None and if_match != "*" and f'"{job.revision}"' not in re.findall(r'"[^"]*"', if_match):
         raise ProblemError(412, "edited_meanwhile", "The result was changed meanwhile.", "Fetch it and edit again.")
-    for step in results.edits(transcription.hits, patch):
+    for step in results.steps(transcription.hits, patch):
         transcription = transcription.edit(step)
     if "tracker" in patch.options.get("beats", {}):
         raise OptionsError("Another beat tracker listens to the audio again.", "Submit the song with it.")

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from drumscribe.deadline import within
 from drumscribe.errors import NetworkError, OptionsError
+from drumscribe.weights.deadline import within
 
 Resolver = Callable[[str, int], list[str]]
 PORTS = (80, 443, 8080, 8443)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drumscribe import edit
 from drumscribe.api.schemas import HitsPatch, HitView, ResultView, TempoView
 from drumscribe.errors import EditError
+from drumscribe.song import edits
 from drumscribe.types import Hits
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def view(job: Job, transcription: Transcription) -> ResultView:
     )  # fmt: skip
 
 
-def edits(hits: Hits, patch: HitsPatch) -> list[edit.Edit]:
+def steps(hits: Hits, patch: HitsPatch) -> list[edits.Edit]:
     """The one or two steps that ``patch`` stands for: the changes, then the hits that were vouched for.
 
     Raises EditError for an unknown hit, one that is named twice, or an impossible value.
@@ -72,8 +72,8 @@ def edits(hits: Hits, patch: HitsPatch) -> list[edit.Edit]:
             row |= changes[hit.id].model_dump(include={"time_s", "drum", "velocity"}, exclude_none=True)
         rows.append(row)
     rows += [{"id": None, **hit.model_dump()} for hit in patch.add]
-    changed = edit.apply_table(hits, rows)
-    after = edit.apply(hits, changed)
+    changed = edits.apply_table(hits, rows)
+    after = edits.apply(hits, changed)
     present = after.by_id()
-    vouched = edit.accept(after, [present[c.id] for c in patch.update if c.accept and c.id in present])
+    vouched = edits.accept(after, [present[c.id] for c in patch.update if c.accept and c.id in present])
     return [step for step in (changed, vouched) if step]

@@ -20,7 +20,7 @@ from drumscribe.errors import DrumScribeError
 from drumscribe.jobs.db import Database, reaching
 from drumscribe.observability import logs, metrics
 from drumscribe.settings import Settings
-from drumscribe.store import Store
+from drumscribe.storage.files import Store
 
 router = APIRouter(tags=["service"])
 _log = logs.get(__name__)
@@ -125,7 +125,7 @@ def _storage(settings: Settings) -> str:
 
 def _models(settings: Settings) -> dict[str, Component]:
     """Each model and whether it lies ready; one that is fetched when first needed is off, not down."""
-    from drumscribe.weights import catalogue
+    from drumscribe.weights.registry import catalogue
 
     found: dict[str, Component] = {}
     for model in catalogue(settings):

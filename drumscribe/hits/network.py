@@ -132,9 +132,9 @@ def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Pa
     """
     if not settings.model_uri:
         return FOLDER / f"{DEFAULT}.keras", default_card().title
-    from drumscribe import weights
+    from drumscribe.weights import registry
 
-    path = weights.resolve("hits", settings, on_progress=None, cancel=cancel)
+    path = registry.resolve("hits", settings, on_progress=None, cancel=cancel)
     return path, path.stem
 
 
@@ -148,7 +148,7 @@ def activations(
     """Listen to a stem.
 
     Args:
-        stem: what :func:`drumscribe.separation.separate` gave, 44.1 kHz.
+        stem: what :func:`drumscribe.audio.separation.separate` gave, 44.1 kHz.
         settings: ``model_uri`` chooses the model, ``threads`` how many cores.
         on_progress: told the fraction done.
         cancel: looked at before every block (20 s of music).

@@ -34,7 +34,7 @@ from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundErro
 from drumscribe.jobs.model import Job, JobStatus, sources_of
 from drumscribe.options import Options
 from drumscribe.settings import Settings
-from drumscribe.store import storing
+from drumscribe.storage.files import storing
 
 PRIORITY_S = 30.0
 """A job waits as if it had come this much later for each step of ``priority``: short ones first, none for ever."""

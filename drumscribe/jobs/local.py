@@ -32,7 +32,7 @@ from drumscribe.jobs.stored import StoredRunner
 from drumscribe.jobs.work import too_slow
 from drumscribe.jobs.worker import TOO_LATE
 from drumscribe.settings import Settings
-from drumscribe.store import storing
+from drumscribe.storage.files import storing
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.queues import depths
 from drumscribe.observability import logs
 from drumscribe.settings import Settings
-from drumscribe.shared_cache import expire
+from drumscribe.storage.shared_cache import expire
 
 _log = logs.get(__name__)
 

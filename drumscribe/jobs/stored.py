@@ -13,8 +13,8 @@ from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.options import Options
 from drumscribe.settings import Settings
-from drumscribe.store import Store, storing
-from drumscribe.transcription import Transcription
+from drumscribe.song.transcription import Transcription
+from drumscribe.storage.files import Store, storing
 
 BYTES_PER_PRIORITY = 5 * 2**20
 """A larger file waits behind smaller ones, one step for so many bytes."""
@@ -54,12 +54,12 @@ class StoredRunner:
             return known
         self._check_quota(owner)
         if isinstance(source, str):
-            from drumscribe.sources import video_id
+            from drumscribe.audio.sources import video_id
 
             video_id(source)
             key, title, step = source.strip(), source.strip(), 1
         else:
-            from drumscribe.audio import clean_name
+            from drumscribe.audio.decoding import clean_name
 
             name = clean_name(name or (source.name if isinstance(source, Path) else ""))
             upload = self.store.put_upload(source, name)

@@ -24,7 +24,7 @@ from drumscribe.jobs.work import patiently, perform
 from drumscribe.jobs.worker import TOO_LATE
 from drumscribe.observability import logs, metrics, traces
 from drumscribe.settings import Settings, get_settings
-from drumscribe.store import Store
+from drumscribe.storage.files import Store
 from drumscribe.types import STAGES
 
 _log = logs.get(__name__)

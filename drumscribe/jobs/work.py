@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from drumscribe import media
 from drumscribe.errors import Cancelled, DrumScribeError, JobConflictError, JobNotFoundError, StageError, StorageError
 from drumscribe.jobs.db import Database, error_values
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.pipeline import Run
 from drumscribe.settings import Settings
-from drumscribe.store import Folder, Store
+from drumscribe.song import recordings
+from drumscribe.storage.files import Folder, Store
 from drumscribe.types import STAGES, Progress
 
 log = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ def _transcribed(
     folder = store.folder(job.id)
     report = partial(run.report, "export")
     report(0.0, "Saving the audio")
-    media.save(folder, audio, stem, on_progress=report, cancel=cancel)
+    recordings.save(folder, audio, stem, on_progress=report, cancel=cancel)
     result.keep(folder)  # last: a folder with a project is complete
     report(1.0, "Saved")
     return {"warnings": list(result.warnings)}

@@ -111,7 +111,7 @@ def _warm(settings: Settings) -> None:
     import numpy as np
 
     from drumscribe import hits, rhythm
-    from drumscribe.audio import SAMPLE_RATE
+    from drumscribe.audio.decoding import SAMPLE_RATE
     from drumscribe.types import Audio, Stem
 
     if settings.separator != "none":

@@ -46,10 +46,10 @@ def main(worker: str) -> None:
 
 
 def _serve(worker: str, settings: Settings, wake: threading.Event, stop: threading.Event) -> None:
-    from drumscribe.cache import StageCache
     from drumscribe.jobs.db import Database
     from drumscribe.jobs.work import perform
-    from drumscribe.store import Store
+    from drumscribe.storage.cache import StageCache
+    from drumscribe.storage.files import Store
 
     database, store = Database(settings), Store(settings)
     StageCache(settings).repair()  # whoever was here before may have been killed in the middle of a file

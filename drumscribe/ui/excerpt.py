@@ -14,7 +14,7 @@ from drumscribe.ui import facts, state
 from drumscribe.ui.player import Excerpt, song_player
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 
 def cut(rhythm: Rhythm, first: int, last: int) -> Rhythm:

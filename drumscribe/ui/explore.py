@@ -11,7 +11,7 @@ from drumscribe.types import Hit
 from drumscribe.ui import facts, hitcard, labels, likes, plots, state, theme
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 _ROWS = "ds_inspect_rows"
 _SHORTEST_S = 0.5

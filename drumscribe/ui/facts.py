@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from drumscribe.audio import SAMPLE_RATE
+from drumscribe.audio.decoding import SAMPLE_RATE
 from drumscribe.types import Hit
 from drumscribe.ui import clips, envelope, sound, state, tables
 from drumscribe.ui.envelope import Envelope, Samples
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 
 def where(found: Transcription) -> dict[int, tables.Place]:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from drumscribe import edit
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import LABELS
+from drumscribe.song import edits
 from drumscribe.types import Hits
 from drumscribe.ui import facts, labels, likes, plots, state, tables
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 _KEY = "ds_table"
 
@@ -169,7 +169,7 @@ def _mark(typed: dict[int, bool], held: Table) -> None:
     held.marked = marked
 
 
-def _offer_likes(made: edit.Edit) -> None:
+def _offer_likes(made: edits.Edit) -> None:
     """A single relabelled hit may have likes."""
     if len(made.removed) == len(made.added) == 1 and made.removed[0].drum != made.added[0].drum:
         likes.offer(made.removed[0], made.added[0].drum)
@@ -210,12 +210,12 @@ def _bulk(action: str, ids: list[int], drum: str | None) -> None:
     hits = found.hits
     try:
         if action == "relabel" and drum is not None:
-            made = edit.relabel(hits, ids, drum)
+            made = edits.relabel(hits, ids, drum)
         elif action == "delete":
-            made = edit.delete(hits, ids)
+            made = edits.delete(hits, ids)
         else:
             by_id = hits.by_id()
-            made = edit.accept(hits, [by_id[hit_id] for hit_id in ids])
+            made = edits.accept(hits, [by_id[hit_id] for hit_id in ids])
     except DrumScribeError as failure:
         state.notify("error", str(failure))
         return
@@ -241,7 +241,7 @@ def add(found: Transcription) -> None:
         if not st.form_submit_button("Add hit", icon=":material/add:"):
             return
     try:
-        made = edit.add(found.hits, time_s, drum, velocity)
+        made = edits.add(found.hits, time_s, drum, velocity)
     except DrumScribeError as failure:
         state.notify("error", str(failure))
     else:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from drumscribe import edit
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS, LABELS
+from drumscribe.song import edits
 from drumscribe.types import Hit
 from drumscribe.ui import facts, labels, review, state, theme
 from drumscribe.ui.player import Excerpt
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 _HEARD = "ds_heard"
 CONTEXT_S = {"Just it": (0.06, 0.35), "A little around": (0.7, 0.9), "A bar or so": (1.6, 1.8)}
@@ -91,7 +91,7 @@ def quick(found: Transcription, hit: Hit, *, key: str) -> None:
 def accept(hit: Hit) -> None:
     """Vouch for a hit, or take a rejected candidate in."""
     found = state.current()
-    if found is not None and state.apply(edit.accept(found.hits, [hit])):
+    if found is not None and state.apply(edits.accept(found.hits, [hit])):
         state.select(hit.id, sound=False)
 
 
@@ -112,7 +112,7 @@ def _correct(hit: Hit, drum: str | None) -> None:
     if found is None:
         return
     try:
-        change = edit.delete(found.hits, [hit.id]) if drum is None else edit.relabel(found.hits, [hit.id], drum)
+        change = edits.delete(found.hits, [hit.id]) if drum is None else edits.relabel(found.hits, [hit.id], drum)
     except DrumScribeError as failure:
         state.notify("error", str(failure))
         return

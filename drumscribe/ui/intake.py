@@ -8,19 +8,19 @@ from typing import Any, BinaryIO
 
 import streamlit as st
 
-from drumscribe import charts, project
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS
 from drumscribe.options import Options
 from drumscribe.settings import get_settings
-from drumscribe.transcription import Transcription
+from drumscribe.song import imports, project
+from drumscribe.song.transcription import Transcription
 from drumscribe.ui import labels, progress, review, shell, state, theme
 from drumscribe.ui.owner import owner
 
 EXAMPLE = Path(__file__).parent.parent / "assets" / "example.ogg"
 EXAMPLE_NAME = "Example song.ogg"
 TYPES = ["wav", "flac", "mp3", "m4a", "aac", "ogg", "opus", "oga", "webm", "mp4", "aif", "aiff", "mka"]
-READY = ["json", *(ending[1:] for ending in charts.ENDINGS)]
+READY = ["json", *(ending[1:] for ending in imports.ENDINGS)]
 """What needs no listening: project files and charts."""
 METERS = ["Find it", "4/4", "3/4", "2/4", "6/8", "12/8", "9/8", "5/4", "7/8"]
 FINEST = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
@@ -105,7 +105,7 @@ def reopened(data: bytes, name: str) -> Transcription:
     """A project file with everything in it, or a chart as a song of its own. Raises ProjectError, StageError."""
     if name.lower().endswith(".json"):
         return Transcription.of_project(project.loads(data))
-    return charts.opened(data, name)
+    return imports.opened(data, name)
 
 
 def _is_ready(name: str) -> bool:

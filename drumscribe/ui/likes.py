@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from drumscribe import edit
 from drumscribe.errors import DrumScribeError
+from drumscribe.song import edits
 from drumscribe.types import Hit
 from drumscribe.ui import facts, labels, review, state
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 _KEY = "ds_likes"
 LIMIT = 100
@@ -91,7 +91,7 @@ def repeat(ids: list[int], drum: str | None) -> None:
     if found is None:
         return
     try:
-        change = edit.delete(found.hits, ids) if drum is None else edit.relabel(found.hits, ids, drum)
+        change = edits.delete(found.hits, ids) if drum is None else edits.relabel(found.hits, ids, drum)
     except DrumScribeError as failure:
         state.notify("error", str(failure))
         return

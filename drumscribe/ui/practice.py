@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from drumscribe import synth
+from drumscribe.audio import synth
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS
-from drumscribe.steps import file_name
+from drumscribe.song.stages import file_name
 from drumscribe.ui import labels, scoring, shell, state
 from drumscribe.ui.player import song_player
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 
 def show(found: Transcription) -> None:

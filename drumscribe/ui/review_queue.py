@@ -10,7 +10,7 @@ from drumscribe.types import Hit
 from drumscribe.ui import excerpt, facts, hitcard, labels, likes, review, state
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 _SKIPPED = "ds_review_skipped"
 _BELOW = "ds_review_below"

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from drumscribe import charts
 from drumscribe.errors import DrumScribeError
 from drumscribe.options import Options
-from drumscribe.steps import file_name
-from drumscribe.transcription import FORMATS
+from drumscribe.song import imports
+from drumscribe.song.stages import file_name
+from drumscribe.song.transcription import FORMATS
 from drumscribe.ui import labels, shell, state
 from drumscribe.ui.player import song_player
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 METERS = ("2/4", "3/4", "4/4", "5/4", "6/4", "3/8", "6/8", "7/8", "9/8", "12/8")
 AUTO = "auto"
@@ -288,12 +288,12 @@ def take_back(found: Transcription) -> None:
         file = st.file_uploader(
             "MusicXML of this song, edited in MuseScore or another program. Your changes become one edit, "
             "which Undo takes back.",
-            type=[ending[1:] for ending in charts.MUSICXML], key=f"score_returned_{number}",
+            type=[ending[1:] for ending in imports.MUSICXML], key=f"score_returned_{number}",
         )  # fmt: skip
         if file is None:
             return
         try:
-            change = charts.returned(found, file.getvalue())
+            change = imports.returned(found, file.getvalue())
         except DrumScribeError as error:
             shell.error(error, title=file.name)
             return

@@ -14,7 +14,7 @@ from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.ui import labels, owner, state, theme
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#4B3FBF"/>'

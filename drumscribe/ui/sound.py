@@ -16,7 +16,7 @@ from drumscribe.types import FloatArray
 from drumscribe.ui.envelope import Samples
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 
 class Recording:
@@ -51,7 +51,7 @@ class Recording:
 
 def samples_of(found: Transcription, *, drums_only: bool = False) -> Samples:
     """The recording (or its drum stem, where separated). Raises ProjectError where the project has no audio."""
-    from drumscribe.media import Stored
+    from drumscribe.song.recordings import Stored
 
     separated = drums_only and found.heard.method != "none"
     if isinstance(found.media, Stored):

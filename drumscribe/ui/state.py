@@ -29,8 +29,8 @@ from drumscribe.types import Hit
 from drumscribe.ui.owner import owner
 
 if TYPE_CHECKING:
-    from drumscribe.edit import Edit
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.edits import Edit
+    from drumscribe.song.transcription import Transcription
 
 T = TypeVar("T")
 _KEY = "ds_session"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from drumscribe import edit
+from drumscribe.song import edits
 from drumscribe.types import BeatGrid, Hit, Hits, Rhythm
 from drumscribe.ui.labels import LABEL_OF, NAMES, beat
 
@@ -111,7 +111,7 @@ def frame(
 class Changes:
     """What the user did in a table: an edit (perhaps without effect), and rows marked or unmarked."""
 
-    edit: edit.Edit
+    edit: edits.Edit
     marks: dict[int, bool] = field(default_factory=dict)
 
 
@@ -146,4 +146,4 @@ def changes(ids: Sequence[int], before: Hits, hits: Hits, edited_rows: Mapping[A
                 "velocity": cells.get("velocity", was.velocity),
             }
         )
-    return Changes(edit.apply_table(hits, rows, shown=touched), marks)
+    return Changes(edits.apply_table(hits, rows, shown=touched), marks)

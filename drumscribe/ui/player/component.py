@@ -17,7 +17,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime import get_instance
 
-from drumscribe import synth
+from drumscribe.audio import synth
 from drumscribe.kit import DRUMS
 from drumscribe.notation.timeline import Timeline
 from drumscribe.types import Bar, Hit

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drumscribe.media import Absent, Part, Stored, parts
-from drumscribe.transcription import Transcription
+from drumscribe.song.recordings import Absent, Part, Stored, parts
+from drumscribe.song.transcription import Transcription
 from drumscribe.types import FloatArray, OnFraction
 from drumscribe.ui.envelope import Samples
 from drumscribe.ui.player import media

@@ -8,7 +8,7 @@ import streamlit as st
 
 from drumscribe.errors import DrumScribeError
 from drumscribe.notation.timeline import Timeline
-from drumscribe.transcription import Transcription
+from drumscribe.song.transcription import Transcription
 from drumscribe.types import Bar, Hit
 from drumscribe.ui import shell, state, theme
 from drumscribe.ui.player import recordings

@@ -16,7 +16,7 @@ import click
 from drumscribe.errors import DrumScribeError
 
 if TYPE_CHECKING:
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
     from drumscribe.types import Progress
 
 

@@ -1,7 +1,7 @@
 """The cheap half of the pipeline: pure functions from activations and evidence to the score, milliseconds each.
 
-:mod:`drumscribe.pipeline` runs them once; :class:`~drumscribe.transcription.Transcription` runs them again with every
-move of a slider.
+:mod:`drumscribe.pipeline` runs them once; :class:`~drumscribe.song.transcription.Transcription` runs them again with
+every move of a slider.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from drumscribe.edit import History
 from drumscribe.kit import DRUMS
 from drumscribe.options import DetectOptions, Options
-from drumscribe.project import Song
+from drumscribe.song.edits import History
+from drumscribe.song.project import Song
 from drumscribe.types import Activations, BeatGrid, Hits, Rhythm
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from diskcache.core import MODE_PICKLE
 
 from drumscribe.errors import StorageError
 from drumscribe.settings import Settings
-from drumscribe.store import storing
+from drumscribe.storage.files import storing
 
 _MAGIC = b"DSstage1"
 _ALIGN = 64

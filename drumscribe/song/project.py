@@ -22,10 +22,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from drumscribe import edit
 from drumscribe.errors import DrumScribeError, ProjectError
 from drumscribe.options import Options
-from drumscribe.store import write_atomic
+from drumscribe.song import edits
+from drumscribe.storage.files import write_atomic
 from drumscribe.types import Activations, BeatGrid, Hit, Hits
 
 FORMAT = "drumscribe-project"
@@ -82,7 +82,7 @@ class Project:
     song: Song
     heard: Heard
     options: Options
-    history: edit.History
+    history: edits.History
     grid: BeatGrid
     activations: Activations
     evidence: bytes
@@ -137,8 +137,8 @@ def loads(data: bytes) -> Project:
         )
     document = parse(data, _Document)
     try:
-        history = edit.replay(Hits.of(document.base), document.log)
-        history = history.do(edit.replace_all(history.hits, Hits.of(document.hits), "Edit outside DrumScribe"))
+        history = edits.replay(Hits.of(document.base), document.log)
+        history = history.do(edits.replace_all(history.hits, Hits.of(document.hits), "Edit outside DrumScribe"))
         return Project(
             song=document.song,
             heard=document.heard,
@@ -218,7 +218,7 @@ class _Document:
     warnings: tuple[str, ...]
     hits: tuple[Hit, ...]
     base: tuple[Hit, ...]
-    log: tuple[edit.Entry, ...]
+    log: tuple[edits.Entry, ...]
     grid: BeatGrid
     provenance: dict[str, str]
     activations: _PackedActivations

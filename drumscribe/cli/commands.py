@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from drumscribe._version import __version__
-from drumscribe.console import Bars, Report, bars_on, complain, conclude, native_noise_in, table
+from drumscribe.cli.console import Bars, Report, bars_on, complain, conclude, native_noise_in, table
 from drumscribe.errors import Cancelled, DrumScribeError, NotationError, OptionsError, ProjectError, SourceError
 
 if TYPE_CHECKING:
     from drumscribe.options import Options
     from drumscribe.settings import Settings
-    from drumscribe.transcription import Transcription
+    from drumscribe.song.transcription import Transcription
 
 EPILOG = """\b
 Exit status:
@@ -170,17 +170,17 @@ def rescore(
 
     PROJECT may also be a MusicXML or MIDI file from another program: it becomes a project.
     """
-    from drumscribe import charts
-    from drumscribe.transcription import Transcription
+    from drumscribe.song import imports
+    from drumscribe.song.transcription import Transcription
 
     settings = _settings()
     report = Report(str(project))
-    if project.suffix.lower() in charts.ENDINGS:
-        result = charts.opened(_bytes(project), project.name)
+    if project.suffix.lower() in imports.ENDINGS:
+        result = imports.opened(_bytes(project), project.name)
     else:
         result = Transcription.load(project)
     if chart is not None:
-        result = result.edit(charts.returned(result, _bytes(chart)))
+        result = result.edit(imports.returned(result, _bytes(chart)))
     result = result.rescore(None, **_changes(choices))
     report.describe(result)
     with bars_on(True) as bars:
@@ -199,9 +199,9 @@ def models() -> None:
 @_guarded
 def models_list(as_json: bool) -> None:
     """Show every model, where it is, and its licence."""
-    from drumscribe import weights
+    from drumscribe.weights import registry
 
-    rows = weights.catalogue(_settings())
+    rows = registry.catalogue(_settings())
     if as_json:
         columns = ("name", "purpose", "note", "licence", "source", "state", "path", "size", "used")
         click.echo(json.dumps([{key: getattr(row, key) for key in columns} for row in rows], default=str, indent=2))
@@ -229,16 +229,16 @@ def models_list(as_json: bool) -> None:
 @_guarded
 def models_fetch(names: tuple[str, ...]) -> None:
     """Fetch models (by default those that the settings use), so that the first song need not wait for them."""
-    from drumscribe import weights
     from drumscribe.types import Progress
+    from drumscribe.weights import registry
 
     settings = _settings()
-    wanted = names or tuple(row.name for row in weights.catalogue(settings) if row.used and row.purpose != "beats")
+    wanted = names or tuple(row.name for row in registry.catalogue(settings) if row.used and row.purpose != "beats")
     cancel = _cancelled_by_ctrl_c()
     with bars_on(False) as bars:
         for name in wanted:
             report = functools.partial(lambda name, fraction, text: bars.update(Progress(name, fraction, text)), name)
-            path = weights.resolve(name, settings, on_progress=report, cancel=cancel)
+            path = registry.resolve(name, settings, on_progress=report, cancel=cancel)
             bars.say(f"{name}: {path}")
 
 
@@ -247,11 +247,11 @@ def models_fetch(names: tuple[str, ...]) -> None:
 @_guarded
 def models_verify(names: tuple[str, ...]) -> int:
     """Compare checksums of what is on disk; status 4 if anything is damaged."""
-    from drumscribe import weights
+    from drumscribe.weights import registry
 
     settings = _settings()
-    present = [row.name for row in weights.catalogue(settings) if row.state not in ("missing", "folder")]
-    rows = [weights.verify(name, settings) for name in names or present]
+    present = [row.name for row in registry.catalogue(settings) if row.state not in ("missing", "folder")]
+    rows = [registry.verify(name, settings) for name in names or present]
     table(("model", "state", "path"), [(row.name, row.state, str(row.path)) for row in rows])
     return 4 if any(row.state in ("damaged", "missing") for row in rows) else 0
 
@@ -261,7 +261,7 @@ def models_verify(names: tuple[str, ...]) -> int:
 @_guarded
 def doctor(as_json: bool) -> int:
     """Say what is installed, what is missing, and what to do about it."""
-    from drumscribe.doctor import examine
+    from drumscribe.cli.doctor import examine
 
     checks = examine(_settings())
     if as_json:
@@ -277,12 +277,12 @@ def doctor(as_json: bool) -> int:
 @_guarded
 def example(output: Path | None) -> None:
     """Print the path of the example song that comes with DrumScribe."""
-    songs = sorted((Path(__file__).parent / "assets").glob("example.ogg"))
+    songs = sorted((Path(__file__).parents[1] / "assets").glob("example.ogg"))
     if not songs:
         raise SourceError("The example song is missing from this installation.", "Install DrumScribe again.")
     path = songs[0]
     if output is not None:
-        from drumscribe.store import write_atomic
+        from drumscribe.storage.files import write_atomic
 
         path = output / path.name
         write_atomic(path, songs[0].read_bytes())
@@ -296,7 +296,7 @@ def example(output: Path | None) -> None:
 @_guarded
 def serve(host: str, port: int, browser: bool) -> None:
     """Serve the app."""
-    app = Path(__file__).resolve().parent.parent / "app.py"
+    app = Path(__file__).resolve().parents[2] / "app.py"
     if not app.is_file():
         raise OptionsError("The app's pages are not installed here.", "Run this from a checkout of DrumScribe.")
     from drumscribe.runtime import prepare
@@ -308,7 +308,7 @@ def serve(host: str, port: int, browser: bool) -> None:
 
 
 def _bytes(path: Path) -> bytes:
-    from drumscribe.project import MAX_BYTES
+    from drumscribe.song.project import MAX_BYTES
 
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -423,7 +423,7 @@ def _sources(songs: tuple[str, ...]) -> Iterator[Path | str]:
 
 
 def _base_name(source: Path | str, result: Transcription) -> str:
-    from drumscribe.steps import file_name
+    from drumscribe.song.stages import file_name
 
     return file_name(source.stem if isinstance(source, Path) else result.song.title or "song")
 

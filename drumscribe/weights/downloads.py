@@ -23,11 +23,11 @@ import fsspec
 import httpx
 
 from drumscribe._version import __version__
-from drumscribe.deadline import within
 from drumscribe.errors import Cancelled, ChecksumError, WeightsUnavailableError
-from drumscribe.store import storing, write_atomic
+from drumscribe.storage.files import storing, write_atomic
 from drumscribe.types import CancelToken, OnFraction
-from drumscribe.weights import public_url
+from drumscribe.weights.deadline import within
+from drumscribe.weights.registry import public_url
 
 _BLOCK = 1 << 18
 _RETRY = "Try again later, or put the file there yourself; see the README on weights."

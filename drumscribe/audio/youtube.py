@@ -1,6 +1,6 @@
 """yt-dlp, fenced in: one extractor, fixed options, one request handler that checks every address.
 
-Only :mod:`drumscribe.sources` uses this module, and only when a link is opened: importing yt-dlp takes a while.
+Only :mod:`drumscribe.audio.sources` uses this module, and only when a link is opened: importing yt-dlp takes a while.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from yt_dlp.networking._urllib import UrllibRH
 from yt_dlp.networking.exceptions import HTTPError, NoSupportingHandlers, TransportError
 from yt_dlp.utils import GeoRestrictedError, UnavailableVideoError, UnsupportedError, YoutubeDLError
 
-from drumscribe.deadline import within
 from drumscribe.errors import (
     DrumScribeError,
     NetworkError,
@@ -28,6 +27,7 @@ from drumscribe.errors import (
     VideoUnavailableError,
 )
 from drumscribe.settings import Settings
+from drumscribe.weights.deadline import within
 
 _AGAIN = "Check the connection, and try again in a while."
 _OTHER = "Choose another video, or download the recording yourself and give the file."

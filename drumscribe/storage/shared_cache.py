@@ -14,9 +14,9 @@ import pickle
 import time
 from typing import Any
 
-from drumscribe.cache import StageCache
 from drumscribe.settings import Settings
-from drumscribe.store import Store
+from drumscribe.storage.cache import StageCache
+from drumscribe.storage.files import Store
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def connect(settings: Settings) -> StageCache:
 
 
 class SharedCache(StageCache):
-    """A local :class:`~drumscribe.cache.StageCache` in front of the bucket. Raises StorageError as that one does."""
+    """A local :class:`~drumscribe.storage.cache.StageCache` in front of the bucket. Raises StorageError, too."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from drumscribe import weights
-from drumscribe.audio import SAMPLE_RATE
+from drumscribe.audio.decoding import SAMPLE_RATE
 from drumscribe.errors import (
     BadWeightsError,
     Cancelled,
@@ -31,6 +30,7 @@ from drumscribe.errors import (
 from drumscribe.options import SeparateOptions
 from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction, Stem
+from drumscribe.weights import registry
 
 PATIENCE_S = 60.0
 """With ``auto``, weights that could not be fetched are not tried again for so long, so that no song waits for it."""
@@ -72,7 +72,7 @@ def separate(
             raise
         return Stem(audio.samples, audio.sample_rate, "none", note=_why(error))
     drums = model.drums(audio, settings, _part(on_progress, 0.1, 1.0), cancel)
-    shown = name if name in weights.DEMUCS else Path(name).name
+    shown = name if name in registry.DEMUCS else Path(name).name
     return Stem(drums, audio.sample_rate, "demucs", model=shown, accompaniment=audio.samples - drums)
 
 
@@ -82,15 +82,15 @@ def _obtain(
     if missing := [name for name in ("torch", "demucs") if find_spec(name) is None]:
         raise WeightsUnavailableError(f"{' and '.join(missing)} is not installed.", "pip install demucs torch.")
     patience_s = PATIENCE_S if wish == "auto" else 0.0
-    folder = weights.resolve(name, settings, on_progress=on_progress, cancel=cancel, patience_s=patience_s)
+    folder = registry.resolve(name, settings, on_progress=on_progress, cancel=cancel, patience_s=patience_s)
     if on_progress is not None:
         on_progress(1.0, "Loading the separation model")
     try:
         return _load(folder, folder.stat().st_mtime_ns, _device(settings))
     except BadWeightsError:
-        if not weights.discard_damaged(name, settings):
+        if not registry.discard_damaged(name, settings):
             raise
-    folder = weights.resolve(name, settings, on_progress=on_progress, cancel=cancel)
+    folder = registry.resolve(name, settings, on_progress=on_progress, cancel=cancel)
     return _load(folder, folder.stat().st_mtime_ns, _device(settings))
 
 
@@ -236,7 +236,7 @@ def _load(folder: Path, changed_ns: int, device: str) -> _Separator:
     from demucs.apply import BagOfModels
     from demucs.pretrained import get_model
 
-    name = weights.demucs_name(folder)
+    name = registry.demucs_name(folder)
     try:
         model = get_model(name, repo=folder)
     except (
@@ -249,7 +249,7 @@ def _load(folder: Path, changed_ns: int, device: str) -> _Separator:
     if "drums" not in model.sources or model.samplerate != SAMPLE_RATE or model.audio_channels != 2:
         raise BadWeightsError(
             f"The separation model {name} does not split stereo at 44.1 kHz into drums and the rest.",
-            f"Use one of {', '.join(weights.DEMUCS)}.",
+            f"Use one of {', '.join(registry.DEMUCS)}.",
         )
     drums = model.sources.index("drums")
     bag = isinstance(model, BagOfModels)

@@ -2,7 +2,7 @@
 
     uploads/<sha256>.<ext>      what users gave, once per content
     jobs/<job id>/<name>        project.json, audio.flac, stem.flac, previews, exports
-    stages/<digest>             results of stages, where several machines share them (drumscribe.shared_cache)
+    stages/<digest>             results of stages, where several machines share them (drumscribe.storage.shared_cache)
 
 The root is ``DATA_DIR``, or ``STORAGE_URL`` (any fsspec address, e.g. ``s3://bucket/prefix``). Nothing that a user
 typed becomes part of a path: keys are hashes, job ids, and names from the program. Writes are atomic: a reader sees

@@ -1,4 +1,4 @@
-"""Health check of a container without curl: ``python -m drumscribe.probe URL`` exits 0 where the URL answers 2xx."""
+"""Health check of a container without curl: ``python -m drumscribe.api.probe URL``, status 0 where URL answers 2xx."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import urllib.request
 def main(url: str, timeout_s: float = 4) -> int:
     """Ask once. Returns the exit status."""
     if not url.startswith(("http://", "https://")):
-        print("usage: python -m drumscribe.probe http://127.0.0.1:8000/api/v1/live", file=sys.stderr)
+        print("usage: python -m drumscribe.api.probe http://127.0.0.1:8000/api/v1/live", file=sys.stderr)
         return 2
     try:
         with urllib.request.urlopen(url, timeout=timeout_s) as answer:  # noqa: S310 - http(s) only, see above

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from drumscribe import edit
 from drumscribe._version import __version__
-from drumscribe.audio import clean_name
+from drumscribe.audio.decoding import clean_name
 from drumscribe.errors import ProjectError
 from drumscribe.kit import LABELS
 from drumscribe.options import Options
-from drumscribe.project import Heard, Song
-from drumscribe.steps import notated, written
-from drumscribe.transcription import Transcription
+from drumscribe.song import edits
+from drumscribe.song.project import Heard, Song
+from drumscribe.song.stages import notated, written
+from drumscribe.song.transcription import Transcription
 from drumscribe.types import Activations, Bar, BeatGrid, Hit, Hits, Meter, Placement, Rhythm
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def opened(data: bytes, name: str) -> Transcription:
         title, artist = score.title or title, score.artist
     if not len(hits):
         raise ProjectError("There are no drums in this chart.", "Export the drum part from the other program.")
-    first = edit.FIRST_USER_ID
+    first = edits.FIRST_USER_ID
     hits = Hits.of(replace(hit, id=first + number, origin="user") for number, hit in enumerate(hits))
     duration = float(grid.times[-1]) + _TAIL_S
     meters = set(grid.meters)
@@ -91,7 +91,7 @@ def opened(data: bytes, name: str) -> Transcription:
         heard=Heard(),
         options=options,
         activations=Activations(silent, silent, np.zeros((frames, 0), np.float16), LABELS, _FPS, "none"),
-        history=edit.History(Hits()).do(edit.replace_all(Hits(), hits, f"Read the {kind} file"), at=time.time()),
+        history=edits.History(Hits()).do(edits.replace_all(Hits(), hits, f"Read the {kind} file"), at=time.time()),
         evidence=_evidence(grid, frames),
         grid=grid,
         rhythm=rhythm,
@@ -100,7 +100,7 @@ def opened(data: bytes, name: str) -> Transcription:
     )
 
 
-def returned(found: Transcription, data: bytes) -> edit.Edit:
+def returned(found: Transcription, data: bytes) -> edits.Edit:
     """What was changed in the MusicXML chart of ``found`` since it was written, as one edit on its hits.
 
     Strokes that stand where they stood keep their hits with time, velocity, and confidence. Programs do not keep the
@@ -145,11 +145,11 @@ def returned(found: Transcription, data: bytes) -> edit.Edit:
             continue
         for hit_id in (old.id, *inside.get(old.id, ())):
             hits.pop(hit_id, None)
-    spare = max(edit.FIRST_USER_ID, found.hits.next_id())
+    spare = max(edits.FIRST_USER_ID, found.hits.next_id())
     for number, note in enumerate(fresh):
         at = max(0.0, _time(found.rhythm.bars[note.bar], note.onset) - _GRACE_S * note.grace)
         hits[spare + number] = Hit(spare + number, at, note.drum, 1.0, now[note], "user")
-    return edit.replace_all(found.hits, Hits.of(hits.values()), "Take in the edited chart")
+    return edits.replace_all(found.hits, Hits.of(hits.values()), "Take in the edited chart")
 
 
 def _played(score: Score, found: Transcription) -> Rhythm:

@@ -28,7 +28,7 @@ from drumscribe.errors import (
     WeightsUnavailableError,
 )
 from drumscribe.settings import Settings, get_settings
-from drumscribe.store import storing, write_atomic
+from drumscribe.storage.files import storing, write_atomic
 from drumscribe.types import CancelToken, OnFraction
 
 State = Literal["packaged", "ready", "missing", "damaged", "folder"]
@@ -70,7 +70,7 @@ DEMUCS = {
         DemucsModel("hdemucs_mmi", "75fc33f5-1941ce65.th", "Hybrid Demucs v3, retrained"),
     )
 }
-PACKAGED_HITS = Path(__file__).parent / "hits" / "weights" / "hits.keras"
+PACKAGED_HITS = Path(__file__).parents[1] / "hits" / "weights" / "hits.keras"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def verify(model: str, settings: Settings | None = None) -> ModelInfo:
         OptionsError: no such model.
     """
     settings = settings or get_settings()
-    from drumscribe.downloads import checksum
+    from drumscribe.weights.downloads import checksum
 
     info = next((row for row in catalogue(settings) if row.name == model), None)
     if info is None:
@@ -288,7 +288,7 @@ def _cached(uri: str, settings: Settings) -> Path:
 
 def _changed(uri: str, target: Path, settings: Settings) -> bool:
     """Whether the server has another version now; asked once in a process, and not when offline."""
-    from drumscribe.downloads import validator
+    from drumscribe.weights.downloads import validator
 
     if settings.offline or uri in _seen:
         return False
@@ -298,7 +298,7 @@ def _changed(uri: str, target: Path, settings: Settings) -> bool:
 
 
 def _local_file(path: Path, expected: str) -> Path:
-    from drumscribe.downloads import checksum
+    from drumscribe.weights.downloads import checksum
 
     if not path.is_file():
         raise WeightsUnavailableError(f"MODEL_URI names a file that does not exist: {path}.", "Correct MODEL_URI.")
@@ -319,7 +319,7 @@ def _obtain(
     fresh: bool = False,
 ) -> None:
     """Make ``target`` be there and noted in the manifest: a file put there by hand, or a download."""
-    from drumscribe import downloads
+    from drumscribe.weights import downloads
 
     with downloads.one_at_a_time(target, cancel):
         if _noted(target.parent, target.name, expected) and not fresh:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from drumscribe import audio
+from drumscribe.audio import decoding
 from drumscribe.errors import (
     Cancelled,
     NetworkError,
@@ -28,7 +28,7 @@ from drumscribe.errors import (
     VideoUnavailableError,
 )
 from drumscribe.settings import Settings, get_settings
-from drumscribe.store import storing
+from drumscribe.storage.files import storing
 from drumscribe.types import Audio, CancelToken, OnFraction
 
 ALLOWED_URL = re.compile(
@@ -68,11 +68,11 @@ def load(
     if isinstance(source, Audio):
         return source
     if not (isinstance(source, str) and is_link(source)):
-        return audio.decode(source, settings=settings, on_progress=on_progress, cancel=cancel)
+        return decoding.decode(source, settings=settings, on_progress=on_progress, cancel=cancel)
     with ExitStack() as stack:
         folder = stack.enter_context(_scratch(settings))
         path, title, artist = _download(source, folder, settings, _part(on_progress, 0.0, 0.8), cancel)
-        decoded = audio.decode(path, settings=settings, on_progress=_part(on_progress, 0.8, 1.0), cancel=cancel)
+        decoded = decoding.decode(path, settings=settings, on_progress=_part(on_progress, 0.8, 1.0), cancel=cancel)
     return replace(decoded, title=title, artist=artist, origin=watch_url(video_id(source)))
 
 
@@ -168,7 +168,7 @@ def _download(
                            "Give a file, or unset OFFLINE.")  # fmt: skip
     from yt_dlp.utils import YoutubeDLError
 
-    from drumscribe import youtube
+    from drumscribe.audio import youtube
 
     progress = _progress_hook(settings, on_progress, cancel)
     try:
@@ -185,7 +185,7 @@ def _download(
         raise VideoUnavailableError("YouTube gave no sound for this video.", "Try another video, or give a file.")
     title = info.get("track") or info.get("title") or ""
     artist = info.get("artist") or info.get("uploader") or ""
-    return path, audio.clean_name(title), audio.clean_name(artist.removesuffix(" - Topic"))
+    return path, decoding.clean_name(title), decoding.clean_name(artist.removesuffix(" - Topic"))
 
 
 def _check_info(info: dict[str, Any] | None, settings: Settings) -> None:
@@ -196,7 +196,7 @@ def _check_info(info: dict[str, Any] | None, settings: Settings) -> None:
             "This is a live stream; it has no end yet.", "Wait until its recording is published."
         )
     if (duration := float(info.get("duration") or 0)) > settings.max_duration_s:
-        raise audio.too_long(duration, settings)
+        raise decoding.too_long(duration, settings)
     _check_size(info.get("filesize") or 0, settings)
 
 

@@ -16,7 +16,7 @@ from drumscribe._version import __version__
 from drumscribe.errors import StorageError
 from drumscribe.runtime import cores
 from drumscribe.settings import Settings
-from drumscribe.store import write_atomic
+from drumscribe.storage.files import write_atomic
 
 _NEEDED = {
     "decoding": ("av", "soxr", "soundfile"),
@@ -97,10 +97,10 @@ def _gpu() -> Check:
 
 
 def _models(settings: Settings) -> list[Check]:
-    from drumscribe import weights
+    from drumscribe.weights import registry
 
     checks = []
-    for row in weights.catalogue(settings):
+    for row in registry.catalogue(settings):
         if row.used:
             ready = row.state != "missing"
             todo = "" if ready else f"Run 'drumscribe models fetch {row.name}'."

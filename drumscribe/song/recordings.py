@@ -15,8 +15,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from drumscribe.errors import Cancelled, ProjectError, StorageError
-from drumscribe.project import Heard, Song
-from drumscribe.store import Folder
+from drumscribe.song.project import Heard, Song
+from drumscribe.storage.files import Folder
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction, Stem
 
 Part = Literal["mix", "drums", "accompaniment"]

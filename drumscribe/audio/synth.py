@@ -19,7 +19,7 @@ from drumscribe.kit import DRUMS
 from drumscribe.types import Bar, CancelToken, FloatArray, Hit, OnFraction
 
 SAMPLE_RATE = 44100
-KIT = Path(__file__).parent / "assets" / "kit.sf2"
+KIT = Path(__file__).parents[1] / "assets" / "kit.sf2"
 """Fluid R3 GM's standard kit, cut to our keys by ``scripts/build_kit.py`` (see ``assets/LICENSES.md``)."""
 
 CLICK_KEY, CLICK_KEY_ACCENT = 33, 34

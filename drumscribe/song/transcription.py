@@ -9,15 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drumscribe import edit as edits
-from drumscribe import project
 from drumscribe.errors import OptionsError
-from drumscribe.media import Absent, Media, Part, Stored
 from drumscribe.options import Options
-from drumscribe.project import Heard, Project, Song
 from drumscribe.settings import Settings, get_settings
-from drumscribe.steps import file_name, laid, notated, picked, shown, written
-from drumscribe.store import Folder, write_atomic
+from drumscribe.song import edits, project
+from drumscribe.song.project import Heard, Project, Song
+from drumscribe.song.recordings import Absent, Media, Part, Stored
+from drumscribe.song.stages import file_name, laid, notated, picked, shown, written
+from drumscribe.storage.files import Folder, write_atomic
 from drumscribe.types import Activations, Audio, BeatGrid, Hit, Hits, Rhythm, Stem
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ class Transcription:
         return self._with(history, options)
 
     def edit(self, change: edits.Edit) -> Transcription:
-        """Apply an edit from :mod:`drumscribe.edit` and write the score anew. Raises EditError."""
+        """Apply an edit from :mod:`drumscribe.song.edits` and write the score anew. Raises EditError."""
         return self._with(self.history.do(change, at=time.time()), self.options)
 
     def undo(self) -> Transcription:
@@ -276,5 +275,5 @@ class Transcription:
         return cls.of_project(opened, media)
 
     def keep(self, folder: Folder) -> None:
-        """Save the project into a job's folder (audio is saved once, by :func:`drumscribe.media.save`)."""
+        """Save the project into a job's folder (audio is saved once, by :func:`drumscribe.song.recordings.save`)."""
         folder.write("project.json", self.project().dumps())

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drumscribe.containers import movie_without_index, page_breaks_off, stated_duration
+from drumscribe.audio.containers import movie_without_index, page_breaks_off, stated_duration
 from drumscribe.errors import (
     Cancelled,
     EmptyAudioError,
