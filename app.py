@@ -8,7 +8,7 @@ st.set_page_config(page_title="DrumScribe", page_icon=shell.ICON, layout="wide",
 
 PAGES = [
     st.Page("pages/transcribe.py", title="Transcribe", icon=":material/library_music:", default=True),
-    st.Page("pages/inspect_hits.py", title="Inspect", icon=":material/graphic_eq:"),
+    st.Page("pages/inspect.py", title="Inspect", icon=":material/graphic_eq:"),
     st.Page("pages/edit.py", title="Edit", icon=":material/edit_note:"),
     st.Page("pages/score.py", title="Score", icon=":material/music_note:"),
     st.Page("pages/practice.py", title="Practice", icon=":material/tune:"),

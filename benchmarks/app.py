@@ -125,7 +125,7 @@ def edits(page: Page, url: str, job_id: str, clock: Clock, repeat: int) -> None:
     page.locator(".st-key-ds_bulk_delete button:enabled").first.wait_for()
     _back_and_forth(page, ".st-key-ds_bulk_delete button", clock, "table and score", f"[{ROWS}, {HEADS}]", repeat)
 
-    page.goto(f"{url}/inspect_hits?song={job_id}")
+    page.goto(f"{url}/inspect?song={job_id}")
     heading(page, "Inspect")
     page.locator(".st-key-ds_step_on button").first.click()
     page.locator(".st-key-ds_inspect_card audio").wait_for()
@@ -185,7 +185,7 @@ def memory(server: psutil.Process, browser: Any, url: str, job_id: str, sessions
         context.set_default_timeout(300_000)
         context.add_cookies([{"name": "drumscribe_browser", "value": TOKEN, "url": url}])
         page = context.new_page()
-        page.goto(f"{url}/inspect_hits?song={job_id}")
+        page.goto(f"{url}/inspect?song={job_id}")
         heading(page, "Inspect")
         page.locator(".st-key-ds_step_on button").first.wait_for()
         pages.append(page)

@@ -211,7 +211,10 @@ def _storage(bench: Bench) -> dict[str, object]:
 @fault("one message delivered twice")
 def _twice(bench: Bench) -> dict[str, object]:
     began, job_id = time.monotonic(), bench.submit()
-    code = "import sys; from drumscribe.jobs.tasks import *; dispatch(context().database.get(sys.argv[1]))"
+    code = (
+        "import sys; from drumscribe.jobs import sending, tasks; "
+        "sending.dispatch(tasks.context().database.get(sys.argv[1]))"
+    )
     subprocess.run([sys.executable, "-c", code, job_id], env={**os.environ, **bench.stack.env}, check=True)
     return bench.verdict(job_id, began)
 

@@ -136,7 +136,7 @@ def main() -> None:
                             page.get_by_text(word, exact=True).first.click()
                             settle(page)
                             camera.shoot(page, mode + (f"-{look}" if look else ""))
-                    if path == "inspect_hits":
+                    if path == "inspect":
                         page.locator(".st-key-ds_step_on button").click()
                         settle(page)
                         camera.shoot(page, "inspect-selected" + (f"-{look}" if look else ""))

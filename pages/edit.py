@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from drumscribe.ui import excerpt, facts, hit_table, hitcard, likes, review, review_queue, state
+from drumscribe.ui import excerpt, facts, hit_table, hitcard, likes, review, review_queue, shell, state
 
 state.ensure()
 
 st.title("Edit")
-transcription = state.require()
+transcription = shell.require()
 mode = st.segmented_control(
     "How to correct", ["Table", "Review queue", "Candidates"], default="Table", required=True, key="ds_edit_mode",
     label_visibility="collapsed", persist_state="session",

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from drumscribe.ui import practice, state
+from drumscribe.ui import practice, shell, state
 
 state.ensure()
 
 st.title("Practice")
-practice.show(state.require())
+practice.show(shell.require())

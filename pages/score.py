@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from drumscribe.ui import scoring, state
+from drumscribe.ui import scoring, shell, state
 
 state.ensure()
 
 st.title("Score")
-scoring.show(state.require())
+scoring.show(shell.require())

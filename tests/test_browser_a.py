@@ -28,7 +28,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--no-first-run", "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
 TOKEN = "0f" * 16
 PATIENCE_MS = 120_000
-PAGES = {"": "Turn a recording", "inspect_hits": "Inspect", "edit": "Edit", "score": "Score", "practice": "Practice",
+PAGES = {"": "Turn a recording", "inspect": "Inspect", "edit": "Edit", "score": "Score", "practice": "Practice",
          "live": "Live", "about": "About"}  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def test_cold_deep_links_to_every_page(chromium, tmp_path):
             assert page.get_by_text("Page not found").count() == 0
             page.get_by_role("link", name="Transcribe").first.wait_for()
             page.close()
-            if path == "inspect_hits":  # the very first page of a fresh server is a deep link, too
+            if path == "inspect":  # the very first page of a fresh server is a deep link, too
                 cold.stop()
                 cold.start()
                 context.close()
@@ -273,7 +273,7 @@ def test_ten_hits_reviewed_by_keyboard_alone(chromium, server, made):
 def test_a_click_in_the_plot_selects_the_hit(chromium, server, made):
     job_id = put(server.settings, owner_of(TOKEN), made)
     context = user(chromium, server, TOKEN)
-    page = come(context, server, f"inspect_hits?song={job_id}", "Inspect")
+    page = come(context, server, f"inspect?song={job_id}", "Inspect")
     point = page.locator(".js-plotly-plot .scatterlayer .points path.point").nth(3)
     point.wait_for(state="attached")
     page.wait_for_timeout(2000)
@@ -301,7 +301,7 @@ def test_a_reload_shows_the_edit_that_was_just_made(chromium, server, made):
     context.close()
 
 
-@pytest.mark.parametrize("path", ["", "inspect_hits", "edit", "about"])
+@pytest.mark.parametrize("path", ["", "inspect", "edit", "about"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_serious_for_axe(chromium, server, made, path, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
@@ -321,7 +321,7 @@ def test_nothing_serious_for_axe(chromium, server, made, path, scheme):
     assert not serious
 
 
-@pytest.mark.parametrize("path", ["", "inspect_hits", "edit", "about"])
+@pytest.mark.parametrize("path", ["", "inspect", "edit", "about"])
 def test_nothing_is_cut_off_on_a_phone(chromium, server, made, path):
     job_id = put(server.settings, owner_of(TOKEN), made)
     context = user(chromium, server, TOKEN)

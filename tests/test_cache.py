@@ -88,7 +88,7 @@ def test_a_killed_writer_leaves_no_entry_and_repair_no_file(tmp_path):
         f"""
         from pathlib import Path
         import numpy as np
-        from drumscribe.cache import StageCache
+        from drumscribe.storage.cache import StageCache
         from drumscribe.settings import Settings
         cache = StageCache(Settings(data_dir=Path({str(tmp_path)!r})))
         cache.put("whole", np.arange(1000))

@@ -18,7 +18,7 @@ import services
 import songs
 from s3fs import S3FileSystem
 
-from drumscribe.jobs import migrate, queues, recovery
+from drumscribe.jobs import migrate, queues, recovery, sending
 from drumscribe.jobs.celery_runner import CeleryRunner
 from drumscribe.jobs.db import Database, Lease, new_job
 from drumscribe.jobs.local import LocalRunner
@@ -67,7 +67,7 @@ def test_a_job_is_kept_while_the_broker_is_away(runner: CeleryRunner, tmp_path: 
     path = songs.song(tmp_path / "song.wav", 1)
     job = runner.submit(path, owner="me")
     assert job.status is JobStatus.QUEUED
-    assert [lease.worker for lease in runner.database.waiting()] == [recovery.UNSENT]
+    assert [lease.worker for lease in runner.database.waiting()] == [sending.UNSENT]
 
 
 def test_a_dead_workers_job_begins_again_and_is_parked_in_the_end(runner: CeleryRunner, settings: Settings) -> None:
@@ -140,7 +140,7 @@ def test_between_two_steps_a_job_is_cancelled_at_once(runner: CeleryRunner) -> N
 
 
 def test_short_songs_go_first() -> None:
-    from drumscribe.jobs.tasks import priority_of
+    from drumscribe.jobs.sending import priority_of
 
     def job(**values: float) -> Job:
         return Job(id="0" * 32, owner="me", source="x", **values)
@@ -317,7 +317,10 @@ class TestDeployment:
 
     def test_a_message_delivered_twice_changes_nothing(self, stack: services.Stack, tmp_path: Path) -> None:
         job_id = stack.submit(songs.song(tmp_path / "twice.wav", 2))
-        code = "import sys; from drumscribe.jobs.tasks import *; dispatch(context().database.get(sys.argv[1]))"
+        code = (
+            "import sys; from drumscribe.jobs import sending, tasks; "
+            "sending.dispatch(tasks.context().database.get(sys.argv[1]))"
+        )
         ran = subprocess.run(
             [sys.executable, "-c", code, job_id], env={**os.environ, **stack.env}, capture_output=True, text=True
         )

@@ -1,4 +1,6 @@
-"""The layers: the core knows no web framework, and the command line starts without anything heavy."""
+"""The plan of the house: imports point down, never in a circle, and what starts quickly loads nothing heavy."""
+
+from __future__ import annotations
 
 import ast
 import subprocess
@@ -7,56 +9,125 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "drumscribe"
-SHELLS = {"ui", "api", "observability"}
-WEB = {"streamlit", "fastapi", "celery", "starlette", "uvicorn"}
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "drumscribe"
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("kit", "types", "errors", "options", "settings", "runtime", "_version"),
+    ("storage", "observability"),
+    ("weights",),
+    ("audio", "hits", "rhythm", "notation"),
+    ("song",),
+    ("pipeline",),
+    ("live",),
+    ("jobs",),
+    ("cli", "api", "ui"),
+)
+"""From the ground up. A room imports from floors below its own and from itself; rooms of one floor do not know each
+other, except for the words of the ground floor."""
+FACES = ("__init__", "__main__")
+"""Modules of the package itself that hand on public names."""
+WEB = {"streamlit", "fastapi", "celery", "starlette", "uvicorn", "streamlit_webrtc"}
+MAY_USE = {
+    "streamlit": ("ui",), "streamlit_webrtc": ("ui",), "fastapi": ("api",), "starlette": ("api",), "uvicorn": ("api",),
+    "celery": ("jobs",),
+}  # fmt: skip
 HEAVY = (
     "numpy", "scipy", "tensorflow", "torch", "keras", "librosa", "madmom", "numba", "sqlalchemy", "verovio", "lxml",
     "av", "streamlit", "fastapi", "celery", "pydantic", "rich", "msgspec", "diskcache", "fsspec", "yt_dlp",
 )  # fmt: skip
 
 
-def imported_by(path: Path) -> set[str]:
+def modules(*tops: str) -> dict[str, Path]:
+    """Every module below the folders, by its dotted name."""
+    found = {}
+    for top in tops:
+        for path in sorted((ROOT / top).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported_by(path: Path, known: dict[str, Path]) -> set[str]:
+    """What a file imports, at its head or inside a function; a name out of a package is that package's module."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{path}: a relative import"
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= (full & known.keys()) | ({node.module} if full - known.keys() else set())
     return names
 
 
-def core_files() -> list[Path]:
-    files = [path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in SHELLS]
-    queue = {PACKAGE / "jobs" / f"{name}.py" for name in ("celery_app", "celery_runner", "tasks", "work_queue")}
-    return [path for path in files if path not in queue and "migrations" not in path.parts]
+def graph(*tops: str) -> dict[str, set[str]]:
+    """Module to the modules of the same folders that it imports."""
+    known = modules(*tops)
+    return {name: (imported_by(path, known) & known.keys()) - {name} for name, path in known.items()}
 
 
-def test_the_core_imports_no_web_framework():
-    files = core_files()
-    assert len(files) > 30
-    for path in files:
-        found = {name.split(".")[0] for name in imported_by(path)}
-        assert not found & WEB, f"{path} imports {found & WEB}"
+def circle(edges: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a ring, in order; empty where there are none."""
+    done: set[str] = set()
+
+    def walk(name: str, way: list[str]) -> list[str]:
+        if name in way:
+            return way[way.index(name) :]
+        if name in done:
+            return []
+        for other in sorted(edges[name]):
+            if found := walk(other, [*way, name]):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in edges if (found := walk(name, []))), [])
 
 
-def test_stages_do_not_import_each_other():
-    stages = {
-        "sources": ("separation", "hits", "rhythm", "notation"),
-        "audio": ("separation", "hits", "rhythm", "notation"),
-        "separation": ("hits", "rhythm", "notation", "sources"),
-        "hits": ("separation", "rhythm", "notation", "sources"),
-        "rhythm": ("separation", "hits", "notation", "sources"),
-        "notation": ("separation", "hits", "sources"),
-    }
-    above = ("pipeline", "transcription", "jobs", "ui", "api", "cli")
-    for stage, others in stages.items():
-        where = PACKAGE / stage
-        for path in where.rglob("*.py") if where.is_dir() else [where.with_suffix(".py")]:
-            for name in imported_by(path):
-                for other in (*others, *above):
-                    wrong = name == f"drumscribe.{other}" or name.startswith(f"drumscribe.{other}.")
-                    assert not wrong, f"{path} imports {name}"
+def room(module: str) -> str:
+    return [*module.split("."), "__init__"][1]
+
+
+@pytest.mark.parametrize(
+    "tops", [("drumscribe",), ("training", "drumscribe"), ("benchmarks", "training", "drumscribe")]
+)
+def test_no_imports_in_a_circle(tops):
+    edges = graph(*tops)
+    assert len(edges) > 100
+    assert not circle(edges)
+
+
+def test_a_circle_would_be_found():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+    assert not circle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
+
+
+def test_imports_point_down():
+    floor = {name: height for height, names in enumerate(FLOORS) for name in names}
+    wrong = []
+    for module, others in graph("drumscribe").items():
+        here = room(module)
+        assert here in floor or here in FACES, f"{module} has no place in the plan"
+        for other in others:
+            there = room(other)
+            if here == there or here in FACES:
+                continue
+            if there in FACES or floor[there] > floor[here] or (floor[there] == floor[here] != 0):
+                wrong.append(f"{module} -> {other}")
+    assert not wrong
+
+
+def test_nothing_of_the_product_imports_training_benchmarks_or_tests():
+    for module, path in modules("drumscribe").items():
+        tops = {name.split(".")[0] for name in imported_by(path, {})}
+        assert not tops & {"training", "benchmarks", "tests", "pages"}, module
+
+
+def test_web_frameworks_stay_in_their_rooms():
+    known = modules("drumscribe")
+    for module, path in known.items():
+        for name in {name.split(".")[0] for name in imported_by(path, known)} & WEB:
+            assert room(module) in MAY_USE[name], f"{module} imports {name}"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +142,6 @@ def test_stages_do_not_import_each_other():
 )
 def test_what_starts_quickly_imports_nothing_heavy(program, forbidden):
     check = f"{program}\nimport sys\nprint('LOADED', *(set(sys.modules) & set({forbidden!r})))"
-    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=PACKAGE.parent)
+    run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip().splitlines()[-1] == "LOADED"

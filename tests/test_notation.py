@@ -38,6 +38,7 @@ from drumscribe.notation import (
     to_csv,
     to_lilypond,
     to_midi,
+    to_music21,
     to_musicxml,
     to_pdf,
     to_rhythm,
@@ -638,16 +639,16 @@ def test_a_zip_bomb_is_refused():
 
 
 def test_music21_gets_marks_and_beams_too():
-    rolls = score_of("pickup_and_rolls").to_music21()
+    rolls = to_music21(score_of("pickup_and_rolls"))
     notes = list(rolls.recurse().notes)
     assert [e.numberOfMarks for n in notes for e in n.expressions if "Tremolo" in e.classes] == [3, 3]
     assert sum(n.duration.isGrace for n in notes) == 5
     assert sum("Accent" in a.classes for n in notes for a in n.articulations) == 1
-    disco = score_of("disco").to_music21()
+    disco = to_music21(score_of("disco"))
     heads = [head for n in disco.recurse().notes for head in getattr(n, "notes", (n,))]
     assert sum("OpenString" in a.classes for head in heads for a in head.articulations) == 2
     assert next(n.beams.getTypes() for n in disco.recurse().notes) == ["start"]
-    swing = score_of("swing_ride").to_music21()
+    swing = to_music21(score_of("swing_ride"))
     assert "Swing" in [words.content for words in swing.recurse().getElementsByClass("TextExpression")]
 
 

@@ -23,7 +23,7 @@ from notation_clients import (
 )
 
 from drumscribe.kit import DRUMS
-from drumscribe.notation import Score, notate, read_musicxml, to_lilypond, to_musicxml
+from drumscribe.notation import Score, notate, read_musicxml, to_lilypond, to_music21, to_musicxml
 from drumscribe.notation.pdf import find_lilypond, find_musescore
 from drumscribe.options import NotateOptions
 from drumscribe.types import Meter
@@ -112,7 +112,7 @@ def test_music21_reads_every_position():
     for name, score in charts(AS_WRITTEN).items():
         document = to_musicxml(score)
         assert_valid(document)
-        for stream in (converter.parseData(document, format="musicxml"), score.to_music21()):
+        for stream in (converter.parseData(document, format="musicxml"), to_music21(score)):
             found = []
             for measure in stream.parts[0].getElementsByClass("Measure"):
                 for note in measure.recurse().notes:
@@ -142,7 +142,7 @@ def test_music21_writes_endings_out_as_they_are_played():
         sorted((float(event.onset), DRUMS[head.drum].step) for event, head in score.measures[i].heads()
                if head not in event.graces) for i in score.play_order()
     ]  # fmt: skip
-    for stream in (converter.parseData(to_musicxml(score), format="musicxml"), score.to_music21()):
+    for stream in (converter.parseData(to_musicxml(score), format="musicxml"), to_music21(score)):
         found = [
             sorted((float(note.getOffsetInHierarchy(bar)), head.displayStep) for note in bar.recurse().notes
                    if not note.duration.isGrace for head in getattr(note, "notes", [note]))

@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from drumscribe.errors import ProjectError
 from drumscribe.kit import LABELS
+from drumscribe.notation import to_csv
 from drumscribe.options import Options
 from drumscribe.rhythm import BeatEvidence
 from drumscribe.song import edits, project
 from drumscribe.song.project import Heard, Project, Song
+from drumscribe.song.transcription import Transcription
 from drumscribe.types import Activations, BeatGrid, Hit, Hits, Meter, TempoCandidate
 
 
@@ -192,3 +195,18 @@ def test_arrays_of_any_shape_survive():
 
 def test_same_project_gives_the_same_bytes():
     assert replace(WHOLE).dumps() == DATA
+
+
+def test_a_project_file_of_version_0_1_0_opens():
+    folder = Path(__file__).parent / "fixtures"
+    found = Transcription.load(folder / "project-0.1.0.json")
+    assert found.provenance["drumscribe"] == "0.1.0"
+    assert to_csv(found.hits) == (folder / "project-0.1.0.hits.csv").read_text()
+    assert (found.song.title, found.score.title) == ("Old groove", "Old groove")
+    assert [entry.kind for entry in found.history.log] == ["do", "do", "do", "undo"]
+    assert found.options.beats.bar_shift == 1 and found.options.quantise.finest == 16
+    assert len(found.rhythm.bars) == 5 and found.grid.bpm == pytest.approx(111.874, abs=0.001)
+    again = found.undo().undo()
+    assert len(again.hits) == len(found.hits)  # one hit was deleted, one added
+    reread = project.loads(found.project().dumps())
+    assert Transcription.of_project(reread).hits == found.hits

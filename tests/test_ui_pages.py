@@ -17,7 +17,7 @@ from drumscribe.ui import owner, state
 
 APP = str(Path(__file__).parent.parent / "app.py")
 TOKEN = "ab" * 16
-MINE = ["transcribe", "inspect_hits", "edit", "about"]
+MINE = ["transcribe", "inspect", "edit", "about"]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def press(app: AppTest, key: str) -> AppTest:
 def test_pages_without_a_song(settings, page):
     app = visit(page)
     assert app.title[0].value
-    if page in ("inspect_hits", "edit"):
+    if page in ("inspect", "edit"):
         assert "No song is open" in texts(app)
 
 
@@ -248,7 +248,7 @@ def test_adding_a_hit(settings, made):
 
 
 def test_inspect_steps_from_hit_to_hit_and_moves_its_window(settings, made):
-    app = visit("inspect_hits", song_id=put(settings, owner_of(TOKEN), made))
+    app = visit("inspect", song_id=put(settings, owner_of(TOKEN), made))
     press(app, "ds_step_on")
     first = app.session_state["ds_session"].selected
     press(app, "ds_step_on")
@@ -265,7 +265,7 @@ def test_inspect_steps_from_hit_to_hit_and_moves_its_window(settings, made):
 
 @pytest.mark.parametrize("rows", [["Spectrogram"], ["Hits"], []])
 def test_inspect_shows_the_panels_asked_for(settings, made, rows):
-    app = visit("inspect_hits", song_id=put(settings, owner_of(TOKEN), made))
+    app = visit("inspect", song_id=put(settings, owner_of(TOKEN), made))
     app.pills(key="ds_inspect_rows").set_value(rows).run()
     assert not app.exception
     if not rows:
@@ -274,7 +274,7 @@ def test_inspect_shows_the_panels_asked_for(settings, made, rows):
 
 @pytest.mark.parametrize("chart", ["Timing", "Tempo", "Confidence"])
 def test_inspect_charts(settings, made, chart):
-    app = visit("inspect_hits", song_id=put(settings, owner_of(TOKEN), made))
+    app = visit("inspect", song_id=put(settings, owner_of(TOKEN), made))
     app.segmented_control(key="ds_chart").set_value(chart).run()
     assert not app.exception
 
@@ -284,14 +284,14 @@ def test_inspect_without_its_recording_still_shows_the_hits(settings, made, left
     job_id = put(settings, owner_of(TOKEN), made)
     audio = settings.data_dir / "jobs" / job_id / "audio.flac"
     audio.unlink() if left is None else audio.write_bytes(left)
-    app = visit("inspect_hits", song_id=job_id)
+    app = visit("inspect", song_id=job_id)
     assert any(says in one.value for one in app.warning)
     assert not app.exception
 
 
 def test_thresholds_change_the_hits_and_keep_the_edits(settings, made):
     job_id = put(settings, owner_of(TOKEN), made)
-    app = visit("inspect_hits", song_id=job_id)
+    app = visit("inspect", song_id=job_id)
     slider = next(one for one in app.slider if one.label == "Snare drum")
     slider.set_value(0.1).run()
     kept = state.runner().result(job_id, owner=None)
@@ -302,7 +302,7 @@ def test_thresholds_change_the_hits_and_keep_the_edits(settings, made):
 
 @pytest.mark.parametrize(
     ("page", "mode"),
-    [("transcribe", ""), ("inspect_hits", ""), ("edit", "Table"), ("edit", "Review queue"), ("edit", "Candidates")],
+    [("transcribe", ""), ("inspect", ""), ("edit", "Table"), ("edit", "Review queue"), ("edit", "Candidates")],
 )
 def test_a_recording_without_drums(settings, silent, page, mode):
     app = visit(page, song_id=put(settings, owner_of(TOKEN), silent))
@@ -335,7 +335,7 @@ def test_the_web_process_loads_no_network():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("page", ["inspect_hits", "edit", "score", "practice"])
+@pytest.mark.parametrize("page", ["inspect", "edit", "score", "practice"])
 @pytest.mark.parametrize("kind", ["project", "midi"])
 def test_what_was_reopened_without_its_recording_works_on_every_page(settings, made, page, kind):
     from drumscribe.jobs.local import LocalRunner

@@ -16,13 +16,13 @@ import json
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import String, delete, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from drumscribe.api.outbound import SafePoster
 from drumscribe.api.schemas import JobView
 from drumscribe.errors import NetworkError, OptionsError
-from drumscribe.jobs.db import Base, Database, JobRow, reaching
+from drumscribe.jobs.db import Database, JobRow, WebhookRow, reaching
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.observability import logs, metrics
 from drumscribe.settings import Settings
@@ -33,18 +33,6 @@ DELAYS_S = (5, 30, 120, 600, 3600, 6 * 3600, 12 * 3600)
 """Pauses between tries."""
 _CLAIM_S = 60
 """A sender that claimed a message and died: another takes it after this."""
-
-
-class WebhookRow(Base):
-    """One message to be sent. ``next_at`` is when to try; NULL once it was taken or given up."""
-
-    __tablename__ = "webhooks"
-
-    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    url: Mapped[str] = mapped_column(String(2048))
-    tries: Mapped[int] = mapped_column(default=0)
-    next_at: Mapped[float | None] = mapped_column(index=True)
-    outcome: Mapped[str] = mapped_column(String(200), default="")
 
 
 @dataclass(frozen=True, slots=True)

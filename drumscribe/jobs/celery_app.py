@@ -41,7 +41,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         },
         "task_default_queue": DEFAULT,
         "task_default_priority": PRIORITIES[len(PRIORITIES) // 2],
-        # A chain's later steps have priorities of their own (see tasks.dispatch).
+        # A chain's later steps have priorities of their own (see sending.dispatch).
         "task_inherit_parent_priority": False,
         "task_serializer": "json",
         "accept_content": ["json"],

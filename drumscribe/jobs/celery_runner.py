@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from drumscribe.errors import JobConflictError
 from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.sending import send
 from drumscribe.jobs.stored import StoredRunner
 from drumscribe.settings import Settings
 
@@ -24,8 +25,6 @@ class CeleryRunner(StoredRunner):
             self.database.create()
 
     def _queued(self, job: Job) -> None:
-        from drumscribe.jobs.recovery import send
-
         send(self.database, job)
 
     def cancel(self, job_id: str, *, owner: str | None) -> Job:

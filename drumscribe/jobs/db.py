@@ -113,6 +113,18 @@ class RateRow(Base):
     rate: Mapped[float]
 
 
+class WebhookRow(Base):
+    """One message to the submitter of a job. ``next_at`` is when to try; NULL once it was taken or given up."""
+
+    __tablename__ = "webhooks"
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    url: Mapped[str] = mapped_column(String(2048))
+    tries: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[float | None] = mapped_column(index=True)
+    outcome: Mapped[str] = mapped_column(String(200), default="")
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A job that a worker holds, and the worker's latest sign of life (a counter: clocks may jump)."""

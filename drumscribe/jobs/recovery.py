@@ -11,14 +11,12 @@ import threading
 import time
 from pathlib import Path
 
-from kombu.exceptions import OperationalError as BrokerError
-from redis.exceptions import RedisError
-
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError, WorkerDiedError
 from drumscribe.jobs.celery_runner import CeleryRunner
 from drumscribe.jobs.db import Database, Lease, error_values
-from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.model import JobStatus
 from drumscribe.jobs.queues import depths
+from drumscribe.jobs.sending import UNSENT, send
 from drumscribe.observability import logs
 from drumscribe.settings import Settings
 from drumscribe.storage.shared_cache import expire
@@ -29,21 +27,6 @@ CLEAN_S = 600.0
 """How often expired jobs and results are removed."""
 LOST_S = 3600.0
 """A job that nobody holds for so long is sent again even while messages wait: a second message does no harm."""
-UNSENT = "unsent"
-"""In a queued row's ``worker``: its message could not be sent."""
-
-
-def send(database: Database, job: Job) -> bool:
-    """Send a job's chain; where the broker is away, remember that it must be sent. Raises StorageError."""
-    from drumscribe.jobs.tasks import dispatch
-
-    try:
-        dispatch(job)
-    except (BrokerError, RedisError, OSError) as error:
-        _log.warning("broker_away", job_id=job.id, error=str(error))
-        database.mark(job.id, UNSENT)
-        return False
-    return True
 
 
 def recover(settings: Settings, database: Database, lease: Lease) -> bool:

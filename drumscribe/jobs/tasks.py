@@ -12,13 +12,13 @@ import threading
 import time
 from functools import lru_cache
 
-from celery import Task, chain
+from celery import Task
 
 from drumscribe.errors import DrumScribeError, NetworkError, StorageError
 from drumscribe.jobs.celery_app import app
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.queues import DEFAULT, HEAVY, PRIORITIES, STEPS
+from drumscribe.jobs.queues import DEFAULT, HEAVY, STEPS
 from drumscribe.jobs.recovery import alive, holder, near, recover
 from drumscribe.jobs.work import patiently, perform
 from drumscribe.jobs.worker import TOO_LATE
@@ -47,34 +47,6 @@ class Context:
 def context() -> Context:
     """The context of this process; made anew after a fork (see work_queue)."""
     return Context(get_settings())
-
-
-def priority_of(job: Job) -> int:
-    """Celery's priority: short songs before long ones, by size before the length is known."""
-    step = job.priority if job.duration_s is None else int(job.duration_s // 120)
-    return max(PRIORITIES[0], min(PRIORITIES[-1], step))
-
-
-def dispatch(job: Job) -> None:
-    """Send a job's chain: of its next attempt if it is queued, else again of the present one.
-
-    Raises kombu's and redis' connection errors.
-    """
-    priority, attempt = priority_of(job), job.attempts + (job.status is JobStatus.QUEUED)
-    with traces.span("queue job", {"job.id": job.id, "job.attempt": attempt}):
-        headers = traces.carrier()  # all steps belong to one trace, also where a worker sends them anew
-    steps = [
-        app.signature(
-            f"drumscribe.{step}",
-            args=(job.id, attempt),
-            kwargs={"trace": headers},
-            immutable=True,
-            queue=queue,
-            priority=priority,
-        )
-        for step, queue in STEPS.items()
-    ]
-    chain(*steps).apply_async(priority=priority, retry=False)
 
 
 def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str] | None) -> None:

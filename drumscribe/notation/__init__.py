@@ -1,6 +1,6 @@
 """Drum notation: from quantised hits to a score, and from the score to files and back.
 
-    Rhythm → notate → Score → to_musicxml, to_lilypond, to_svg, to_pdf, to_tab, to_midi, Score.to_music21
+    Rhythm → notate → Score → to_musicxml, to_lilypond, to_svg, to_pdf, to_tab, to_midi, to_music21
                         ↑
     read_musicxml, read_midi (what came back from another program)
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drumscribe.notation.engrave import page_count as page_count
     from drumscribe.notation.engrave import to_svg as to_svg
     from drumscribe.notation.lilypond import to_lilypond as to_lilypond
+    from drumscribe.notation.m21 import to_music21 as to_music21
     from drumscribe.notation.midi import to_midi as to_midi
     from drumscribe.notation.midi_reader import read_midi as read_midi
     from drumscribe.notation.model import Event as Event
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Event": "model", "Head": "model", "Measure": "model", "Score": "model", "check": "model",
-    "notate": "chart", "to_musicxml": "musicxml", "to_lilypond": "lilypond", "to_midi": "midi",
+    "notate": "chart", "to_musicxml": "musicxml", "to_lilypond": "lilypond", "to_midi": "midi", "to_music21": "m21",
     "to_svg": "engrave", "page_count": "engrave", "to_pdf": "pdf", "to_tab": "tables", "to_csv": "tables",
     "read_musicxml": "musicxml_reader", "read_midi": "midi_reader",
     "Timeline": "timeline", "to_rhythm": "timeline",
@@ -43,7 +44,7 @@ _HOME = {
 
 __all__ = [
     "Event", "Head", "Measure", "Score", "Timeline", "check", "notate", "page_count", "read_midi", "read_musicxml",
-    "to_csv", "to_lilypond", "to_midi", "to_musicxml", "to_pdf", "to_rhythm", "to_svg", "to_tab",
+    "to_csv", "to_lilypond", "to_midi", "to_music21", "to_musicxml", "to_pdf", "to_rhythm", "to_svg", "to_tab",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from drumscribe.errors import NotationError
 from drumscribe.types import Meter
@@ -219,12 +219,6 @@ class Score:
                     start, turn = index + 1, 1
             index += 1
         return tuple(order)
-
-    def to_music21(self) -> Any:
-        """Return a ``music21.stream.Score`` (see :mod:`drumscribe.notation.m21`)."""
-        from drumscribe.notation.m21 import to_music21
-
-        return to_music21(self)
 
 
 def check(score: Score) -> None:

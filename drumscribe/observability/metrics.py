@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,7 +23,6 @@ from prometheus_client import (
 from prometheus_client.core import REGISTRY, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.types import STAGES
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
@@ -60,20 +60,48 @@ def stage_done(stage: str, seconds: float, *, cached: bool) -> None:
         STAGE_SECONDS.labels(stage).observe(seconds)
 
 
-def job_done(job: Job) -> None:
+class Ended(Protocol):
+    """What is counted of a job; see :class:`drumscribe.jobs.model.Job`."""
+
+    @property
+    def status(self) -> str:
+        """``"done"`` or another end."""
+
+    @property
+    def error(self) -> dict[str, str] | None:
+        """What went wrong, with its ``code``."""
+
+    @property
+    def created_at(self) -> float:
+        """Seconds since the epoch."""
+
+    @property
+    def finished_at(self) -> float | None:
+        """Seconds since the epoch."""
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length of the recording."""
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        """Seconds by stage."""
+
+
+def job_done(job: Ended) -> None:
     """Count a job that has just ended."""
     JOBS_FINISHED.labels(str(job.status)).inc()
     if job.error is not None:
         JOB_FAILURES.labels(job.error["code"]).inc()
     if job.finished_at is not None:
         JOB_SECONDS.observe(max(0.0, job.finished_at - job.created_at))
-    if job.status is JobStatus.DONE and job.duration_s:
+    if job.status == "done" and job.duration_s:
         REAL_TIME_FACTOR.observe(sum(job.timings.values()) / job.duration_s)
 
 
-def stages_of(job: Job) -> None:
+def stages_of(job: Ended) -> None:
     """Count the stages of a job that ran elsewhere, from its timings (absent: taken from the cache)."""
-    if job.status is JobStatus.DONE:
+    if job.status == "done":
         for stage in STAGES:
             stage_done(stage, job.timings.get(stage, 0.0), cached=stage not in job.timings)
 

@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from drumscribe import __version__
+from drumscribe._version import __version__
 from drumscribe.kit import DRUMS
 from drumscribe.settings import get_settings
 from drumscribe.ui import labels

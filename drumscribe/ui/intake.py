@@ -202,5 +202,5 @@ def result(found: Transcription) -> None:
     with st.container(horizontal=True, key="ds_next"):
         st.page_link("pages/score.py", label="See the score", icon=":material/music_note:")
         st.page_link("pages/edit.py", label="Correct it", icon=":material/edit_note:")
-        st.page_link("pages/inspect_hits.py", label="Inspect the evidence", icon=":material/graphic_eq:")
+        st.page_link("pages/inspect.py", label="Inspect the evidence", icon=":material/graphic_eq:")
         st.page_link("pages/practice.py", label="Practise", icon=":material/tune:")

@@ -9,7 +9,7 @@ import streamlit as st
 from drumscribe.errors import DrumScribeError, JobNotFoundError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.types import STAGES
-from drumscribe.ui import labels, shell, state
+from drumscribe.ui import labels, state
 from drumscribe.ui.owner import owner
 
 _AUTO_OPEN = "ds_auto_open"
@@ -151,7 +151,7 @@ def _row(job: Job) -> None:
                     "Try again",
                     key=f"ds_again_{job.id}",
                     icon=":material/refresh:",
-                    on_click=shell.retry,
+                    on_click=state.retry,
                     args=(job.id,),
                     help=f"Transcribe {called} again; finished stages are reused",
                 )

@@ -11,7 +11,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from drumscribe.errors import DrumScribeError, from_dict
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.ui import labels, owner, state, theme
+from drumscribe.ui import labels, owner, progress, state, theme
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -71,6 +71,20 @@ def frame(page: StreamlitPage) -> None:
         {"error": st.error, "warning": st.warning, "success": st.success}.get(kind, st.info)(text)
 
 
+def require() -> Transcription:
+    """The open song; where there is none, draw what to do instead and stop the page."""
+    try:
+        found = state.current()
+    except DrumScribeError as failure:
+        error(failure)
+        st.stop()
+    if found is None:
+        nothing_open()
+        st.stop()
+    song_bar(found)
+    return found
+
+
 def song_bar(found: Transcription) -> None:
     """One line on the open song, with undo and redo, at the top of every page that works on it."""
     history = found.history
@@ -120,8 +134,6 @@ def nothing_open() -> None:
         problem(job)
         return
     if job is not None and not job.status.finished:
-        from drumscribe.ui import progress
-
         called = labels.escape(job.title) or "Your song"
         st.info(f"**{called}** is still being transcribed. This page fills when it is ready.")
         progress.watch([job.id])
@@ -152,16 +164,13 @@ def problem(job: Job) -> None:
     failure = from_dict(job.error or {"what": "The transcription failed.", "todo": "Try it again."})
     error(failure, title=job.title)
     st.button(
-        "Try again", icon=":material/refresh:", key=f"ds_retry_{job.id}", type="primary", on_click=retry, args=(job.id,)
+        "Try again",
+        icon=":material/refresh:",
+        key=f"ds_retry_{job.id}",
+        type="primary",
+        on_click=state.retry,
+        args=(job.id,),
     )
-
-
-def retry(job_id: str) -> None:
-    """Queue a failed job again; tell the user if that is not possible."""
-    try:
-        state.runner().retry(job_id, owner=owner.owner())
-    except DrumScribeError as failure:
-        state.notify("error", str(failure))
 
 
 def error(failure: DrumScribeError, *, title: str = "") -> None:

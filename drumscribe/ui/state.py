@@ -4,7 +4,7 @@ Everything that must survive a reload, a crash, or a second tab is in the job ru
 job, the selection, and the reopened result. Every change of hits or options is saved at once.
 
     ensure()                          first line of every page
-    transcription = require()         the open song, or an explanation instead of the page
+    current()                         the open song, or None (pages use shell.require)
     apply(edit), undo(), redo()       hits
     change(beats={"bpm": 120})        options; the score follows
     select(hit_id), selected()        one selection for all pages
@@ -126,6 +126,14 @@ def open_job(job_id: str) -> None:
     st.query_params[SONG] = job_id
 
 
+def retry(job_id: str) -> None:
+    """Queue a failed job again; tell the user if that is not possible."""
+    try:
+        runner().retry(job_id, owner=owner())
+    except DrumScribeError as failure:
+        notify("error", str(failure))
+
+
 def close_job() -> None:
     """Have no song open."""
     session().reset(None)
@@ -151,22 +159,6 @@ def current() -> Transcription | None:
     if held.transcription is None:
         held.transcription = runner().result(open_.id, owner=owner())
     return held.transcription
-
-
-def require() -> Transcription:
-    """The open song; where there is none, draw what to do instead and stop the page."""
-    from drumscribe.ui import shell
-
-    try:
-        found = current()
-    except DrumScribeError as error:
-        shell.error(error)
-        st.stop()
-    if found is None:
-        shell.nothing_open()
-        st.stop()
-    shell.song_bar(found)
-    return found
 
 
 def revision() -> int:

@@ -27,13 +27,21 @@ from drumscribe.errors import Cancelled, ChecksumError, WeightsUnavailableError
 from drumscribe.storage.files import storing, write_atomic
 from drumscribe.types import CancelToken, OnFraction
 from drumscribe.weights.deadline import within
-from drumscribe.weights.registry import public_url
 
 _BLOCK = 1 << 18
 _RETRY = "Try again later, or put the file there yourself; see the README on weights."
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"drumscribe/{__version__}"}
 _PAUSES_S = (0.2, 1.0, 2.0)
 _GRACE_S = 0.5  # lets the time-outs of the library, which say more, come first
+
+
+def public_url(url: str) -> str:
+    """The address without user name, password and query, which may hold secrets.
+
+    >>> public_url("https://name:secret@models.example/v1/hits.keras?token=secret")
+    'https://models.example/v1/hits.keras'
+    """
+    return re.sub(r"//[^/@]*@", "//", url).split("?")[0]
 
 
 def download(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -30,6 +29,7 @@ from drumscribe.errors import (
 from drumscribe.settings import Settings, get_settings
 from drumscribe.storage.files import storing, write_atomic
 from drumscribe.types import CancelToken, OnFraction
+from drumscribe.weights import downloads
 
 State = Literal["packaged", "ready", "missing", "damaged", "folder"]
 
@@ -159,15 +159,6 @@ def demucs_name(folder: Path) -> str:
     raise BadWeightsError(
         f"There are {len(bags) or len(files)} models in {folder}.", "Give a folder with one model in it."
     )
-
-
-def public_url(url: str) -> str:
-    """The address without user name, password and query, which may hold secrets.
-
-    >>> public_url("https://name:secret@models.example/v1/hits.keras?token=secret")
-    'https://models.example/v1/hits.keras'
-    """
-    return re.sub(r"//[^/@]*@", "//", url).split("?")[0]
 
 
 def catalogue(settings: Settings | None = None) -> list[ModelInfo]:
@@ -319,8 +310,6 @@ def _obtain(
     fresh: bool = False,
 ) -> None:
     """Make ``target`` be there and noted in the manifest: a file put there by hand, or a download."""
-    from drumscribe.weights import downloads
-
     with downloads.one_at_a_time(target, cancel):
         if _noted(target.parent, target.name, expected) and not fresh:
             return  # another process was faster
@@ -342,7 +331,13 @@ def _obtain(
             )
         tag = "" if expected else downloads.validator(url, settings.network_timeout_s)
         _seen.add(url)
-        entry = {"sha256": digest, "size": _bytes(target), "version": VERSION, "url": public_url(url), "tag": tag}
+        entry = {
+            "sha256": digest,
+            "size": _bytes(target),
+            "version": VERSION,
+            "url": downloads.public_url(url),
+            "tag": tag,
+        }
         files = {**_manifest(target.parent), target.name: entry}
         write_atomic(target.parent / "manifest.json", json.dumps(files, indent=1))
 
@@ -378,4 +373,4 @@ def _hits_info(settings: Settings) -> ModelInfo:
     else:
         path, state, licence = (_cached(uri, settings) if "://" in uri else Path(uri)), "ready", ""
     found: State = ("packaged" if state == "packaged" else "ready") if path.is_file() else "missing"
-    return ModelInfo("hits", "hits", "Drum hits", licence, public_url(uri), found, path, _bytes(path), True)
+    return ModelInfo("hits", "hits", "Drum hits", licence, downloads.public_url(uri), found, path, _bytes(path), True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from alembic import context
 
-from drumscribe.api.webhooks import WebhookRow  # noqa: F401 - its table belongs to the metadata
 from drumscribe.jobs.db import Base, Database
 from drumscribe.settings import get_settings
 

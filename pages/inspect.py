@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from drumscribe.ui import explore, state
+from drumscribe.ui import explore, shell, state
 
 state.ensure()
 
 st.title("Inspect")
-transcription = state.require()
+transcription = shell.require()
 explore.timeline(transcription)
 explore.thresholds(transcription)
 explore.statistics(transcription)
