@@ -15,9 +15,9 @@ from drumscribe.kit import LABELS
 from drumscribe.options import Options
 from drumscribe.rhythm import BeatEvidence
 from drumscribe.settings import Settings
-from drumscribe.song import recordings
 from drumscribe.song.edits import History
 from drumscribe.song.project import Heard, Song, canonical
+from drumscribe.song.recordings import InMemory, save
 from drumscribe.song.stages import laid, notated, picked, written
 from drumscribe.song.transcription import Transcription
 from drumscribe.storage.files import Store
@@ -84,7 +84,7 @@ def song(bars: int = 16, bpm: float = 120.0, *, title: str = "Test beat", separa
     return Transcription(
         song=about, heard=Heard(stem.method, stem.model, ""), options=options, activations=activations,
         history=history, evidence=evidence, grid=grid, rhythm=rhythm, score=notated(rhythm, options, about),
-        media=recordings.InMemory(audio, stem),
+        media=InMemory(audio, stem),
     )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def _files(made: Transcription) -> dict[str, bytes]:
         return _ENCODED[id(made)][1]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Store(Settings(data_dir=Path(scratch))).folder("0" * 32)
-        recordings.save(folder, made.audio, made.stem)
+        save(folder, made.audio, made.stem)
         made.keep(folder)
         recordings.recordings(Transcription.reopen(folder))
         files = {path.name: path.read_bytes() for path in (Path(scratch) / "jobs" / ("0" * 32)).iterdir()}
