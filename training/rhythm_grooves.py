@@ -95,16 +95,34 @@ _BACKBEATS: dict[int, list[tuple[float, ...]]] = {
 }  # fmt: skip
 
 
-def _beat(r: Generator, style: str, bpm: float, pulses: int, hats: int, fine: int, *, free: float = 1.0,
-          back: tuple[float, ...] | None = None, ghosts: float = 0.0, **more: object) -> Groove:  # fmt: skip
-    """The common beat: a hand in ``hats`` parts, a backbeat, kicks and ghost notes on ``fine`` parts of a pulse."""
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """How the common beat is played: a hand that keeps time, a backbeat, kicks and ghost notes.
+
+    Attributes:
+        hats: into how many parts the hand divides a pulse.
+        fine: into how many parts kicks and ghost notes divide it.
+        free: how readily a kick is played off its usual places.
+        back: places of the backbeat, in pulses; ``None``: drawn from the usual ones of the meter.
+        ghosts: the chance of a ghost note.
+    """
+
+    hats: int
+    fine: int
+    free: float = 1.0
+    back: tuple[float, ...] | None = None
+    ghosts: float = 0.0
+
+
+def _beat(r: Generator, style: str, bpm: float, pulses: int, beat: Beat, **more: object) -> Groove:
+    """One or two bars of ``beat``, drawn at random."""
     options = _BACKBEATS[pulses]
-    back = back or options[r.integers(len(options))]
+    back = beat.back or options[r.integers(len(options))]
     snare = "cross_stick" if bpm < 110 and r.random() < 0.15 else "snare"
-    hand = _hands(r, pulses, hats)
+    hand = _hands(r, pulses, beat.hats)
     bars = [
-        hand + _every(list(back), snare, _LOUD) + _kicks(r, pulses, fine, free, back)
-        + (_ghosts(r, pulses, fine, ghosts, back) if ghosts else [])
+        hand + _every(list(back), snare, _LOUD) + _kicks(r, pulses, beat.fine, beat.free, back)
+        + (_ghosts(r, pulses, beat.fine, beat.ghosts, back) if beat.ghosts else [])
         for _ in range(int(r.integers(1, 3)))
     ]  # fmt: skip
     return Groove(style, bpm, pulses, bars, **more)  # type: ignore[arg-type]
@@ -113,17 +131,17 @@ def _beat(r: Generator, style: str, bpm: float, pulses: int, hats: int, fine: in
 def rock(r: Generator, pulses: int = 4, bpm: float = 0.0) -> Groove:
     bpm = bpm or _tempo(r, 54, 190)
     parts = int(r.choice([2, 4] if bpm < 84 else [2] if bpm < 150 else [1, 2]))
-    return _beat(r, "rock", bpm, pulses, parts, 4 if bpm < 120 and r.random() < 0.5 else 2)
+    return _beat(r, "rock", bpm, pulses, Beat(parts, 4 if bpm < 120 and r.random() < 0.5 else 2))
 
 
 def half_time(r: Generator) -> Groove:
     bpm = _tempo(r, 110, 170)
-    return _beat(r, "half-time", bpm, 4, int(r.choice([1, 2])), 2, back=(2,), free=0.7)
+    return _beat(r, "half-time", bpm, 4, Beat(int(r.choice([1, 2])), 2, back=(2,), free=0.7))
 
 
 def hip_hop(r: Generator) -> Groove:
     bpm = _tempo(r, 62, 100)
-    groove = _beat(r, "hip-hop", bpm, 4, int(r.choice([2, 4, 4])), 4, free=1.3)
+    groove = _beat(r, "hip-hop", bpm, 4, Beat(int(r.choice([2, 4, 4])), 4, free=1.3))
     if r.random() < 0.4:  # rolls in 32nds
         groove.bars[-1] += _every(float(r.integers(4)) + np.arange(8) / 8, "closed_hihat", _SOFT)
     return groove
@@ -131,7 +149,7 @@ def hip_hop(r: Generator) -> Groove:
 
 def punk(r: Generator) -> Groove:
     bpm = _tempo(r, 155, 225)
-    return _beat(r, "punk", bpm, 4, int(r.choice([1, 2, 2])), 2, free=0.8, parts=(2, 4))
+    return _beat(r, "punk", bpm, 4, Beat(int(r.choice([1, 2, 2])), 2, free=0.8), parts=(2, 4))
 
 
 def disco(r: Generator) -> Groove:
@@ -147,7 +165,7 @@ def disco(r: Generator) -> Groove:
 def funk(r: Generator) -> Groove:
     bpm = _tempo(r, 84, 122)
     back = [(1, 3), (1, 3), (1, 2.75), (1, 3.5)][r.integers(4)]
-    return _beat(r, "funk", bpm, 4, int(r.choice([2, 4])), 4, back=back, free=1.5, ghosts=0.45)
+    return _beat(r, "funk", bpm, 4, Beat(int(r.choice([2, 4])), 4, back=back, free=1.5, ghosts=0.45))
 
 
 def linear(r: Generator) -> Groove:
@@ -180,7 +198,7 @@ def metal(r: Generator) -> Groove:
 
 def shuffle(r: Generator) -> Groove:
     bpm, late = _tempo(r, 76, 170), float(r.uniform(0.62, 0.68))
-    groove = _beat(r, "shuffle", bpm, 4, 2, 2, free=0.9, parts=(3, 2, 6 if bpm < 100 else 3), swing=late)
+    groove = _beat(r, "shuffle", bpm, 4, Beat(2, 2, free=0.9), parts=(3, 2, 6 if bpm < 100 else 3), swing=late)
     if r.random() < 0.3:  # the snare goes along
         groove.bars = [bar + _every([k + 0.5 for k in range(4)], "snare", _GHOST) for bar in groove.bars]
     return groove
@@ -217,7 +235,7 @@ def jazz(r: Generator, pulses: int = 4) -> Groove:
 
 def waltz(r: Generator) -> Groove:
     bpm = _tempo(r, 78, 200)
-    return _beat(r, "waltz", bpm, 3, int(r.choice([2, 1])) if bpm > 120 else 2, 2, free=0.35)
+    return _beat(r, "waltz", bpm, 3, Beat(int(r.choice([2, 1])) if bpm > 120 else 2, 2, free=0.35))
 
 
 def compound(r: Generator, pulses: int) -> Groove:
@@ -225,8 +243,9 @@ def compound(r: Generator, pulses: int) -> Groove:
     style = {2: "six-eight", 3: "nine-eight", 4: "twelve-eight"}[pulses]
     bpm = _tempo(r, 40, 80) if pulses == 2 else _tempo(r, 46, 100)
     fine = 6 if bpm < 56 and r.random() < 0.3 else 3
-    groove = _beat(r, style, bpm, pulses, 3, fine, back=(2,) if pulses == 3 else None, free=0.7, parts=(3, 3, 6),
-                   ghosts=0.2 if r.random() < 0.2 else 0.0)  # fmt: skip
+    back = (2,) if pulses == 3 else None
+    beat = Beat(3, fine, free=0.7, back=back, ghosts=0.2 if r.random() < 0.2 else 0.0)
+    groove = _beat(r, style, bpm, pulses, beat, parts=(3, 3, 6))
     if pulses == 2:
         groove.bars = groove.bars[:1]
         if r.random() < 0.15:  # the second time with a hat or ghost note more; with other kicks it would be 12/8
@@ -352,14 +371,14 @@ def five(r: Generator) -> Groove:
                 + [(k / 2, "snare", _GHOST + 15) for k in range(10) if r.random() < 0.15]
                 for _ in range(2)]  # fmt: skip
         return Groove("five", _tempo(r, 100, 185), 5, bars, parts=(3, 2), swing=groove.swing, crash=False)
-    return _beat(r, "five", _tempo(r, 84, 170), 5, int(r.choice([1, 2, 2])), 2)
+    return _beat(r, "five", _tempo(r, 84, 170), 5, Beat(int(r.choice([1, 2, 2])), 2))
 
 
 def seven(r: Generator) -> Groove:
     """Seven quarters, or seven eighths, which then are the pulse."""
     if r.random() < 0.4:
-        return _beat(r, "seven", _tempo(r, 96, 160), 7, int(r.choice([1, 2])), 2)
-    return _beat(r, "seven", _tempo(r, 170, 290), 7, 1, int(r.choice([1, 2])), parts=(1, 2))
+        return _beat(r, "seven", _tempo(r, 96, 160), 7, Beat(int(r.choice([1, 2])), 2))
+    return _beat(r, "seven", _tempo(r, 170, 290), 7, Beat(1, int(r.choice([1, 2]))), parts=(1, 2))
 
 
 def changing(r: Generator) -> Groove:

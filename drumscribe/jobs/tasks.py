@@ -8,7 +8,6 @@ computed lies in the stage cache. So a repeated step is a look-up, and a message
 from __future__ import annotations
 
 import os
-import threading
 import time
 from functools import lru_cache
 
@@ -20,10 +19,10 @@ from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.queues import DEFAULT, HEAVY, STEPS
 from drumscribe.jobs.recovery import alive, holder, near, recover
-from drumscribe.jobs.work import patiently, perform
+from drumscribe.jobs.work import Share, Workplace, patiently, perform
 from drumscribe.jobs.worker import TOO_LATE
 from drumscribe.observability import logs, metrics, traces
-from drumscribe.settings import Settings, get_settings
+from drumscribe.settings import get_settings
 from drumscribe.storage.files import Store
 from drumscribe.types import STAGES
 
@@ -33,29 +32,25 @@ RETRIES = 5
 """How often a step is tried again after an error that may pass by itself."""
 
 
-class Context:
-    """What a worker process keeps between steps."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.database = Database(settings)
-        self.store = Store(settings)
-        self.name = holder(os.getpid())
-
-
 @lru_cache(maxsize=1)
-def context() -> Context:
-    """The context of this process; made anew after a fork (see work_queue)."""
-    return Context(get_settings())
+def context() -> Workplace:
+    """What this process keeps between steps; made anew after a fork (see work_queue).
+
+    Its ``stop`` is never set: Celery lets a running step end; what is killed all the same is recovered.
+    """
+    settings = get_settings()
+    return Workplace(
+        holder(os.getpid()), settings, Database(settings), Store(settings), give_up=lambda: os._exit(TOO_LATE)
+    )
 
 
 def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str] | None) -> None:
     here = context()
     with (
-        logs.bind(job_id=job_id, step=step, attempt=attempt, worker=here.name),
+        logs.bind(job_id=job_id, step=step, attempt=attempt, worker=here.worker),
         traces.span(f"step {step}", {"job.id": job_id, "job.attempt": attempt}, parent=trace),
     ):
-        job = patiently(lambda: here.database.take(job_id, here.name, attempt))
+        job = patiently(lambda: here.database.take(job_id, here.worker, attempt))
         if job is None:
             if not _recovered(here, job_id):
                 _log.info("step_dropped", reason="the job is elsewhere, has ended, or is in another attempt")
@@ -82,7 +77,7 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
             task.request.chain = None  # ended, deleted, or taken over: the steps after it are not sent
 
 
-def _perform(task: Task, step: str, job: Job, here: Context) -> JobStatus | None:
+def _perform(task: Task, step: str, job: Job, here: Workplace) -> JobStatus | None:
     passing: list[DrumScribeError] = []
 
     def again(error: DrumScribeError) -> bool:
@@ -92,18 +87,8 @@ def _perform(task: Task, step: str, job: Job, here: Context) -> JobStatus | None
 
     heavy = [name for name, queue in STEPS.items() if queue == HEAVY]
     light = task.request.delivery_info["routing_key"] == DEFAULT
-    status = perform(
-        job,
-        here.name,
-        settings=here.settings,
-        database=here.database,
-        store=here.store,
-        stop=threading.Event(),  # Celery lets a running step end; what is killed all the same is recovered
-        give_up=lambda: os._exit(TOO_LATE),
-        until=None if step == "finish" else step,
-        again=again,
-        elsewhere=heavy if light else (),
-    )
+    share = Share(until=None if step == "finish" else step, elsewhere=heavy if light else (), again=again)
+    status = perform(job, here, share)
     if status is JobStatus.RUNNING and step == "finish" and not passing:
         # Other weights or another version since: the networks' results have other names in the cache now.
         metrics.WORKER_RETRIES.labels(step, "elsewhere").inc()
@@ -117,19 +102,19 @@ def _perform(task: Task, step: str, job: Job, here: Context) -> JobStatus | None
     return status
 
 
-def _recovered(here: Context, job_id: str) -> bool:
+def _recovered(here: Workplace, job_id: str) -> bool:
     """Put the job back into the queue if its holder was a process of this machine that is no more.
 
     This is how the job of a killed child begins again at once: Celery gives its message to the next child.
     """
     for lease in here.database.leases():
         if lease.job_id == job_id and near(lease.worker):
-            dead = lease.worker == here.name or not alive(lease.worker)
+            dead = lease.worker == here.worker or not alive(lease.worker)
             return dead and recover(here.settings, here.database, lease)
     return False
 
 
-def _count(here: Context, before: Job, status: JobStatus | None) -> None:
+def _count(here: Workplace, before: Job, status: JobStatus | None) -> None:
     """Metrics of one step: its stages, and of the job if this was its end."""
     if status is None:
         return

@@ -61,27 +61,41 @@ class ElsewhereError(Exception):
     """A stage that is not for this worker would have to be computed."""
 
 
-def perform(
-    job: Job,
-    worker: str,
-    *,
-    settings: Settings,
-    database: Database,
-    store: Store,
-    stop: threading.Event,
-    give_up: Callable[[], None] = lambda: None,
-    until: str | None = None,
-    again: Callable[[DrumScribeError], bool] = lambda error: False,
-    elsewhere: Collection[str] = (),
-) -> JobStatus | None:
-    """Do a job that ``worker`` has claimed, to its end, whatever that is.
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What a worker process works with.
 
-    Args:
-        stop: set from outside when the worker must end: the job goes back into the queue.
+    Attributes:
+        worker: its name, under which it holds jobs.
         give_up: called when a stage exceeded ``stage_timeout_s`` and did not stop when asked to; must end the process.
+        stop: set from outside when the worker must end: the job goes back into the queue.
+    """
+
+    worker: str
+    settings: Settings
+    database: Database
+    store: Store
+    give_up: Callable[[], None]
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of a job one worker does.
+
+    Attributes:
         until: the stage after which to let go of the job for another worker; the cache keeps what was computed.
-        again: whether an error may pass by itself: then the job is let go of instead of failed.
         elsewhere: stages that this worker only looks up; where one must be computed, the job is let go of.
+        again: whether an error may pass by itself: then the job is let go of instead of failed.
+    """
+
+    until: str | None = None
+    elsewhere: Collection[str] = ()
+    again: Callable[[DrumScribeError], bool] = lambda error: False
+
+
+def perform(job: Job, place: Workplace, share: Share = Share()) -> JobStatus | None:
+    """Do a job that the worker has claimed, to its end, whatever that is.
 
     Returns:
         The job's last state (running: it was let go of), or ``None`` if it was deleted or taken over meanwhile.
@@ -89,15 +103,16 @@ def perform(
     Raises:
         StorageError: the database stayed away, and the job still looks held: this process should end.
     """
-    folder = store.folder(job.id)
+    worker, database = place.worker, place.database
+    folder = place.store.folder(job.id)
     tracker = _Tracker(
-        job.options.separate.separator or settings.separator,
+        job.options.separate.separator or place.settings.separator,
         patiently(database.rates),
         seconds=dict(job.timings),
-        elsewhere=elsewhere,
+        elsewhere=share.elsewhere,
     )
-    with _reporting(job.id, worker, database, tracker, settings, stop, give_up) as cancel:
-        ending, values = _attempt(job, settings, database, store, tracker, stop, cancel, until, again)
+    with _reporting(job.id, place, tracker) as cancel:
+        ending, values = _attempt(job, place, share, tracker, cancel)
     if ending is JobStatus.RUNNING:
         columns = {**tracker.columns(), "timings": tracker.spent(), **values}
         if patiently(lambda: database.release(job.id, worker, **columns)):
@@ -122,20 +137,12 @@ def perform(
 
 
 def _attempt(
-    job: Job,
-    settings: Settings,
-    database: Database,
-    store: Store,
-    tracker: _Tracker,
-    stop: threading.Event,
-    cancel: threading.Event,
-    until: str | None,
-    again: Callable[[DrumScribeError], bool],
+    job: Job, place: Workplace, share: Share, tracker: _Tracker, cancel: threading.Event
 ) -> tuple[JobStatus, dict[str, Any]]:
     """Run the pipeline. Return the state that it ends in and the columns that go with it."""
     try:
-        store.folder(job.id).remove()  # what a killed worker may have left half done
-        values = _transcribed(job, settings, database, store, tracker, cancel, until)
+        place.store.folder(job.id).remove()  # what a killed worker may have left half done
+        values = _transcribed(job, place, share.until, tracker, cancel)
         if values is None:
             return JobStatus.RUNNING, {"message": "Waiting for the next step", "fraction": 1.0}
         return JobStatus.DONE, {**values, "message": "Done", "progress": 1.0}
@@ -143,12 +150,12 @@ def _attempt(
         return JobStatus.RUNNING, {"message": "Waiting for a stage that must be computed anew"}
     except Cancelled:
         if tracker.late:
-            return JobStatus.FAILED, error_values(too_slow(tracker.stage, settings))
-        if stop.is_set() and not database.cancelling(job.id):
+            return JobStatus.FAILED, error_values(too_slow(tracker.stage, place.settings))
+        if place.stop.is_set() and not place.database.cancelling(job.id):
             return JobStatus.QUEUED, {"message": "Waiting: the worker was restarted"}
         return JobStatus.CANCELLED, {"message": "Cancelled"}
     except DrumScribeError as error:
-        if again(error):
+        if share.again(error):
             return JobStatus.RUNNING, {"message": f"Trying again soon: {error.what}"[:500]}
         return JobStatus.FAILED, error_values(error)
     except MemoryError:
@@ -175,18 +182,13 @@ def too_slow(stage: str, settings: Settings) -> StageError:
 
 
 def _transcribed(
-    job: Job,
-    settings: Settings,
-    database: Database,
-    store: Store,
-    tracker: _Tracker,
-    cancel: threading.Event,
-    until: str | None,
+    job: Job, place: Workplace, until: str | None, tracker: _Tracker, cancel: threading.Event
 ) -> dict[str, Any] | None:
     """Columns of the finished job, or ``None`` once the stage ``until`` is done."""
-    run = Run(settings, tracker.update, cancel)
+    store = place.store
+    run = Run(place.settings, tracker.update, cancel)
     with store.fetched(job.source) if job.source.startswith("uploads/") else nullcontext(job.source) as source:
-        audio = run.ingest(source, database.name_of(job.id))
+        audio = run.ingest(source, place.database.name_of(job.id))
     tracker.duration_s, tracker.title = audio.duration_s, job.options.notate.title or audio.title or job.title
     if until == "ingest":
         return None
@@ -297,33 +299,26 @@ class _Tracker:
 
 
 @contextmanager
-def _reporting(
-    job_id: str,
-    worker: str,
-    database: Database,
-    tracker: _Tracker,
-    settings: Settings,
-    stop: threading.Event,
-    give_up: Callable[[], None],
-) -> Iterator[threading.Event]:
+def _reporting(job_id: str, place: Workplace, tracker: _Tracker) -> Iterator[threading.Event]:
     """Beat in a thread of its own while the block runs; the event given is set when the job should stop."""
     cancel, over = threading.Event(), threading.Event()
+    limit_s = place.settings.stage_timeout_s
 
     def beat() -> None:
         while not over.is_set():
             tracker.news.wait(BEAT_S)  # a new stage is told at once
             tracker.news.clear()
-            if tracker.in_stage_s() > settings.stage_timeout_s:
-                if tracker.late and tracker.in_stage_s() > 1.5 * settings.stage_timeout_s:
-                    give_up()
+            if tracker.in_stage_s() > limit_s:
+                if tracker.late and tracker.in_stage_s() > 1.5 * limit_s:
+                    place.give_up()
                 tracker.late = True
                 cancel.set()
             try:
-                status = database.beat(job_id, worker, **tracker.columns())
+                status = place.database.beat(job_id, place.worker, **tracker.columns())
             except StorageError as error:
                 log.warning("job %s: no sign of life written: %s", job_id, error)
                 continue
-            if status is not JobStatus.RUNNING or stop.is_set():
+            if status is not JobStatus.RUNNING or place.stop.is_set():
                 cancel.set()
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)

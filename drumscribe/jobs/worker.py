@@ -47,11 +47,12 @@ def main(worker: str) -> None:
 
 def _serve(worker: str, settings: Settings, wake: threading.Event, stop: threading.Event) -> None:
     from drumscribe.jobs.db import Database
-    from drumscribe.jobs.work import perform
+    from drumscribe.jobs.work import Workplace, perform
     from drumscribe.storage.cache import StageCache
     from drumscribe.storage.files import Store
 
-    database, store = Database(settings), Store(settings)
+    database = Database(settings)
+    place = Workplace(worker, settings, database, Store(settings), give_up=lambda: os._exit(TOO_LATE), stop=stop)
     StageCache(settings).repair()  # whoever was here before may have been killed in the middle of a file
     while not stop.is_set():
         wake.clear()
@@ -61,15 +62,7 @@ def _serve(worker: str, settings: Settings, wake: threading.Event, stop: threadi
             if job is not None:
                 log.info("job %s begins", job.id)
                 start = time.monotonic()
-                status = perform(
-                    job,
-                    worker,
-                    settings=settings,
-                    database=database,
-                    store=store,
-                    stop=stop,
-                    give_up=lambda: os._exit(TOO_LATE),
-                )
+                status = perform(job, place)
                 log.info("job %s is %s after %.1f s", job.id, status or "gone", time.monotonic() - start)
                 continue
         except StorageError as error:

@@ -11,7 +11,7 @@ import streamlit as st
 from drumscribe.errors import DrumScribeError
 from drumscribe.types import Rhythm
 from drumscribe.ui import facts, state
-from drumscribe.ui.player import Excerpt, song_player
+from drumscribe.ui.player import Cue, Excerpt, Sheet, song_player
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -42,14 +42,9 @@ def show(found: Transcription, first: int, last: int, *, key: str, hear: Excerpt
         pages = []
     numbers = f"Bar {bars[0].number}" if len(bars) == 1 else f"Bars {bars[0].number}–{bars[-1].number}"
     st.caption(numbers)
+    loop = max(0.0, bars[0].start_s), min(found.song.duration_s, bars[-1].end_s)
     song_player(
-        found,
-        key=key,
-        pages=pages,
-        faint=facts.rejected(found),
-        loop=(max(0.0, bars[0].start_s), min(found.song.duration_s, bars[-1].end_s)),
-        excerpt=hear,
-        score_height=320,
+        found, key=key, sheet=Sheet(pages, height=320), faint=facts.rejected(found), cue=Cue(loop=loop, excerpt=hear)
     )
 
 

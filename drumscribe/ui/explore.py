@@ -58,17 +58,16 @@ def _figure(found: Transcription, view: plots.View, rows: list[str], *, audio: b
     from drumscribe import hits
 
     def draw() -> Any:
-        return plots.timeline(
-            view,
-            rows,
-            hits=found.hits,
-            rejected=facts.rejected(found),
-            grid=found.grid,
-            waves=(facts.mix(found), facts.stem(found)) if audio and "Waveform" in rows else None,
-            activations=found.activations,
+        heard = plots.Heard(
+            found.hits,
+            facts.rejected(found),
+            found.grid,
+            found.activations,
             thresholds=hits.display_thresholds(found.options.detect, model=found.activations.model),
+            waves=(facts.mix(found), facts.stem(found)) if audio and "Waveform" in rows else None,
             spectrum=facts.spectrogram(found, view.start_s, view.end_s) if audio and "Spectrogram" in rows else None,
         )
+        return plots.timeline(view, rows, heard)
 
     look = (state.revision(), view.start_s, view.end_s, tuple(rows), view.dark, view.highlight, audio)
     return state.latest("timeline", look, draw)

@@ -85,38 +85,38 @@ def drums_of(hits: Iterable[Hit]) -> tuple[str, ...]:
     return tuple(label for label in LABELS if label in there)
 
 
-def timeline(
-    view: View,
-    rows: Sequence[str],
-    *,
-    hits: Hits,
-    rejected: Sequence[Hit],
-    grid: BeatGrid,
-    waves: tuple[Envelope, Envelope | None] | None,
-    activations: Activations,
-    thresholds: Mapping[str, float],
-    spectrum: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]] | None = None,
-) -> go.Figure:
-    """The song in a window, one panel above the other on a common time axis.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was heard in a song; what lies in the window is drawn.
 
-    Args:
-        view: window and colours.
-        rows: which panels, from :data:`ROWS`, in that order.
-        hits: all hits; those in the window are drawn.
+    Attributes:
+        hits: all hits.
         rejected: candidates under the threshold.
         grid: beats and bar lines.
-        waves: mix, and the drum stem where there is one; ``None`` where that panel is not shown.
         activations: onset curves.
         thresholds: per drum, on the scale of ``activations.onset``.
+        waves: mix, and the drum stem where there is one; ``None`` where that panel is not shown.
         spectrum: as :func:`drumscribe.ui.envelope.spectrogram` gives it, for the panel of that name.
     """
+
+    hits: Hits
+    rejected: Sequence[Hit]
+    grid: BeatGrid
+    activations: Activations
+    thresholds: Mapping[str, float]
+    waves: tuple[Envelope, Envelope | None] | None = None
+    spectrum: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.uint8]] | None = None
+
+
+def timeline(view: View, rows: Sequence[str], heard: Heard) -> go.Figure:
+    """The song in a window, the panels ``rows`` (from :data:`ROWS`) one above the other on a common time axis."""
     figure = go.Figure()
     heights = [ROWS[row] * (max(1.0, len(view.drums) / 5) if row != "Waveform" else 1) for row in rows]
     total, top = sum(heights), 1.0
     gap = 0.035 if len(rows) > 1 else 0.0
     scale = (1 - gap * (len(rows) - 1)) / total
-    inside = hits.between(view.start_s, view.end_s)
-    passed = [hit for hit in rejected if view.start_s <= hit.time_s < view.end_s]
+    inside = heard.hits.between(view.start_s, view.end_s)
+    passed = [hit for hit in heard.rejected if view.start_s <= hit.time_s < view.end_s]
     for number, (row, height) in enumerate(zip(rows, heights, strict=True), start=1):
         axis = f"y{number if number > 1 else ''}"
         domain = [max(0.0, top - height * scale), top]
@@ -124,12 +124,12 @@ def timeline(
         if row == "Hits":
             span = _hit_lanes(figure, axis, view, inside, passed)
         elif row == "Waveform":
-            span = _waveform(figure, axis, view, waves, inside)
+            span = _waveform(figure, axis, view, heard.waves, inside)
         elif row == "Onset curves":
-            span = _curves(figure, axis, view, activations, thresholds, inside, passed)
+            span = _curves(figure, axis, view, heard, inside, passed)
         else:
-            span = _spectrogram(figure, axis, spectrum)
-        _beats(figure, axis, view, grid, span)
+            span = _spectrogram(figure, axis, heard.spectrum)
+        _beats(figure, axis, view, heard.grid, span)
         figure.layout[f"yaxis{number if number > 1 else ''}"].update(
             domain=domain, range=span, anchor="x", fixedrange=True, zeroline=False, gridcolor=view.palette.grid
         )
@@ -235,9 +235,9 @@ def _waveform(
 
 
 def _curves(
-    figure: go.Figure, axis: str, view: View, activations: Activations, thresholds: Mapping[str, float],
-    hits: Sequence[Hit], rejected: Sequence[Hit],
-) -> list[float]:  # fmt: skip
+    figure: go.Figure, axis: str, view: View, heard: Heard, hits: Sequence[Hit], rejected: Sequence[Hit]
+) -> list[float]:
+    activations, thresholds = heard.activations, heard.thresholds
     first = max(0, int(view.start_s * activations.fps))
     last = min(len(activations.onset), int(view.end_s * activations.fps) + 1)
     group = max(1, (last - first) // 2000)

@@ -12,7 +12,7 @@ from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS
 from drumscribe.song.stages import file_name
 from drumscribe.ui import labels, scoring, shell, state
-from drumscribe.ui.player import song_player
+from drumscribe.ui.player import Sheet, song_player
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -30,8 +30,8 @@ def show(found: Transcription) -> None:
         pages = scoring.engraved(found) if st.session_state.get("practice_score", True) else []
     except DrumScribeError as error:
         shell.error(error)
-    song_player(found, key="player_practice", pages=pages, mixer=True, score_height=430, on_select=None,
-                on_more=scoring.engrave_rest)  # fmt: skip
+    sheet = Sheet(pages, height=430, on_more=scoring.engrave_rest)
+    song_player(found, key="player_practice", sheet=sheet, mixer=True, on_select=None)
     left, right = st.columns(2, vertical_alignment="center")
     with left:
         st.toggle("Show the score", True, key="practice_score", persist_state="session")

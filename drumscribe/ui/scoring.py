@@ -17,7 +17,7 @@ from drumscribe.song import imports
 from drumscribe.song.stages import file_name
 from drumscribe.song.transcription import FORMATS
 from drumscribe.ui import labels, shell, state
-from drumscribe.ui.player import song_player
+from drumscribe.ui.player import Sheet, song_player
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -59,8 +59,8 @@ def sheet(found: Transcription) -> None:
     except DrumScribeError as error:
         shell.error(error)
     tint = st.session_state.get("score_tint", False)
-    song_player(found, key="player_score", pages=pages, timeline=False, tint=tint, score_height=820,
-                on_more=engrave_rest)  # fmt: skip
+    sheet = Sheet(pages, tint=tint, height=820, on_more=engrave_rest)
+    song_player(found, key="player_score", sheet=sheet, timeline=False)
     if not len(found.hits):
         st.info("No hits were found, so the chart is empty. Raise the sensitivity on the Inspect page.")
 

@@ -1,7 +1,7 @@
 """The one JavaScript component: transport, timeline, mixer, and score cursor, built from ``player/`` into ``bundle/``.
 
 Everything that sounds runs on the browser's audio clock: recordings, sampled drums, and click stay together at any
-speed, and loops join without a gap. The page hears of a clicked hit, a changed loop, and the position at a pause.
+speed, and loops join without a gap. The page hears of a clicked hit and of pages that are wanted.
 """
 
 from __future__ import annotations
@@ -98,44 +98,12 @@ class Excerpt:
 
 
 @dataclass(frozen=True, slots=True)
-class PlayerState:
-    """What the player reported last: the loop, and the position at the last pause, in seconds."""
+class Playable:
+    """A song as it is heard and drawn on the timeline.
 
-    loop: tuple[float, float] | None = None
-    position_s: float = 0.0
-
-
-def player(
-    *,
-    key: str,
-    song: str,
-    duration_s: float,
-    tracks: Sequence[Track] = (),
-    faders: Sequence[Fader] = (),
-    waves: Sequence[Wave] = (),
-    hits: Iterable[Hit] = (),
-    faint: Iterable[Hit] = (),
-    bars: Sequence[Bar] = (),
-    pages: Sequence[str | None] = (),
-    chart: Timeline | None = None,
-    selected: int | None = None,
-    loop: tuple[float, float] | None = None,
-    excerpt: Excerpt | None = None,
-    timeline: bool = True,
-    mixer: bool = False,
-    tint: bool = False,
-    score_height: int = 640,
-    on_select: Callable[[int], None] | None = None,
-    on_loop: Callable[[tuple[float, float] | None], None] | None = None,
-    on_more: Callable[[int], None] | None = None,
-    report_position: bool = False,
-) -> PlayerState:
-    """Mount the player. The same ``key`` keeps playing across reruns while hits, score, or faders change under it.
-
-    Args:
-        key: unique on the page.
-        song: what is played, in a word (a job id): position, speed, loop, and levels are kept per song, so that
-            another page goes on where this one was.
+    Attributes:
+        id: names the song; position, speed, loop, and levels are kept per song, so that another page goes on where
+            this one was.
         duration_s: length of the song.
         tracks: recordings; all are in sync.
         faders: the mixer; without them nothing but auditioned hits can be heard.
@@ -143,35 +111,113 @@ def player(
         hits: marks on the timeline, sampled drums, and lit noteheads.
         faint: hits to show hollow and not to play: rejected candidates. Their ids must differ from those of ``hits``.
         bars: bar lines, click, count-in, and steps of the arrow keys.
-        pages: SVG pages of the score; a notehead's element is ``hit-<id>``, a bar's ``bar-<index>``. Empty: no score.
-            ``None`` stands for a page that is still to be engraved, which ``on_more`` asks for.
+    """
+
+    id: str
+    duration_s: float
+    tracks: Sequence[Track] = ()
+    faders: Sequence[Fader] = ()
+    waves: Sequence[Wave] = ()
+    hits: Iterable[Hit] = ()
+    faint: Iterable[Hit] = ()
+    bars: Sequence[Bar] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The engraved score.
+
+    Attributes:
+        pages: SVG pages; a notehead's element is ``hit-<id>``, a bar's ``bar-<index>``. Empty: no score. ``None``
+            stands for a page that is still to be engraved, which ``on_more`` asks for.
         chart: when each written bar sounds, and which head stands for a hit under a repeat.
+        tint: noteheads in the drums' colours.
+        height: of the score's window, in pixels.
+        on_more: called with the index of the page in view once the pages given have been drawn and some are ``None``.
+    """
+
+    pages: Sequence[str | None] = ()
+    chart: Timeline | None = None
+    tint: bool = False
+    height: int = 640
+    on_more: Callable[[int], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """Where the player is sent.
+
+    Attributes:
         selected: id of the hit to mark and reveal.
-        loop: sets the loop when it changes; the user may change it again.
+        loop: sets the loop, in seconds, when it changes; the user may change it again.
         excerpt: plays a stretch once when its ``id`` changes.
+    """
+
+    selected: int | None = None
+    loop: tuple[float, float] | None = None
+    excerpt: Excerpt | None = None
+
+
+def player(
+    song: Playable,
+    *,
+    key: str,
+    sheet: Sheet = Sheet(),
+    cue: Cue = Cue(),
+    timeline: bool = True,
+    mixer: bool = False,
+    on_select: Callable[[int], None] | None = None,
+) -> None:
+    """Mount the player. The same ``key`` keeps playing across reruns while hits, score, or faders change under it.
+
+    Args:
+        song: what is played.
+        key: unique on the page.
+        sheet: the score to show.
+        cue: where the player is sent.
         timeline: show waveform and drum lanes.
         mixer: show faders and the drums' mute buttons.
-        tint: noteheads in the drums' colours.
-        score_height: of the score's window, in pixels.
         on_select: called with the hit's id when one is clicked, before the page runs again. ``None``: clicks only
             mark and sound the hit.
-        on_more: called with the index of the page in view once the pages given have been drawn and some are ``None``.
-        on_loop: called with the new loop, or ``None``. Without it a changed loop makes no rerun.
-        report_position: rerun at each pause, with :attr:`PlayerState.position_s` set.
-
-    Returns:
-        The last reported loop and position.
     """
-    present = sorted(hits, key=lambda hit: hit.time_s)
-    shown = sorted([*((hit, 0) for hit in present), *((hit, 1) for hit in faint)], key=lambda row: row[0].time_s)
+    shown = sorted([*((hit, 0) for hit in song.hits), *((hit, 1) for hit in song.faint)], key=lambda row: row[0].time_s)
     drums = [label for label in reversed(DRUMS) if any(hit.drum == label for hit, _ in shown)]
-    number = {label: index for index, label in enumerate(drums)}
-    dark = theme.is_dark()
-    report = [
-        name for name, wanted in (("select", on_select), ("loop", on_loop), ("position", report_position)) if wanted
-    ]
-    serve = _Server(key)
-    parts: dict[str, Any] = {
+    dark, serve, excerpt = theme.is_dark(), _Server(key), cue.excerpt
+    parts = _sound(song, serve) | _score(sheet, serve) | {"hits": _marks(shown, drums), "loop": cue.loop}
+    samples, shots = _kit()
+    data = parts | {
+        "versions": {name: _digest(part) for name, part in parts.items()}
+        | {"tracks": _digest([song.id, parts["tracks"], [fader.id for fader in song.faders]])},
+        "bundle": serve("bundle", _script(), "text/javascript"),
+        "kit": {"url": serve("kit", samples, "audio/ogg"), "shots": shots},
+        "song": song.id,
+        "duration": song.duration_s,
+        "drums": [_drum(label, dark=dark) for label in drums],
+        "faders": [{"id": f.id, "label": f.label, "level": f.level, "feeds": dict(f.feeds)} for f in song.faders],
+        "selected": cue.selected,
+        "excerpt": None if excerpt is None else {"id": excerpt.id, "start": excerpt.start_s, "end": excerpt.end_s},
+        "parts": {"timeline": timeline, "mixer": mixer, "score": bool(sheet.pages)},
+        "tint": sheet.tint,
+        "score_height": sheet.height,
+        "report": ["select"] if on_select is not None else [],
+        "dark": dark,
+    }
+
+    def selecting() -> None:
+        told = st.session_state[key].get("select")
+        if on_select is not None and told:
+            on_select(int(told["hit"]))
+
+    def asking() -> None:
+        told = st.session_state[key].get("more")
+        if sheet.on_more is not None and told:
+            sheet.on_more(int(told["page"]))
+
+    _COMPONENT(key=key, data=data, on_select_change=selecting, on_more_change=asking)
+
+
+def _sound(song: Playable, serve: _Server) -> dict[str, Any]:
+    return {
         "tracks": [
             {
                 "id": track.id,
@@ -179,86 +225,51 @@ def player(
                 "spans": media.spans(track.audio),
                 "segment": media.SEGMENT_S,
             }
-            for track in tracks
+            for track in song.tracks
         ],
         "waves": [
             {"url": serve(f"wave-{index}", wave.envelope, "application/octet-stream"), "colour": wave.colour}
-            for index, wave in enumerate(waves)
+            for index, wave in enumerate(song.waves)
         ],
-        "hits": {
-            "id": [hit.id for hit, _ in shown],
-            "time": [round(hit.time_s, 4) for hit, _ in shown],
-            "drum": [number[hit.drum] for hit, _ in shown],
-            "velocity": [hit.velocity for hit, _ in shown],
-            "confidence": [round(hit.confidence, 3) for hit, _ in shown],
-            "faint": [low for _, low in shown],
-        },
-        "bars": [[b.number, round(b.start_s, 4), round(b.end_s, 4), len(synth.pulse_times(b))] for b in bars],
+        "bars": [[b.number, round(b.start_s, 4), round(b.end_s, 4), len(synth.pulse_times(b))] for b in song.bars],
+    }
+
+
+def _score(sheet: Sheet, serve: _Server) -> dict[str, Any]:
+    bars, heads = (sheet.chart.bars, sheet.chart.heads) if sheet.chart else ((), ())
+    return {
         "pages": [
             None if page is None else serve(f"page-{index}", page.encode(), "image/svg+xml")
-            for index, page in enumerate(pages)
+            for index, page in enumerate(sheet.pages)
         ],
         "chart": {
-            "measures": [[round(b.start_s, 4), round(b.end_s, 4), b.element] for b in chart.bars],
-            "aliases": [[h.hit_id, h.element] for h in chart.heads if h.element != f"hit-{h.hit_id}"],
-        }
-        if chart
-        else {"measures": [], "aliases": []},
-        "loop": loop,
+            "measures": [[round(b.start_s, 4), round(b.end_s, 4), b.element] for b in bars],
+            "aliases": [[h.hit_id, h.element] for h in heads if h.element != f"hit-{h.hit_id}"],
+        },
     }
-    samples, shots = _kit()
-    data = parts | {
-        "versions": {name: _digest(part) for name, part in parts.items()}
-        | {"tracks": _digest([song, parts["tracks"], [fader.id for fader in faders]])},
-        "bundle": serve("bundle", _script(), "text/javascript"),
-        "kit": {"url": serve("kit", samples, "audio/ogg"), "shots": shots},
-        "song": song,
-        "duration": duration_s,
-        "drums": [
-            {
-                "label": label,
-                "name": DRUMS[label].name,
-                "short": DRUMS[label].abbreviation,
-                "colour": theme.line_colour(label, dark=dark),
-                "paper": theme.line_colour(label, dark=False),
-            }
-            for label in drums
-        ],
-        "faders": [{"id": f.id, "label": f.label, "level": f.level, "feeds": dict(f.feeds)} for f in faders],
-        "selected": selected,
-        "excerpt": None if excerpt is None else {"id": excerpt.id, "start": excerpt.start_s, "end": excerpt.end_s},
-        "parts": {"timeline": timeline, "mixer": mixer, "score": bool(pages)},
-        "tint": tint,
-        "score_height": score_height,
-        "report": report,
-        "dark": dark,
-    }  # fmt: skip
 
-    def selecting() -> None:
-        told = st.session_state[key].get("select")
-        if on_select is not None and told:
-            on_select(int(told["hit"]))
 
-    def looping() -> None:
-        told = st.session_state[key].get("loop")
-        if on_loop is not None:
-            on_loop((float(told[0]), float(told[1])) if told else None)
+def _marks(shown: Sequence[tuple[Hit, int]], drums: Sequence[str]) -> dict[str, list[Any]]:
+    """The hits by columns; ``drum`` is the index in ``drums``."""
+    number = {label: index for index, label in enumerate(drums)}
+    return {
+        "id": [hit.id for hit, _ in shown],
+        "time": [round(hit.time_s, 4) for hit, _ in shown],
+        "drum": [number[hit.drum] for hit, _ in shown],
+        "velocity": [hit.velocity for hit, _ in shown],
+        "confidence": [round(hit.confidence, 3) for hit, _ in shown],
+        "faint": [low for _, low in shown],
+    }
 
-    def asking() -> None:
-        told = st.session_state[key].get("more")
-        if on_more is not None and told:
-            on_more(int(told["page"]))
 
-    result = _COMPONENT(
-        key=key,
-        data=data,
-        on_select_change=selecting,
-        on_loop_change=looping,
-        on_more_change=asking,
-        on_position_change=lambda: None,
-    )
-    told = result.get("loop")
-    return PlayerState((float(told[0]), float(told[1])) if told else None, float(result.get("position") or 0.0))
+def _drum(label: str, *, dark: bool) -> dict[str, str]:
+    return {
+        "label": label,
+        "name": DRUMS[label].name,
+        "short": DRUMS[label].abbreviation,
+        "colour": theme.line_colour(label, dark=dark),
+        "paper": theme.line_colour(label, dark=False),
+    }
 
 
 class _Server:

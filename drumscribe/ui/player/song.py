@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import streamlit as st
 
 from drumscribe.errors import DrumScribeError
 from drumscribe.notation.timeline import Timeline
 from drumscribe.song.transcription import Transcription
-from drumscribe.types import Bar, Hit
+from drumscribe.types import Hit
 from drumscribe.ui import shell, state, theme
 from drumscribe.ui.player import recordings
-from drumscribe.ui.player.component import Excerpt, Fader, PlayerState, Track, Wave, player
+from drumscribe.ui.player.component import Cue, Fader, Playable, Sheet, Track, Wave, player
 
 _RECORDING_FADERS = {
     "demucs": (
@@ -32,55 +33,42 @@ def song_player(
     found: Transcription,
     *,
     key: str,
-    pages: Sequence[str | None] = (),
+    sheet: Sheet,
+    faint: Iterable[Hit] = (),
+    cue: Cue | None = None,
     timeline: bool = True,
     mixer: bool = False,
-    faint: Iterable[Hit] = (),
-    bars: Sequence[Bar] | None = None,
-    loop: tuple[float, float] | None = None,
-    excerpt: Excerpt | None = None,
-    tint: bool = False,
-    score_height: int = 640,
     on_select: Callable[[int], None] | None = _select,
-    on_loop: Callable[[tuple[float, float] | None], None] | None = None,
-    on_more: Callable[[int], None] | None = None,
-    report_position: bool = False,
-) -> PlayerState:
+) -> None:
     """Mount :func:`~drumscribe.ui.player.component.player` for ``found``, with its recordings, hits, and bars.
 
     Prepares the recordings the first time, with a note on the page; where they cannot be had, says so and plays
-    the synthesised drums alone. Arguments as there; by default a clicked hit is selected on all pages.
+    the synthesised drums alone. Arguments as there; by default a clicked hit is selected on all pages. The selected
+    hit and the chart of the pages are filled in.
     """
     sound = _recordings(found)
     palette = theme.palette()
     colours = {"mix": palette.stem, "drums": palette.stem, "accompaniment": palette.wave}
-    # The rest is drawn first: the drums stand before it.
-    waves = [Wave(r.envelope, colours[r.part]) for r in sorted(sound, key=lambda r: r.part != "accompaniment")]
     of_recordings = _RECORDING_FADERS[found.heard.method] if sound else ()
-    return player(
-        key=key,
-        song=found.song.sha256,
+    song = Playable(
+        id=found.song.sha256,
         duration_s=found.song.duration_s,
         tracks=[Track(r.part, r.audio) for r in sound],
         faders=[*of_recordings, Fader("synth", "Synthesised", 0.0 if sound else 1.0), Fader("click", "Click")],
-        waves=waves,
+        # The rest is drawn first: the drums stand before it.
+        waves=[
+            Wave(r.envelope, colours[r.part]) for r in sorted(sound, key=lambda r: r.part != "accompaniment")
+        ],
         hits=found.hits,
         faint=faint,
-        bars=found.rhythm.bars if bars is None else bars,
-        pages=pages,
-        chart=state.projected("player_chart", lambda: Timeline.of(found.score, found.rhythm)) if pages else None,
-        selected=held.id if (held := state.selected()) is not None else None,
-        loop=loop,
-        excerpt=excerpt,
-        timeline=timeline,
-        mixer=mixer,
-        tint=tint,
-        score_height=score_height,
-        on_select=on_select,
-        on_loop=on_loop,
-        on_more=on_more,
-        report_position=report_position,
-    )
+        bars=found.rhythm.bars,
+    )  # fmt: skip
+    if sheet.pages:
+        chart = state.projected("player_chart", lambda: Timeline.of(found.score, found.rhythm))
+        sheet = replace(sheet, chart=chart)
+    held = state.selected()
+    cue = replace(cue or Cue(), selected=held.id if held is not None else None)
+    player(song, key=key, sheet=sheet, cue=cue, timeline=timeline, mixer=mixer, on_select=on_select)
 
 
 def _recordings(found: Transcription) -> tuple[recordings.Recording, ...]:
