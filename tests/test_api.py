@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session
 
 from drumscribe.api import files, jobs
 from drumscribe.api.app import create_app
-from drumscribe.jobs.db import Database, JobRow, new_job
+from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import JobStatus
+from drumscribe.jobs.tables import JobRow
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.song import recordings as media_store

@@ -161,7 +161,7 @@ def test_migrations_make_exactly_the_models(tmp_path: Path) -> None:
     from alembic.migration import MigrationContext
 
     from drumscribe.api.webhooks import WebhookRow
-    from drumscribe.jobs.db import Base
+    from drumscribe.jobs.tables import Base
 
     assert WebhookRow.__table__ in Base.metadata.tables.values()
     database = Database(Settings(_env_file=None, data_dir=tmp_path))
@@ -218,7 +218,7 @@ class TestDeployment:
         from alembic.migration import MigrationContext
 
         from drumscribe.api.webhooks import WebhookRow  # its table belongs to the metadata
-        from drumscribe.jobs.db import Base
+        from drumscribe.jobs.tables import Base
 
         assert WebhookRow.__table__ in Base.metadata.tables.values()
         database = Database(Settings(_env_file=None, database_url=stack.postgres.url))

@@ -5,8 +5,9 @@ import time
 import pytest
 
 from drumscribe.errors import JobConflictError, JobNotFoundError, StorageError, TooLongError
-from drumscribe.jobs.db import PRIORITY_S, Database, JobRow, error_values, new_job
+from drumscribe.jobs.db import PRIORITY_S, Database, error_values, new_job
 from drumscribe.jobs.model import TRANSITIONS, Job, JobStatus, sources_of
+from drumscribe.jobs.tables import JobRow
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 

@@ -22,7 +22,8 @@ from drumscribe.api.schemas import JobRequest, Problem
 from drumscribe.api.watch import Watch
 from drumscribe.api.webhooks import Webhooks
 from drumscribe.jobs.db import Database
-from drumscribe.jobs.runner import JobRunner, connect
+from drumscribe.jobs.runner import connect
+from drumscribe.jobs.stored import JobRunner
 from drumscribe.settings import Settings, get_settings
 
 _MULTIPART_SLACK = 2**20

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from drumscribe.errors import JobConflictError, PdfBackendError
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.runner import JobRunner
+from drumscribe.jobs.stored import JobRunner
 from drumscribe.settings import Settings
 from drumscribe.song.stages import file_name
 from drumscribe.song.transcription import FORMATS

@@ -24,7 +24,7 @@ from drumscribe.api.schemas import HitsPatch, JobList, JobRequest, JobView, Resu
 from drumscribe.audio.sources import video_id
 from drumscribe.errors import JobNotFoundError, OptionsError, QuotaError, StorageError
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.runner import JobRunner
+from drumscribe.jobs.stored import JobRunner
 from drumscribe.options import Options
 from drumscribe.storage.files import storing
 

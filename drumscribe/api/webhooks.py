@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session
 from drumscribe.api.outbound import SafePoster
 from drumscribe.api.schemas import JobView
 from drumscribe.errors import NetworkError, OptionsError
-from drumscribe.jobs.db import Database, JobRow, WebhookRow, reaching
+from drumscribe.jobs.db import Database, reaching
 from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.tables import JobRow, WebhookRow
 from drumscribe.observability import logs, metrics
 from drumscribe.settings import Settings
 

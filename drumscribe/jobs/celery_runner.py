@@ -5,12 +5,12 @@ from __future__ import annotations
 from drumscribe.errors import JobConflictError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.sending import send
-from drumscribe.jobs.stored import StoredRunner
+from drumscribe.jobs.stored import JobRunner
 from drumscribe.settings import Settings
 
 
-class CeleryRunner(StoredRunner):
-    """A :class:`~drumscribe.jobs.runner.JobRunner` over Redis, for any number of web and worker processes.
+class CeleryRunner(JobRunner):
+    """A :class:`~drumscribe.jobs.stored.JobRunner` over Redis, for any number of web and worker processes.
 
     Args:
         settings: ``redis_url``, ``database_url`` (migrated), ``storage_url``, and limits.
@@ -36,7 +36,3 @@ class CeleryRunner(StoredRunner):
             except JobConflictError:
                 return self.database.get(job_id, owner=owner)
         return job
-
-    def close(self) -> None:
-        """Let go of the database; workers go on."""
-        self.database.close()

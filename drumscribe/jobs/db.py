@@ -13,116 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Engine,
-    String,
-    UniqueConstraint,
-    bindparam,
-    case,
-    create_engine,
-    delete,
-    event,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Engine, bindparam, case, create_engine, delete, event, func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
+from sqlalchemy.orm import Session, aliased
 
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError, StorageError
 from drumscribe.jobs.model import Job, JobStatus, sources_of
+from drumscribe.jobs.tables import Base, JobRow, RateRow
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.storage.files import storing
 
 PRIORITY_S = 30.0
 """A job waits as if it had come this much later for each step of ``priority``: short ones first, none for ever."""
-
-
-class Base(DeclarativeBase):
-    """Declarative base; its metadata is what migrations compare with."""
-
-
-class JobRow(Base):
-    """One job; see :class:`~drumscribe.jobs.model.Job`. ``worker`` and ``beat`` are the lease of a running one."""
-
-    __tablename__ = "jobs"
-    __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
-
-    id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    owner: Mapped[str] = mapped_column(String(200), index=True)
-    source: Mapped[str] = mapped_column(String(2000))
-    name: Mapped[str] = mapped_column(String(300), default="")
-    title: Mapped[str] = mapped_column(String(300), default="")
-    options: Mapped[dict[str, Any]] = mapped_column(JSON)
-    status: Mapped[str] = mapped_column(String(16), index=True)
-    stage: Mapped[str] = mapped_column(String(16), default="")
-    fraction: Mapped[float] = mapped_column(default=0.0)
-    progress: Mapped[float] = mapped_column(default=0.0)
-    message: Mapped[str] = mapped_column(String(500), default="")
-    eta_s: Mapped[float | None]
-    error: Mapped[dict[str, str] | None] = mapped_column(JSON)
-    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)
-    attempts: Mapped[int] = mapped_column(default=0)
-    priority: Mapped[int] = mapped_column(default=0)
-    created_at: Mapped[float] = mapped_column(index=True)
-    started_at: Mapped[float | None]
-    finished_at: Mapped[float | None]
-    duration_s: Mapped[float | None]
-    timings: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)
-    revision: Mapped[int] = mapped_column(default=0)
-    idempotency_key: Mapped[str | None] = mapped_column(String(200))
-    worker: Mapped[str] = mapped_column(String(64), default="")
-    beat: Mapped[int] = mapped_column(default=0)
-
-    def job(self, position: int = 0) -> Job:
-        """The snapshot that others see."""
-        return Job(
-            id=self.id,
-            owner=self.owner,
-            source=self.source,
-            title=self.title,
-            options=Options.parse(self.options),
-            status=JobStatus(self.status),
-            stage=self.stage,
-            fraction=self.fraction,
-            progress=self.progress,
-            message=self.message,
-            eta_s=self.eta_s,
-            position=position,
-            error=self.error,
-            warnings=tuple(self.warnings),
-            attempts=self.attempts,
-            priority=self.priority,
-            created_at=self.created_at,
-            started_at=self.started_at,
-            finished_at=self.finished_at,
-            duration_s=self.duration_s,
-            timings=dict(self.timings),
-            revision=self.revision,
-        )
-
-
-class RateRow(Base):
-    """Seconds of work per second of recording, by stage: a running mean of what was measured here."""
-
-    __tablename__ = "rates"
-
-    stage: Mapped[str] = mapped_column(String(40), primary_key=True)
-    rate: Mapped[float]
-
-
-class WebhookRow(Base):
-    """One message to the submitter of a job. ``next_at`` is when to try; NULL once it was taken or given up."""
-
-    __tablename__ = "webhooks"
-
-    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
-    url: Mapped[str] = mapped_column(String(2048))
-    tries: Mapped[int] = mapped_column(default=0)
-    next_at: Mapped[float | None] = mapped_column(index=True)
-    outcome: Mapped[str] = mapped_column(String(200), default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,23 +160,10 @@ class Database:
         waiting = select(JobRow.id).where(JobRow.status == JobStatus.QUEUED).order_by(_order(), JobRow.id).limit(1)
         if self.engine.dialect.name == "postgresql":
             waiting = waiting.with_for_update(skip_locked=True)
-        change = (
-            update(JobRow)
-            .where(JobRow.id == waiting.scalar_subquery(), JobRow.status == JobStatus.QUEUED)
-            .values(
-                status=str(JobStatus.RUNNING),
-                worker=worker,
-                beat=JobRow.beat + 1,
-                attempts=JobRow.attempts + 1,
-                started_at=time.time(),
-                error=None,
-                message="Starting",
-            )
-            .returning(JobRow)
-        )
-        with self._session() as session:
-            row = session.scalars(change).one_or_none()
-            return None if row is None else row.job()
+        return self._taken(
+            (JobRow.id == waiting.scalar_subquery()) & (JobRow.status == JobStatus.QUEUED), worker,
+            attempts=JobRow.attempts + 1, started_at=time.time(), message="Starting",
+        )  # fmt: skip
 
     def take(self, job_id: str, worker: str, attempt: int) -> Job | None:
         """Take a certain job for one step of a chain, or ``None`` if this is not the time for it.
@@ -282,21 +172,14 @@ class Database:
         """
         begins = (JobRow.status == JobStatus.QUEUED) & (JobRow.attempts == attempt - 1)
         goes_on = (JobRow.status == JobStatus.RUNNING) & (JobRow.attempts == attempt) & (JobRow.worker == "")
-        change = (
-            update(JobRow)
-            .where(JobRow.id == job_id, begins | goes_on)
-            .values(
-                status=str(JobStatus.RUNNING),
-                worker=worker,
-                beat=JobRow.beat + 1,
-                attempts=attempt,
-                started_at=func.coalesce(JobRow.started_at, time.time()),
-                error=None,
-            )
-            .returning(JobRow)
-        )
+        started_at = func.coalesce(JobRow.started_at, time.time())
+        return self._taken((JobRow.id == job_id) & (begins | goes_on), worker, attempts=attempt, started_at=started_at)
+
+    def _taken(self, which: ColumnElement[bool], worker: str, **values: Any) -> Job | None:
+        """Give the one job ``which`` to ``worker``; ``None`` where there is none."""
+        values |= {"status": str(JobStatus.RUNNING), "worker": worker, "beat": JobRow.beat + 1, "error": None}
         with self._session() as session:
-            row = session.scalars(change).one_or_none()
+            row = session.scalars(update(JobRow).where(which).values(**values).returning(JobRow)).one_or_none()
             return None if row is None else row.job()
 
     def release(self, job_id: str, worker: str, **values: Any) -> bool:
@@ -324,15 +207,16 @@ class Database:
 
     def leases(self) -> list[Lease]:
         """Every job that a worker holds."""
-        query = select(JobRow).where(JobRow.status.in_([str(one) for one in JobStatus if one.active]))
-        with self._session() as session:
-            return [Lease(row.id, row.worker, row.beat, JobStatus(row.status)) for row in session.scalars(query)]
+        return self._leases(JobRow.status.in_([str(one) for one in JobStatus if one.active]))
 
     def waiting(self) -> list[Lease]:
         """Every queued job, in the form of :meth:`leases`; ``worker`` holds what :meth:`mark` left there."""
-        query = select(JobRow).where(JobRow.status == JobStatus.QUEUED)
+        return self._leases(JobRow.status == JobStatus.QUEUED)
+
+    def _leases(self, which: ColumnElement[bool]) -> list[Lease]:
         with self._session() as session:
-            return [Lease(row.id, row.worker, row.beat, JobStatus(row.status)) for row in session.scalars(query)]
+            rows = session.scalars(select(JobRow).where(which))
+            return [Lease(row.id, row.worker, row.beat, JobStatus(row.status)) for row in rows]
 
     def mark(self, job_id: str, mark: str) -> None:
         """Leave a note at a queued job, for whoever brings it to a worker."""

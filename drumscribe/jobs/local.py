@@ -28,7 +28,7 @@ from drumscribe.errors import (
 )
 from drumscribe.jobs.db import Database, Lease, error_values
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.stored import StoredRunner
+from drumscribe.jobs.stored import JobRunner
 from drumscribe.jobs.work import too_slow
 from drumscribe.jobs.worker import TOO_LATE
 from drumscribe.settings import Settings
@@ -44,8 +44,8 @@ PATIENCE = 3
 """After so many workers that died before they did anything, waiting jobs are failed."""
 
 
-class LocalRunner(StoredRunner):
-    """A :class:`~drumscribe.jobs.runner.JobRunner` on this machine.
+class LocalRunner(JobRunner):
+    """A :class:`~drumscribe.jobs.stored.JobRunner` on this machine.
 
     Args:
         settings: ``data_dir`` (database, store, cache) and limits.

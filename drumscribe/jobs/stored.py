@@ -1,4 +1,4 @@
-"""What every runner shares: jobs in a database, files in a store; who does the work is the subclass's matter."""
+"""The one interface between anything that wants songs transcribed and whatever does it (see ``jobs.runner``)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ BYTES_PER_PRIORITY = 5 * 2**20
 """A larger file waits behind smaller ones, one step for so many bytes."""
 
 
-class StoredRunner:
-    """Everything of a :class:`~drumscribe.jobs.runner.JobRunner` but the doing of the jobs.
+class JobRunner:
+    """Submit songs, follow them, take the results; a subclass sees to it that queued jobs are done.
+
+    ``owner`` isolates: a job is visible only to the owner who submitted it (others get
+    :class:`~drumscribe.errors.JobNotFoundError`, as if it did not exist). ``owner=None`` sees everything: for
+    operators, not for requests.
 
     Args:
         settings: ``data_dir``, ``database_url``, ``storage_url``, and limits.
@@ -38,6 +42,10 @@ class StoredRunner:
         """A job has come into the queue."""
         raise NotImplementedError
 
+    def close(self) -> None:
+        """Stop what this runner started. Queued jobs stay queued."""
+        self.database.close()
+
     def submit(
         self,
         source: str | Path | BinaryIO,
@@ -48,7 +56,23 @@ class StoredRunner:
         priority: int | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """See :meth:`JobRunner.submit`."""
+        """Queue a song and return at once.
+
+        Args:
+            source: a link (``str``), a local file (``Path``), or an open binary stream; files and streams are copied
+                into the store in blocks, so the caller may remove them afterwards.
+            options: choices for the song.
+            owner: who may see it.
+            name: the file name as the user knows it (for a stream; display and extension only, never a path).
+            priority: smaller first; ``None``: short songs before long ones.
+            idempotency_key: the same key of the same owner returns the job submitted first.
+
+        Raises:
+            UnsupportedLinkError: a string that is not a link to one video.
+            TooLargeError, UnreadableFileError, EmptyAudioError: the file cannot be taken.
+            StorageError: the store could not be written.
+            QuotaError: the owner has too many jobs waiting.
+        """
         known = self.database.known(owner, idempotency_key)
         if known is not None:
             return known
@@ -76,17 +100,17 @@ class StoredRunner:
         return job
 
     def get(self, job_id: str, *, owner: str | None) -> Job:
-        """See :meth:`JobRunner.get`."""
+        """Raises JobNotFoundError."""
         return self.database.get(job_id, owner=owner)
 
     def list(
         self, *, owner: str | None, status: JobStatus | None = None, limit: int = 50, offset: int = 0
     ) -> list[Job]:
-        """See :meth:`JobRunner.list`."""
+        """Newest first."""
         return self.database.find(owner=owner, status=status, limit=limit, offset=offset)
 
     def cancel(self, job_id: str, *, owner: str | None) -> Job:
-        """See :meth:`JobRunner.cancel`."""
+        """Ask a queued or running job to stop; a finished one stays as it is. Raises JobNotFoundError."""
         for target in (JobStatus.CANCELLED, JobStatus.CANCELLING):  # a queued one at once, a running one when it can
             job = self.database.get(job_id, owner=owner)
             if job.status.finished or job.status is JobStatus.CANCELLING:
@@ -102,7 +126,10 @@ class StoredRunner:
         return self.database.get(job_id, owner=owner)
 
     def retry(self, job_id: str, *, owner: str | None) -> Job:
-        """See :meth:`JobRunner.retry`."""
+        """Queue a failed or cancelled job again; its finished stages are reused.
+
+        Raises JobNotFoundError, or JobConflictError if it has not failed or been cancelled.
+        """
         job = self.database.get(job_id, owner=owner)
         if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
             raise JobConflictError(f"The job is {job.status}.", "Only failed or cancelled jobs can be tried again.")
@@ -111,7 +138,7 @@ class StoredRunner:
         return job
 
     def delete(self, job_id: str, *, owner: str | None) -> None:
-        """See :meth:`JobRunner.delete`."""
+        """Cancel it if need be and remove it with all its files. Raises JobNotFoundError."""
         job = self.database.get(job_id, owner=owner)
         self.database.delete(job_id)  # the worker sees at its next heartbeat that the job is gone
         self.store.folder(job_id).remove()
@@ -119,7 +146,10 @@ class StoredRunner:
             self.store.remove(job.source)
 
     def result(self, job_id: str, *, owner: str | None) -> Transcription:
-        """See :meth:`JobRunner.result`."""
+        """Reopen the result with the edits saved so far; audio is read only when it is used.
+
+        Raises JobNotFoundError; JobConflictError if it is not done; the job's own error if it failed.
+        """
         job = self.database.get(job_id, owner=owner)
         if job.status is JobStatus.DONE:
             return Transcription.reopen(self.store.folder(job_id))
@@ -128,13 +158,19 @@ class StoredRunner:
         raise JobConflictError(f"The job is {job.status}, so there is no result.", "Wait until it is done.")
 
     def save(self, job_id: str, transcription: Transcription, *, owner: str | None, revision: int | None = None) -> Job:
-        """See :meth:`JobRunner.save`."""
+        """Keep an edited result. With ``revision``, only if nobody saved since.
+
+        Raises JobNotFoundError; JobConflictError if it is not done, or ``revision`` is not the present one.
+        """
         job = self.database.save(job_id, owner=owner, revision=revision)
         transcription.keep(self.store.folder(job_id))
         return job
 
     def adopt(self, transcription: Transcription, *, owner: str) -> Job:
-        """See :meth:`JobRunner.adopt`."""
+        """Keep a transcription that came from elsewhere (a project file, a chart) as a finished job of ``owner``.
+
+        Raises StorageError.
+        """
         song = transcription.song
         title = transcription.options.notate.title or song.title or song.origin
         job = new_job(owner, "", title=title, options=transcription.options, priority=0)

@@ -24,11 +24,12 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.runner import JobRunner, connect
+from drumscribe.jobs.runner import connect
 from drumscribe.types import Hit
 from drumscribe.ui.owner import owner
 
 if TYPE_CHECKING:
+    from drumscribe.jobs.stored import JobRunner
     from drumscribe.song.edits import Edit
     from drumscribe.song.transcription import Transcription
 

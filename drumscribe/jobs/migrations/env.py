@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from drumscribe.jobs.db import Base, Database
+from drumscribe.jobs.db import Database
+from drumscribe.jobs.tables import Base
 from drumscribe.settings import get_settings
 
 

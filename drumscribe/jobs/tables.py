@@ -1,0 +1,85 @@
+"""The tables of the job database; migrations compare with their metadata."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import JSON, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.options import Options
+
+
+class Base(DeclarativeBase):
+    """Declarative base; its metadata is what migrations compare with."""
+
+
+class JobRow(Base):
+    """One job; see :class:`~drumscribe.jobs.model.Job`. ``worker`` and ``beat`` are the lease of a running one."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200), index=True)
+    source: Mapped[str] = mapped_column(String(2000))
+    name: Mapped[str] = mapped_column(String(300), default="")
+    title: Mapped[str] = mapped_column(String(300), default="")
+    options: Mapped[dict[str, Any]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(16), index=True)
+    stage: Mapped[str] = mapped_column(String(16), default="")
+    fraction: Mapped[float] = mapped_column(default=0.0)
+    progress: Mapped[float] = mapped_column(default=0.0)
+    message: Mapped[str] = mapped_column(String(500), default="")
+    eta_s: Mapped[float | None]
+    error: Mapped[dict[str, str] | None] = mapped_column(JSON)
+    warnings: Mapped[list[str]] = mapped_column(JSON, default=list)
+    attempts: Mapped[int] = mapped_column(default=0)
+    priority: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[float] = mapped_column(index=True)
+    started_at: Mapped[float | None]
+    finished_at: Mapped[float | None]
+    duration_s: Mapped[float | None]
+    timings: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)
+    revision: Mapped[int] = mapped_column(default=0)
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
+    worker: Mapped[str] = mapped_column(String(64), default="")
+    beat: Mapped[int] = mapped_column(default=0)
+
+    def job(self, position: int = 0) -> Job:
+        """The snapshot that others see."""
+        return Job(
+            **{name: getattr(self, name) for name in _PLAIN},
+            options=Options.parse(self.options),
+            status=JobStatus(self.status),
+            position=position,
+            warnings=tuple(self.warnings),
+            timings=dict(self.timings),
+        )
+
+
+_PLAIN = {field.name for field in fields(Job)} - {"options", "status", "position", "warnings", "timings"}
+"""Fields of a job that its row holds as they are."""
+
+
+class RateRow(Base):
+    """Seconds of work per second of recording, by stage: a running mean of what was measured here."""
+
+    __tablename__ = "rates"
+
+    stage: Mapped[str] = mapped_column(String(40), primary_key=True)
+    rate: Mapped[float]
+
+
+class WebhookRow(Base):
+    """One message to the submitter of a job. ``next_at`` is when to try; NULL once it was taken or given up."""
+
+    __tablename__ = "webhooks"
+
+    job_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    url: Mapped[str] = mapped_column(String(2048))
+    tries: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[float | None] = mapped_column(index=True)
+    outcome: Mapped[str] = mapped_column(String(200), default="")
