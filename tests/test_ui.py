@@ -18,7 +18,7 @@ from drumscribe.errors import EditError, StorageError
 from drumscribe.kit import DRUMS, LABELS
 from drumscribe.song import edits
 from drumscribe.types import Hit, Hits
-from drumscribe.ui import clips, envelope, excerpt, labels, plots, review, tables, theme
+from drumscribe.ui import clips, envelope, excerpt, labels, panels, plots, review, tables, theme
 from drumscribe.ui.envelope import Envelope
 from drumscribe.ui.sound import Recording
 
@@ -271,9 +271,9 @@ def view(found, where, **changes) -> plots.View:
 
 
 def test_timeline_shows_hits_with_their_ids_and_rejected_ones_apart(found, where):
-    figure = plots.timeline(
+    figure = panels.timeline(
         view(found, where, highlight=found.hits[3]), ["Hits", "Waveform", "Onset curves", "Spectrogram"],
-        plots.Heard(
+        panels.Heard(
             found.hits, found.rejected, found.grid, found.activations, dict.fromkeys(LABELS, 0.5),
             waves=(Envelope.of(found.audio.samples, 44_100), None),
             spectrum=envelope.spectrogram(found.audio.samples, 44_100, 0, 8),
@@ -289,17 +289,17 @@ def test_timeline_shows_hits_with_their_ids_and_rejected_ones_apart(found, where
 
 
 def test_times_are_drawn_where_plotly_reads_milliseconds(found, where):
-    heard = plots.Heard(found.hits, [], found.grid, found.activations, {})
-    figure = plots.timeline(view(found, where), ["Hits"], heard)
+    heard = panels.Heard(found.hits, [], found.grid, found.activations, {})
+    figure = panels.timeline(view(found, where), ["Hits"], heard)
     assert min(figure.layout.xaxis.range) > 10_000  # four digits would be a year
 
 
 def test_a_long_window_stays_small():
     long = song(80)
     waves = Envelope.of(long.audio.samples, 44_100), None
-    figure = plots.timeline(
+    figure = panels.timeline(
         view(long, {}, end_s=long.song.duration_s), ["Hits", "Waveform", "Onset curves"],
-        plots.Heard(long.hits, [], long.grid, long.activations, {}, waves),
+        panels.Heard(long.hits, [], long.grid, long.activations, {}, waves),
     )  # fmt: skip
     curves = [len(trace.x) for trace in figure.data if trace.mode == "lines"]
     assert len(long.hits) > 1000 and max(curves) < 5_000
@@ -307,8 +307,8 @@ def test_a_long_window_stays_small():
 
 def test_figures_of_a_song_without_hits(found):
     bare = view(found, {}, drums=("kick",))
-    heard = plots.Heard(Hits(), [], found.grid, found.activations, {})
-    figure = plots.timeline(bare, ["Hits", "Waveform", "Onset curves"], heard)
+    heard = panels.Heard(Hits(), [], found.grid, found.activations, {})
+    figure = panels.timeline(bare, ["Hits", "Waveform", "Onset curves"], heard)
     assert figure.layout.yaxis.range is not None
     assert plots.histogram(bare, Hits()).data and plots.timing(bare, Hits()) is not None
 

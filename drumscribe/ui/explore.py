@@ -8,7 +8,7 @@ import streamlit as st
 
 from drumscribe.errors import DrumScribeError
 from drumscribe.types import Hit
-from drumscribe.ui import facts, hitcard, labels, likes, plots, state, theme
+from drumscribe.ui import facts, hitcard, labels, likes, panels, plots, state, theme
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -22,10 +22,10 @@ def timeline(found: Transcription) -> None:
     """Window controls, the panels, and the selected hit."""
     start_s, end_s = _window(found)
     rows = st.pills(
-        "Show", list(plots.ROWS), selection_mode="multi", default=["Hits", "Waveform", "Onset curves"], key=_ROWS,
+        "Show", list(panels.ROWS), selection_mode="multi", default=["Hits", "Waveform", "Onset curves"], key=_ROWS,
         persist_state="session",
     )  # fmt: skip
-    rows = [row for row in plots.ROWS if row in rows]
+    rows = [row for row in panels.ROWS if row in rows]
     if "Spectrogram" in rows and end_s - start_s > _SPECTROGRAM_S:
         st.caption(f"The spectrogram is shown for up to {labels.span(_SPECTROGRAM_S)}: zoom in to see it.")
         rows.remove("Spectrogram")
@@ -58,7 +58,7 @@ def _figure(found: Transcription, view: plots.View, rows: list[str], *, audio: b
     from drumscribe import hits
 
     def draw() -> Any:
-        heard = plots.Heard(
+        heard = panels.Heard(
             found.hits,
             facts.rejected(found),
             found.grid,
@@ -67,7 +67,7 @@ def _figure(found: Transcription, view: plots.View, rows: list[str], *, audio: b
             waves=(facts.mix(found), facts.stem(found)) if audio and "Waveform" in rows else None,
             spectrum=facts.spectrogram(found, view.start_s, view.end_s) if audio and "Spectrogram" in rows else None,
         )
-        return plots.timeline(view, rows, heard)
+        return panels.timeline(view, rows, heard)
 
     look = (state.revision(), view.start_s, view.end_s, tuple(rows), view.dark, view.highlight, audio)
     return state.latest("timeline", look, draw)
