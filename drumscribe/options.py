@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from drumscribe.choices import Finest, Noteheads, Paper, Separator, Swing, Tracker, Voices
 from drumscribe.errors import OptionsError
 from drumscribe.kit import DRUMS
 from drumscribe.types import Meter
@@ -21,7 +22,7 @@ class _Group(BaseModel):
 class SeparateOptions(_Group):
     """Separation. ``auto``: Demucs where its weights can be had, else the mix; ``none``: the mix as it is."""
 
-    separator: Literal["auto", "demucs", "none"] | None = None  # None: the deployment's SEPARATOR
+    separator: Separator | None = None  # None: the deployment's SEPARATOR
 
 
 class DetectOptions(_Group):
@@ -44,7 +45,7 @@ class DetectOptions(_Group):
 class BeatOptions(_Group):
     """Beats, bars, tempo; ``None`` means: find it."""
 
-    tracker: Literal["auto", "madmom", "librosa"] | None = None  # None: the deployment's BEAT_TRACKER
+    tracker: Tracker | None = None  # None: the deployment's BEAT_TRACKER
     bpm: float | None = Field(None, ge=20, le=400, description="Pulses per minute, near which the tracker must stay.")
     meter: str | None = Field(None, description='Time signature such as "4/4"; None finds it.')
     first_downbeat_s: float | None = Field(None, ge=0)
@@ -59,11 +60,11 @@ class BeatOptions(_Group):
 class QuantiseOptions(_Group):
     """From times to note values."""
 
-    finest: Literal[8, 12, 16, 24, 32] = Field(32, description="Finest grid, as a division of the whole note.")
+    finest: Finest = Field(32, description="Finest grid, as a division of the whole note.")
     triplets: bool = True
     quintuplets: bool = False
     strength: float = Field(1.0, ge=0, le=1, description="Of exported quantised MIDI: 0 as played, 1 on the grid.")
-    swing: Literal["auto", "on", "off"] = "auto"
+    swing: Swing = "auto"
     ornaments: bool = True
     rare_drums: Literal["common", "heard"] = Field(
         "common", description="Drums told unreliably (splash, china, bell): written as crash and ride, or as heard."
@@ -75,7 +76,7 @@ class NotateOptions(_Group):
 
     title: str = Field("", max_length=300)
     artist: str = Field("", max_length=300)
-    voices: Literal[1, 2] = 2
+    voices: Voices = 2
     simile: bool = True
     repeats: bool = True
     ghosts: bool = True
@@ -86,8 +87,8 @@ class NotateOptions(_Group):
     summary: bool = False
     legend: bool = True
     count_in: bool = False
-    paper: Literal["a4", "letter"] = "a4"
-    noteheads: Literal["pas", "simple"] = "pas"
+    paper: Paper = "a4"
+    noteheads: Noteheads = "pas"
 
 
 class Options(_Group):

@@ -12,6 +12,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from drumscribe.choices import PdfBackend, Separator, Tracker
+
 
 class Settings(BaseSettings):
     """Every deployment setting with its default; a fresh machine needs none of them set."""
@@ -29,7 +31,7 @@ class Settings(BaseSettings):
     artifact_ttl_hours: float = Field(168, gt=0, description="Finished jobs and their files are removed after this.")
 
     # models
-    separator: Literal["auto", "demucs", "none"] = Field("auto", description="Default separation.")
+    separator: Separator = Field("auto", description="Default separation.")
     demucs_model: str = Field("htdemucs", description="Demucs model name, or a folder with its .th and .yaml files.")
     demucs_url: str = Field(
         "https://dl.fbaipublicfiles.com/demucs/hybrid_transformer/",
@@ -41,10 +43,10 @@ class Settings(BaseSettings):
     model_sha256: str = Field("", description="Expected checksum of the file behind MODEL_URI; empty: not checked.")
     offline: bool = Field(False, description="Never use the network; what is not on disk is not available.")
     network_timeout_s: float = Field(5, gt=0, description="Time to connect before a server counts as down.")
-    beat_tracker: Literal["auto", "madmom", "librosa"] = Field(
+    beat_tracker: Tracker = Field(
         "auto", description="madmom's models are licensed for non-commercial use only; librosa has no such limit."
     )
-    pdf_backend: Literal["auto", "lilypond", "verovio", "musescore", "none"] = Field("auto", description="PDF engine.")
+    pdf_backend: PdfBackend = Field("auto", description="PDF engine.")
     threads: int = Field(0, ge=0, description="Threads of the numeric libraries; 0: as many as cores.")
 
     # service: where state lives (empty: one worker process, SQLite, and a folder, all on this machine)

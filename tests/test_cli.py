@@ -12,9 +12,8 @@ import songs
 from click.testing import CliRunner, Result
 
 from drumscribe.cli import commands as command_line
-from drumscribe.cli.commands import FORMATS, cli
+from drumscribe.cli.commands import cli
 from drumscribe.settings import get_settings
-from drumscribe.song.transcription import FORMATS as ALL_FORMATS
 
 ROOT = Path(__file__).parent.parent
 WHOLE_RUN = pytest.mark.slow
@@ -54,10 +53,6 @@ def test_help_imports_little_and_documents_exit_statuses():
         assert f"\n    {status}" in done.stdout
     imported = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     assert len(imported) < 400, "more than click needs"
-
-
-def test_formats_are_those_of_transcriptions():
-    assert tuple(ALL_FORMATS) == FORMATS
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ import songs
 from drumscribe import hits, rhythm
 from drumscribe.audio import separation
 from drumscribe.audio.decoding import decode
+from drumscribe.choices import DEFAULT_FORMATS, FORMATS
 from drumscribe.errors import Cancelled, NotAudioError, OptionsError, ProjectError, StorageError, UnreadableFileError
 from drumscribe.options import Options
 from drumscribe.pipeline import transcribe
 from drumscribe.settings import Settings
 from drumscribe.song import edits, recordings
 from drumscribe.song.stages import file_name
-from drumscribe.song.transcription import DEFAULT_FORMATS, FORMATS, Transcription
+from drumscribe.song.transcription import Transcription
 from drumscribe.storage.files import Store
 from drumscribe.types import STAGES, Hits, Progress
 

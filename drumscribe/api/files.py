@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from drumscribe.choices import FORMATS
 from drumscribe.errors import JobConflictError, PdfBackendError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.stored import JobRunner
 from drumscribe.settings import Settings
 from drumscribe.song.stages import file_name
-from drumscribe.song.transcription import FORMATS
 from drumscribe.storage.files import Folder, Store
 
 if TYPE_CHECKING:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
-import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 
 from drumscribe._version import __version__
-from drumscribe.cli.console import Bars, Report, bars_on, complain, conclude, native_noise_in, table
+from drumscribe.choices import DEFAULT_FORMATS, FORMATS, Finest, Separator, Swing, Tracker, Voices
+from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
+from drumscribe.cli.models import models
+from drumscribe.cli.running import cancelled_by_ctrl_c, guarded, ready_settings, trace, unexpected
 from drumscribe.errors import Cancelled, DrumScribeError, NotationError, OptionsError, ProjectError, SourceError
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ ENDINGS = {
     ".mov", ".wma", ".w64", ".caf",
 }  # fmt: skip
 """What is taken for a song inside a folder."""
-FORMATS = ("musicxml", "pdf", "midi", "midi_quantised", "csv", "json", "svg", "tab", "lilypond")
 
 
 def main() -> NoReturn:
@@ -49,38 +48,8 @@ def main() -> NoReturn:
     sys.exit(cli.main(standalone_mode=True))
 
 
-def _guarded(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Give a command ``--debug``, and turn errors into a line on stderr and an exit status."""
-
-    @functools.wraps(command)
-    def run(debug: bool, **arguments: Any) -> None:
-        click.get_current_context().obj = debug
-        try:
-            status = command(**arguments)
-        except DrumScribeError as error:
-            _trace()
-            complain(error)
-            status = error.exit_code
-        except KeyboardInterrupt:
-            click.echo("Stopped.", err=True)
-            status = 130
-        except Exception as error:  # noqa: BLE001 - the end of the line: nobody above could do anything about it
-            complain(_unexpected(error))
-            status = 1
-        sys.exit(status or 0)
-
-    return click.option("--debug", is_flag=True, help="Show the traceback of an error.")(run)
-
-
-def _trace() -> None:
-    """With ``--debug``, print the traceback of the error that is being handled."""
-    if click.get_current_context().obj:
-        traceback.print_exc()
-
-
-def _unexpected(error: Exception) -> DrumScribeError:
-    _trace()
-    return DrumScribeError(f"Something unexpected happened ({type(error).__name__}: {error}).", "Run with --debug.")
+def _among(values: Any) -> click.Choice[str]:
+    return click.Choice([str(value) for value in get_args(values)])
 
 
 def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,14 +61,14 @@ def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--first-downbeat", type=float, metavar="S", help="Time of the first bar line, in seconds."),
             click.option("--bar-shift", type=int, help="Move every bar line by this many pulses."),
             click.option("--sensitivity", type=float, help="0 shows only sure hits, 1 every candidate [0.5]."),
-            click.option("--finest", type=click.Choice(["8", "12", "16", "24", "32"]), help="Finest note value [32]."),
+            click.option("--finest", type=_among(Finest), help="Finest note value [32]."),
             click.option("--triplets/--no-triplets", default=None, help="Allow triplets [yes]."),
-            click.option("--swing", type=click.Choice(["auto", "on", "off"]), help="Write eighths as swung [auto]."),
+            click.option("--swing", type=_among(Swing), help="Write eighths as swung [auto]."),
             click.option("--title", help="Printed title; default: from the recording."),
             click.option("--artist", help="Printed artist; default: from the recording."),
-            click.option("--voices", type=click.Choice(["1", "2"]), help="Voices on the staff [2]."),
+            click.option("--voices", type=_among(Voices), help="Voices on the staff [2]."),
             click.option(
-                "--formats", default="musicxml,pdf,midi,csv,json", show_default=True, help=f"Of {', '.join(FORMATS)}."
+                "--formats", default=",".join(DEFAULT_FORMATS), show_default=True, help=f"Of {', '.join(FORMATS)}."
             ),
             click.option("--json", "as_json", is_flag=True, help="Print a summary in JSON on standard output."),
             click.option("-q", "--quiet", is_flag=True, help="No progress, no summary; errors only."),
@@ -115,26 +84,29 @@ def cli() -> None:
     """DrumScribe: recorded music in, drum sheet music out."""
 
 
+cli.add_command(models)
+
+
 @cli.command(epilog=EPILOG)
 @click.argument("songs", nargs=-1, required=True, metavar="SONG...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder for the files [.].")
-@click.option("--separator", type=click.Choice(["auto", "demucs", "none"]), help="Take the drums out of the mix first.")
-@click.option("--tracker", type=click.Choice(["auto", "madmom", "librosa"]), help="Who finds the beats.")
+@click.option("--separator", type=_among(Separator), help="Take the drums out of the mix first.")
+@click.option("--tracker", type=_among(Tracker), help="Who finds the beats.")
 @_choices
-@_guarded
+@guarded
 def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool, quiet: bool, **choices: Any) -> int:
     """Transcribe the drums of one or more songs.
 
     SONG is an audio file, a folder of them, or a YouTube link. For each, NAME.musicxml, NAME.pdf, NAME.mid,
     NAME.hits.csv and NAME.json (the project, which reopens in the app) are written.
     """
-    settings = _settings()
+    settings = ready_settings()
     options = _options(choices)
     kinds = _formats(formats)
     sources = list(_sources(songs))
     taken: set[str] = set()
     reports = []
-    cancel = _cancelled_by_ctrl_c()
+    cancel = cancelled_by_ctrl_c()
     with native_noise_in(settings.cache_dir / "native.log"), bars_on(quiet or as_json) as bars:
         for source in sources:
             report = Report(str(source))
@@ -145,12 +117,12 @@ def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool
                 name = free_name(_base_name(source, result), taken)
                 _write(result, output, kinds, name, settings, bars, report)
             except DrumScribeError as error:
-                _trace()
+                trace()
                 report.fail(error)
                 if isinstance(error, Cancelled):
                     break
             except Exception as error:  # noqa: BLE001 - one song that breaks a library must not stop the others
-                report.fail(_unexpected(error))
+                report.fail(unexpected(error))
     conclude(reports, as_json=as_json, quiet=quiet)
     return next((report.status for report in reports if report.status), 0)
 
@@ -162,7 +134,7 @@ def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool
     "--chart", type=click.Path(path_type=Path), help="MusicXML of this project, edited elsewhere: take its changes in."
 )
 @_choices
-@_guarded
+@guarded
 def rescore(
     project: Path, output: Path | None, chart: Path | None, formats: str, as_json: bool, quiet: bool, **choices: Any
 ) -> int:
@@ -173,7 +145,7 @@ def rescore(
     from drumscribe.song import imports
     from drumscribe.song.transcription import Transcription
 
-    settings = _settings()
+    settings = ready_settings()
     report = Report(str(project))
     if project.suffix.lower() in imports.ENDINGS:
         result = imports.opened(_bytes(project), project.name)
@@ -189,81 +161,14 @@ def rescore(
     return report.status
 
 
-@cli.group()
-def models() -> None:
-    """Weights of the networks: list, fetch, verify."""
-
-
-@models.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_guarded
-def models_list(as_json: bool) -> None:
-    """Show every model, where it is, and its licence."""
-    from drumscribe.weights import registry
-
-    rows = registry.catalogue(_settings())
-    if as_json:
-        columns = ("name", "purpose", "note", "licence", "source", "state", "path", "size", "used")
-        click.echo(json.dumps([{key: getattr(row, key) for key in columns} for row in rows], default=str, indent=2))
-        return
-    table(
-        ("", "model", "for", "state", "MB", "licence", "what"),
-        [
-            (
-                "*" if row.used else "",
-                row.name,
-                row.purpose,
-                row.state,
-                f"{row.size / 2**20:.1f}",
-                row.licence,
-                row.note,
-            )
-            for row in rows
-        ],
-    )
-    click.echo("* used with the present settings")
-
-
-@models.command("fetch")
-@click.argument("names", nargs=-1, metavar="[MODEL]...")
-@_guarded
-def models_fetch(names: tuple[str, ...]) -> None:
-    """Fetch models (by default those that the settings use), so that the first song need not wait for them."""
-    from drumscribe.types import Progress
-    from drumscribe.weights import registry
-
-    settings = _settings()
-    wanted = names or tuple(row.name for row in registry.catalogue(settings) if row.used and row.purpose != "beats")
-    cancel = _cancelled_by_ctrl_c()
-    with bars_on(False) as bars:
-        for name in wanted:
-            report = functools.partial(lambda name, fraction, text: bars.update(Progress(name, fraction, text)), name)
-            path = registry.resolve(name, settings, on_progress=report, cancel=cancel)
-            bars.say(f"{name}: {path}")
-
-
-@models.command("verify")
-@click.argument("names", nargs=-1, metavar="[MODEL]...")
-@_guarded
-def models_verify(names: tuple[str, ...]) -> int:
-    """Compare checksums of what is on disk; status 4 if anything is damaged."""
-    from drumscribe.weights import registry
-
-    settings = _settings()
-    present = [row.name for row in registry.catalogue(settings) if row.state not in ("missing", "folder")]
-    rows = [registry.verify(name, settings) for name in names or present]
-    table(("model", "state", "path"), [(row.name, row.state, str(row.path)) for row in rows])
-    return 4 if any(row.state in ("damaged", "missing") for row in rows) else 0
-
-
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@_guarded
+@guarded
 def doctor(as_json: bool) -> int:
     """Say what is installed, what is missing, and what to do about it."""
     from drumscribe.cli.doctor import examine
 
-    checks = examine(_settings())
+    checks = examine(ready_settings())
     if as_json:
         click.echo(json.dumps([vars(check) for check in checks], indent=2))
     else:
@@ -274,7 +179,7 @@ def doctor(as_json: bool) -> int:
 
 @cli.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Copy it into this folder.")
-@_guarded
+@guarded
 def example(output: Path | None) -> None:
     """Print the path of the example song that comes with DrumScribe."""
     songs = sorted((Path(__file__).parents[1] / "assets").glob("example.ogg"))
@@ -293,7 +198,7 @@ def example(output: Path | None) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, default=8501, show_default=True, help="Port to listen on.")
 @click.option("--open/--no-open", "browser", default=False, help="Open a browser.")
-@_guarded
+@guarded
 def serve(host: str, port: int, browser: bool) -> None:
     """Serve the app."""
     app = Path(__file__).resolve().parents[2] / "app.py"
@@ -301,7 +206,7 @@ def serve(host: str, port: int, browser: bool) -> None:
         raise OptionsError("The app's pages are not installed here.", "Run this from a checkout of DrumScribe.")
     from drumscribe.runtime import prepare
 
-    prepare(_settings())
+    prepare(ready_settings())
     os.chdir(app.parent)  # Streamlit reads .streamlit/config.toml of the working folder
     flags = ["--server.address", host, "--server.port", str(port), "--server.headless", str(not browser).lower()]
     os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *flags])  # noqa: S606 - a fixed program
@@ -348,24 +253,6 @@ def _write(
             continue
         report.files.update({kind: str(path) for kind, path in files.items()})
     bars.update(Progress("export", 1.0, f"{len(report.files)} files"))
-
-
-def _settings() -> Settings:
-    from pydantic import ValidationError
-
-    from drumscribe.runtime import prepare
-    from drumscribe.settings import get_settings
-
-    try:
-        settings = get_settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"]).upper()
-        raise OptionsError(
-            f"The setting {name} is not valid: {first['msg']}.", "Correct it in .env or the environment."
-        ) from error
-    prepare(settings)
-    return settings
 
 
 def _changes(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -435,16 +322,3 @@ def free_name(name: str, taken: set[str]) -> str:
         candidate, number = f"{name}-{number}", number + 1
     taken.add(candidate.casefold())
     return candidate
-
-
-def _cancelled_by_ctrl_c() -> threading.Event:
-    """An event that the first Ctrl-C sets, so that stages stop cleanly; the second ends the program at once."""
-    cancel = threading.Event()
-
-    def stop(*_: object) -> None:
-        cancel.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, stop)
-    return cancel

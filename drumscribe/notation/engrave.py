@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from drumscribe.choices import Noteheads
 from drumscribe.errors import NotationError
-from drumscribe.notation.heads import Dialect
 from drumscribe.notation.model import Event, Measure, Score
 from drumscribe.notation.musicxml import PAPER_MM, to_musicxml
 from drumscribe.notation.spelling import VALUES
@@ -158,7 +158,7 @@ def _toolkit() -> Any:
 
 @lru_cache(maxsize=64)
 def _engrave(document: bytes, paper: str, signs: tuple[tuple[str, int], ...], *, title: str = "", artist: str = "",
-             page_number: int = 0, legend: tuple[str, ...] = (), dialect: Dialect = "pas") -> str:  # fmt: skip
+             page_number: int = 0, legend: tuple[str, ...] = (), dialect: Noteheads = "pas") -> str:  # fmt: skip
     toolkit = _toolkit()
     width, height = PAPER_MM[paper]
     top = _TOP if page_number else _TOP_UNDER_LEGEND if legend else _TOP_UNDER_TITLE

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+from drumscribe.choices import Noteheads
 from drumscribe.kit import DRUMS, Notehead
-
-Dialect = Literal["pas", "simple"]
 
 _SIMPLE: dict[Notehead, Notehead] = {"circle-x": "x", "diamond": "normal"}
 
 
-def notehead(label: str, dialect: Dialect) -> Notehead:
+def notehead(label: str, dialect: Noteheads) -> Notehead:
     """Shape of the head of ``label``.
 
     ``"pas"`` is the drum table's. ``"simple"`` has only plain heads and crosses: the china is told by its line alone

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from drumscribe.choices import Noteheads
 from drumscribe.kit import DRUMS
 from drumscribe.notation.form import brackets, turns
-from drumscribe.notation.heads import Dialect, notehead
+from drumscribe.notation.heads import notehead
 from drumscribe.notation.model import FLAGS, Event, Head, Measure, NoteType, Score
 from drumscribe.notation.summary import SUMMARY_TITLE, grooves
 from drumscribe.notation.text import lilypond_string
@@ -71,7 +72,7 @@ def _first_tempo(score: Score) -> str:
     return f"\\tempo 4 = {round(mark.quarter_bpm)}" if mark else ""
 
 
-def _style_table(dialect: Dialect) -> str:
+def _style_table(dialect: Noteheads) -> str:
     rows = []
     for label, row in DRUMS.items():
         position = row.octave * 7 + "CDEFGAB".index(row.step) - _MIDDLE_LINE

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
 
+from drumscribe.choices import Noteheads, Paper, Voices
 from drumscribe.errors import NotationError
 from drumscribe.types import Meter
 
@@ -175,9 +176,9 @@ class Measure:
 class Style:
     """What of the look is decided for the whole score."""
 
-    voices: Literal[1, 2] = 2
-    paper: Literal["a4", "letter"] = "a4"
-    noteheads: Literal["pas", "simple"] = "pas"
+    voices: Voices = 2
+    paper: Paper = "a4"
+    noteheads: Noteheads = "pas"
     legend: bool = True
     summary: bool = False
 

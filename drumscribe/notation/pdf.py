@@ -7,18 +7,17 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Literal
 
+from drumscribe.choices import PdfBackend
 from drumscribe.errors import PdfBackendError
 from drumscribe.notation.lilypond import to_lilypond
 from drumscribe.notation.model import Score
 from drumscribe.notation.musicxml import to_musicxml
 
-Backend = Literal["auto", "lilypond", "verovio", "musescore", "none"]
 TIMEOUT_S = 120.0
 
 
-def to_pdf(score: Score, *, backend: Backend = "auto", timeout_s: float = TIMEOUT_S) -> bytes:
+def to_pdf(score: Score, *, backend: PdfBackend = "auto", timeout_s: float = TIMEOUT_S) -> bytes:
     """Engrave the score.
 
     Args:

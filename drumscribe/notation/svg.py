@@ -16,9 +16,10 @@ from typing import Any
 
 from lxml import etree
 
+from drumscribe.choices import Noteheads
 from drumscribe.kit import DRUMS, Notehead
 from drumscribe.notation.form import passes_text
-from drumscribe.notation.heads import Dialect, notehead
+from drumscribe.notation.heads import notehead
 from drumscribe.notation.musicxml import SWING_WORDS
 
 NAMESPACE = "http://www.w3.org/2000/svg"
@@ -47,7 +48,7 @@ _LETTER = 0.55
 
 
 def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", artist: str = "",
-           page_number: int = 0, legend: Sequence[str] = (), dialect: Dialect = "pas") -> str:  # fmt: skip
+           page_number: int = 0, legend: Sequence[str] = (), dialect: Noteheads = "pas") -> str:  # fmt: skip
     """Return the page ready for the screen and for :mod:`~drumscribe.notation.svg_pdf`.
 
     Args:
@@ -118,7 +119,7 @@ def _draw(parent: Any, code: int, x: float, y: float, scale: float) -> None:
     path.set("transform", f"translate({x - advance * scale / 2:.1f}, {y:.1f}) scale({scale:.4f}, {-scale:.4f})")
 
 
-def _draw_legend(parent: Any, labels: Sequence[str], dialect: Dialect, left: float, right: float) -> None:
+def _draw_legend(parent: Any, labels: Sequence[str], dialect: Noteheads, left: float, right: float) -> None:
     """A small staff with each drum's head, and its name below."""
     step = min(_LEGEND_STEP, (right - left) / len(labels))
     group = etree.SubElement(parent, f"{_S}g")

@@ -8,11 +8,11 @@ D. Ellis, *Beat tracking by dynamic programming*, J. New Music Research 36(1), 2
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.choices import Tracker
 from drumscribe.errors import Cancelled, RhythmError
 from drumscribe.rhythm import _madmom, dbn
 from drumscribe.rhythm.evidence import BeatEvidence
@@ -27,7 +27,7 @@ _LIBROSA_RATE = 22_050
 def track(
     audio: Audio,
     *,
-    tracker: Literal["auto", "madmom", "librosa"] = "auto",
+    tracker: Tracker = "auto",
     on_progress: OnFraction | None = None,
     cancel: CancelToken | None = None,
 ) -> BeatEvidence:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drumscribe.choices import DEFAULT_FORMATS, FORMATS
 from drumscribe.errors import OptionsError
 from drumscribe.options import Options
 from drumscribe.settings import Settings, get_settings
@@ -22,20 +23,6 @@ from drumscribe.types import Activations, Audio, BeatGrid, Hit, Hits, Rhythm, St
 if TYPE_CHECKING:
     from drumscribe.notation.model import Score
     from drumscribe.rhythm import BeatEvidence
-
-FORMATS: dict[str, tuple[str, str]] = {
-    "musicxml": (".musicxml", "application/vnd.recordare.musicxml+xml"),
-    "pdf": (".pdf", "application/pdf"),
-    "midi": (".mid", "audio/midi"),
-    "midi_quantised": (".quantised.mid", "audio/midi"),
-    "csv": (".hits.csv", "text/csv"),
-    "json": (".json", "application/json"),
-    "svg": (".svg", "image/svg+xml"),
-    "tab": (".tab.txt", "text/plain"),
-    "lilypond": (".ly", "text/x-lilypond"),
-}
-"""What a transcription can be written as: format → (end of the file name, media type)."""
-DEFAULT_FORMATS = ("musicxml", "pdf", "midi", "csv", "json")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ TYPES = ["wav", "flac", "mp3", "m4a", "aac", "ogg", "opus", "oga", "webm", "mp4"
 READY = ["json", *(ending[1:] for ending in imports.ENDINGS)]
 """What needs no listening: project files and charts."""
 METERS = ["Find it", "4/4", "3/4", "2/4", "6/8", "12/8", "9/8", "5/4", "7/8"]
-FINEST = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
 _FORM = "ds_intake_form"
 
 
@@ -147,8 +146,8 @@ def _settings() -> Options | None:
             )  # fmt: skip
         with right:
             groups["quantise"]["finest"] = st.selectbox(
-                "Finest notes", list(FINEST), index=len(FINEST) - 1, format_func=lambda value: FINEST[value],
-                key="ds_set_finest", persist_state="session",
+                "Finest notes", list(labels.GRIDS), index=len(labels.GRIDS) - 1,
+                format_func=lambda value: labels.GRIDS[value], key="ds_set_finest", persist_state="session",
             )  # fmt: skip
             groups["quantise"]["swing"] = st.selectbox(
                 "Swing", ["auto", "on", "off"], key="ds_set_swing", persist_state="session"

@@ -34,6 +34,9 @@ STATUS_NAMES = {
     "cancelled": "Cancelled",
 }
 
+GRIDS = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
+"""The finest notes that can be asked for."""
+
 NAMES: dict[str, str] = {label: row.name for label, row in DRUMS.items()}
 """Label to what a drummer calls it."""
 

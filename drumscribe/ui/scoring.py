@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from drumscribe.choices import FORMATS
 from drumscribe.errors import DrumScribeError
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.stages import file_name
-from drumscribe.song.transcription import FORMATS
 from drumscribe.ui import labels, shell, state
 from drumscribe.ui.player import Sheet, song_player
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 METERS = ("2/4", "3/4", "4/4", "5/4", "6/4", "3/8", "6/8", "7/8", "9/8", "12/8")
 AUTO = "auto"
-GRIDS = {8: "8ths", 12: "8th triplets", 16: "16ths", 24: "16th triplets", 32: "32nds"}
 DETAIL = {0: "Everything", 1: "No ghosts or ornaments", 2: "Core groove"}
 SLOWEST, FASTEST = 30, 300
 _RETURNED = "score_returned"
@@ -96,7 +95,9 @@ def controls(found: Transcription) -> None:
     with st.container(border=True, key="score_controls"):
         tempo(found)
         with st.expander("Rhythm", icon=":material/timer:"):
-            _choose("Finest note", "quantise", "finest", options, GRIDS, "The shortest notes that may be written.")
+            _choose(
+                "Finest note", "quantise", "finest", options, labels.GRIDS, "The shortest notes that may be written."
+            )
             _switch("Triplets", "quantise", "triplets", options)
             _switch("Quintuplets", "quantise", "quintuplets", options)
             _switch("Flams, drags, rolls", "quantise", "ornaments", options)

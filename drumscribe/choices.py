@@ -1,0 +1,31 @@
+"""What can be chosen, in one place: values of options and settings, and the formats to write.
+
+Imports nothing heavy, so that the command line starts at once.
+"""
+
+from typing import Literal
+
+Separator = Literal["auto", "demucs", "none"]
+Tracker = Literal["auto", "madmom", "librosa"]
+PdfBackend = Literal["auto", "lilypond", "verovio", "musescore", "none"]
+Finest = Literal[8, 12, 16, 24, 32]
+"""Finest grid, as a division of the whole note."""
+Swing = Literal["auto", "on", "off"]
+Voices = Literal[1, 2]
+Paper = Literal["a4", "letter"]
+Noteheads = Literal["pas", "simple"]
+
+FORMATS: dict[str, tuple[str, str]] = {
+    "musicxml": (".musicxml", "application/vnd.recordare.musicxml+xml"),
+    "pdf": (".pdf", "application/pdf"),
+    "midi": (".mid", "audio/midi"),
+    "midi_quantised": (".quantised.mid", "audio/midi"),
+    "csv": (".hits.csv", "text/csv"),
+    "json": (".json", "application/json"),
+    "svg": (".svg", "image/svg+xml"),
+    "tab": (".tab.txt", "text/plain"),
+    "lilypond": (".ly", "text/x-lilypond"),
+}
+"""Format → (end of the file name, media type)."""
+DEFAULT_FORMATS = ("musicxml", "pdf", "midi", "csv", "json")
+"""What is written where nothing else is asked for."""
