@@ -93,7 +93,7 @@ _ENCODED: dict[int, tuple[Transcription, dict[str, bytes]]] = {}
 
 def _files(made: Transcription) -> dict[str, bytes]:
     """What a finished job of ``made`` has in its folder, player recordings included; encoded once."""
-    from drumscribe.ui.player import recordings
+    from drumscribe.ui.player import recordings as playable
 
     if id(made) in _ENCODED:
         return _ENCODED[id(made)][1]
@@ -101,7 +101,7 @@ def _files(made: Transcription) -> dict[str, bytes]:
         folder = Store(Settings(data_dir=Path(scratch))).folder("0" * 32)
         save(folder, made.audio, made.stem)
         made.keep(folder)
-        recordings.recordings(Transcription.reopen(folder))
+        playable.recordings(Transcription.reopen(folder))
         files = {path.name: path.read_bytes() for path in (Path(scratch) / "jobs" / ("0" * 32)).iterdir()}
     _ENCODED[id(made)] = (made, files)
     return files
