@@ -38,7 +38,7 @@ T = TypeVar("T")
 _CONTRACTS = ("drumscribe.types", "drumscribe.kit")  # every cached value is made of these
 _CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ingest": (
-        tuple(f"drumscribe.audio.{name}" for name in ("decoding", "containers", "sources", "youtube")),
+        tuple(f"drumscribe.audio.{name}" for name in ("decoding", "collector", "containers", "sources", "youtube")),
         ("av", "soxr"),
     ),
     "separate": (("drumscribe.audio.separation", "drumscribe.weights.registry"), ("demucs", "torch")),

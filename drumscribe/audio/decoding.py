@@ -14,7 +14,6 @@ below :class:`~drumscribe.errors.SourceError`.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 import unicodedata
@@ -22,16 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from drumscribe.audio.collector import EXPORT_AGAIN, Collector, as_float, check_rate, too_long
+from drumscribe.audio.collector import SAMPLE_RATE as SAMPLE_RATE
 from drumscribe.audio.containers import movie_without_index, page_breaks_off, stated_duration
 from drumscribe.errors import (
     Cancelled,
     EmptyAudioError,
     NotAudioError,
-    SilentAudioError,
     TooLargeError,
-    TooLongError,
     TruncatedAudioError,
     UnreadableFileError,
 )
@@ -42,18 +41,9 @@ if TYPE_CHECKING:
     import av
     from av.container import InputContainer
 
-SAMPLE_RATE = 44100
-"""Every stage works at this rate (Hz)."""
-
-MIN_DURATION_S = 0.25
-"""Shorter than this, nothing can be said about beats, and hardly about a single hit."""
-SILENCE = 1e-4
-"""Peak-to-peak amplitude (about -80 dB full scale) under which a recording counts as silent."""
-
 FORMATS = "wav,w64,aiff,caf,flac,mp3,aac,mov,mp4,m4a,3gp,3g2,ogg,matroska,webm,asf,avi,wv"
 """FFmpeg demuxers that may read a file. None of them opens a second file or address, as playlists do."""
 _GAP_S = (0.02, 10.0)  # time stamps are rounded below this, and restart rather than skip above
-_EXPORT_AGAIN = "Export it again, for example as WAV, FLAC or MP3."
 _FETCH_AGAIN = "Copy, download or export it again, and try with the whole file."
 
 
@@ -120,9 +110,9 @@ def from_samples(
         TooLongError, EmptyAudioError, SilentAudioError: as in :func:`decode`.
     """
     settings = settings or get_settings()
-    block = _as_float(np.asarray(samples))
-    _check_rate(sample_rate)
-    collector = _Collector(settings.max_duration_s, block.shape[1] / sample_rate)
+    block = as_float(np.asarray(samples))
+    check_rate(sample_rate)
+    collector = Collector(settings.max_duration_s, block.shape[1] / sample_rate)
     step = int(10 * sample_rate)
     for start in range(0, block.shape[1], step):
         collector.push(block[:, start : start + step], int(sample_rate))
@@ -192,7 +182,7 @@ def _decode_open(
     except (av.FFmpegError, ValueError, OverflowError) as error:
         if movie_without_index(file, size):
             raise TruncatedAudioError("The file ends before its index: part of it is missing.", _FETCH_AGAIN) from error
-        raise NotAudioError("The file is not audio in a format that can be read.", _EXPORT_AGAIN) from error
+        raise NotAudioError("The file is not audio in a format that can be read.", EXPORT_AGAIN) from error
     with container:
         if not container.streams.audio:
             if movie_without_index(file, size):
@@ -202,7 +192,7 @@ def _decode_open(
         stated = stated_duration(container, stream, file, size)
         if stated and stated > settings.max_duration_s:
             raise too_long(stated, settings)
-        collector = _Collector(settings.max_duration_s, stated)
+        collector = Collector(settings.max_duration_s, stated)
         _read(container, stream, collector, lambda: file.tell() / size, on_progress, cancel)
         tags = {key.lower(): value for source in (container, stream) for key, value in source.metadata.items()}
     _check_complete(collector, stated, file, size)
@@ -216,7 +206,7 @@ def _decode_open(
 def _read(
     container: InputContainer,
     stream: av.AudioStream,
-    collector: _Collector,
+    collector: Collector,
     position: Any,
     on_progress: OnFraction | None,
     cancel: CancelToken | None,
@@ -265,150 +255,11 @@ def _planes(frame: av.AudioFrame) -> FloatArray:
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, channels).T
-    planes = _as_float(samples, planar=True)
+    planes = as_float(samples, planar=True)
     return planes.mean(axis=0, keepdims=True, dtype=np.float32) if channels > 2 else planes
 
 
-def _as_float(samples: NDArray[Any], *, planar: bool = False) -> FloatArray:
-    """``(channels, n)`` float32 of any real array; integers are scaled to ±1 (unsigned 8-bit is centred on 128)."""
-    if samples.dtype.kind not in "iuf" or samples.ndim not in (1, 2):
-        raise NotAudioError(
-            f"An array of {samples.dtype} with {samples.ndim} dimensions is not audio.",
-            "Give one or two channels of real numbers.",
-        )
-    if samples.ndim == 1:
-        samples = samples[np.newaxis]
-    if not planar and samples.shape[0] > samples.shape[1]:
-        samples = samples.T
-    if samples.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return samples.astype(np.float32, copy=False)
-    full = 2.0 ** (8 * samples.dtype.itemsize - 1)
-    exact: NDArray[Any] = samples.astype(np.float64 if full > 2**23 else np.float32)
-    exact -= full if samples.dtype.kind == "u" else 0.0
-    exact /= full
-    return exact.astype(np.float32, copy=False)
-
-
-def _check_rate(rate: float) -> None:
-    if not 1000 <= rate <= 768_000:
-        raise NotAudioError(f"A sample rate of {rate:g} Hz is not usable.", "Export it at 44.1 or 48 kHz.")
-
-
-class _Collector:
-    """Resamples blocks to 44.1 kHz into one array sized by what the header states (else by the limit).
-
-    Memory that is reserved and not written costs nothing, so the array is generous and never copied.
-    """
-
-    def __init__(self, limit_s: float, stated_s: float | None) -> None:
-        self._limit = int(limit_s * SAMPLE_RATE)
-        expected = self._limit if stated_s is None else min(self._limit, int((stated_s + 1) * SAMPLE_RATE))
-        self._capacity = expected + 1
-        self._buffer: FloatArray = np.empty((0, 0), np.float32)
-        self._length = 0
-        self._resampler: Any = None
-        self._rate = 0
-        self._mended = 0
-        self._rates: list[int] = []
-        self._missing_s = 0.0
-
-    @property
-    def seconds(self) -> float:
-        return self._length / SAMPLE_RATE
-
-    def push(self, block: FloatArray, rate: int) -> None:
-        """Append ``(channels, n)`` samples at ``rate``; the first block decides the number of channels."""
-        if not self._buffer.size:
-            self._buffer = np.empty((min(2, block.shape[0]), self._capacity), np.float32)
-        channels = self._buffer.shape[0]
-        if block.shape[0] != channels:  # changes in the middle of some broadcasts
-            block = block[:channels] if block.shape[0] > channels else np.repeat(block[:1], channels, axis=0)
-        finite = np.isfinite(block)
-        if not finite.all():
-            self._mended += int(block.size - finite.sum())
-            block = np.where(finite, block, np.float32(0))
-        if rate != self._rate:
-            self._flush()
-            self._start(rate, channels)
-        if self._resampler is not None:
-            block = self._resampler.resample_chunk(np.ascontiguousarray(block.T)).T
-        self._append(block)
-
-    def push_silence(self, seconds: float) -> None:
-        """Stand in for what could not be decoded; not at the very beginning."""
-        self._missing_s += seconds
-        self.push(np.zeros((self._buffer.shape[0], round(seconds * self._rate)), np.float32), self._rate)
-
-    def _start(self, rate: int, channels: int) -> None:
-        import soxr
-
-        _check_rate(rate)
-        self._rate = rate
-        self._rates.append(rate)
-        self._resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, channels, "float32")
-
-    def _flush(self) -> None:
-        if self._resampler is not None:
-            self._append(self._resampler.resample_chunk(np.empty((0, self._buffer.shape[0]), np.float32), last=True).T)
-            self._resampler = None
-
-    def _append(self, block: FloatArray) -> None:
-        end = self._length + block.shape[1]
-        if end > self._limit + 1:  # one sample of grace for rounding in the resampler
-            raise _longer_than(self._limit / SAMPLE_RATE)
-        if end > self._buffer.shape[1]:  # the header stated too little
-            grown = np.empty((self._buffer.shape[0], self._limit + 1), np.float32)
-            grown[:, : self._length] = self._buffer[:, : self._length]
-            self._buffer = grown
-        self._buffer[:, self._length : end] = block
-        self._length = end
-
-    def finish(self, *, title: str, artist: str, origin: str) -> Audio:
-        """Check what came and wrap it. Raises NotAudioError, EmptyAudioError or SilentAudioError."""
-        self._flush()
-        samples = _packed(self._buffer, self._length)
-        if samples.shape[-1] < MIN_DURATION_S * SAMPLE_RATE:
-            raise EmptyAudioError(
-                f"The recording lasts {self.seconds:.2f} s, too short to hold a rhythm.",
-                "Give one of a few seconds or more.",
-            )
-        warnings = []
-        if self._mended > samples.size / 2:
-            raise NotAudioError("Most of the samples are not numbers (NaN).", _EXPORT_AGAIN)
-        if self._mended:
-            warnings.append(f"{self._mended} samples were not numbers (NaN) and were replaced by silence.")
-        if self._missing_s:
-            warnings.append(f"{self._missing_s:.2f} s of the file are damaged or missing and were replaced by silence.")
-        low, high = float(samples.min()), float(samples.max())
-        if high - low < SILENCE:
-            raise SilentAudioError("The recording is silent.", "Check the source and the recording level.")
-        if (peak := max(high, -low)) > 8:  # far outside ±1: integers saved as floats
-            samples /= np.float32(peak)
-            warnings.append("The level was far above full scale and was brought down.")
-        if min(self._rates) < 22_050:
-            warnings.append(
-                f"The recording has a low sample rate ({min(self._rates)} Hz): cymbals and hi-hats may be missed."
-            )
-        digest = hashlib.sha256(f"{samples.shape[0]}x{samples.shape[1]}@{SAMPLE_RATE}".encode())
-        digest.update(samples.data)
-        samples.flags.writeable = False
-        return Audio(samples, SAMPLE_RATE, digest.hexdigest(), title, artist, origin, tuple(warnings))
-
-
-def _packed(buffer: FloatArray, length: int) -> FloatArray:
-    """The first ``length`` columns as a contiguous array within the same memory (rows move down, block by block)."""
-    channels, capacity = buffer.shape
-    flat = buffer.reshape(-1)
-    for channel in range(1, channels):
-        for start in range(0, length, 1 << 16):
-            count = min(1 << 16, length - start)
-            source = channel * capacity + start
-            flat[channel * length + start : channel * length + start + count] = flat[source : source + count]
-    return flat[: channels * length].reshape(channels, length)
-
-
-def _check_complete(collector: _Collector, stated: float | None, file: BinaryIO, size: int) -> None:
+def _check_complete(collector: Collector, stated: float | None, file: BinaryIO, size: int) -> None:
     """Raise TruncatedAudioError if less came than the header states (0.25 s or 1 % of slack), or a page is cut."""
     file.seek(0)
     is_ogg = file.read(4) == b"OggS"
@@ -418,24 +269,3 @@ def _check_complete(collector: _Collector, stated: float | None, file: BinaryIO,
         raise TruncatedAudioError(
             f"Only {collector.seconds:.1f} s of the {stated:.1f} s that the file should last can be read.", _FETCH_AGAIN
         )
-
-
-def too_long(seconds: float, settings: Settings) -> TooLongError:
-    """The error for a recording known to last ``seconds``."""
-    limit = settings.max_duration_s
-    return TooLongError(
-        f"The recording lasts {_clock(seconds)}; the limit is {_clock(limit)}.",
-        f"Cut it to {_clock(limit)}, or raise MAX_DURATION_S.",
-    )
-
-
-def _longer_than(limit_s: float) -> TooLongError:
-    return TooLongError(
-        f"The recording lasts longer than the limit of {_clock(limit_s)}.",
-        f"Cut it to {_clock(limit_s)}, or raise MAX_DURATION_S.",
-    )
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d} h" if minutes >= 60 else f"{minutes}:{rest:02d} min"

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from drumscribe.audio import decoding
+from drumscribe.audio.collector import too_long
 from drumscribe.errors import (
     Cancelled,
     NetworkError,
@@ -196,7 +197,7 @@ def _check_info(info: dict[str, Any] | None, settings: Settings) -> None:
             "This is a live stream; it has no end yet.", "Wait until its recording is published."
         )
     if (duration := float(info.get("duration") or 0)) > settings.max_duration_s:
-        raise decoding.too_long(duration, settings)
+        raise too_long(duration, settings)
     _check_size(info.get("filesize") or 0, settings)
 
 
