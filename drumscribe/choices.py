@@ -15,6 +15,7 @@ Voices = Literal[1, 2]
 Paper = Literal["a4", "letter"]
 Noteheads = Literal["pas", "simple"]
 
+Format = Literal["musicxml", "pdf", "midi", "midi_quantised", "csv", "json", "svg", "tab", "lilypond"]
 FORMATS: dict[str, tuple[str, str]] = {
     "musicxml": (".musicxml", "application/vnd.recordare.musicxml+xml"),
     "pdf": (".pdf", "application/pdf"),
@@ -26,6 +27,6 @@ FORMATS: dict[str, tuple[str, str]] = {
     "tab": (".tab.txt", "text/plain"),
     "lilypond": (".ly", "text/x-lilypond"),
 }
-"""Format → (end of the file name, media type)."""
+"""Each :data:`Format` → (end of the file name, media type)."""
 DEFAULT_FORMATS = ("musicxml", "pdf", "midi", "csv", "json")
 """What is written where nothing else is asked for."""

@@ -90,11 +90,6 @@ class Settings(BaseSettings):
         """Fetched weights."""
         return self.data_dir / "weights"
 
-    @property
-    def jobs_dir(self) -> Path:
-        """Folders of jobs."""
-        return self.data_dir / "jobs"
-
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:

@@ -22,6 +22,7 @@ from drumscribe.api.auth import Caller, Client, Gate
 from drumscribe.api.problems import ProblemError
 from drumscribe.api.schemas import HitsPatch, JobList, JobRequest, JobView, ResultView
 from drumscribe.audio.sources import video_id
+from drumscribe.choices import Format
 from drumscribe.errors import JobNotFoundError, OptionsError, QuotaError, StorageError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.stored import JobRunner
@@ -44,9 +45,7 @@ Key = Annotated[
     Header(max_length=200, pattern="^[\x21-\x7e]+$", description="The same key returns the job first sent with it."),
 ]
 
-DownloadKind = Literal[
-    "musicxml", "pdf", "midi", "midi_quantised", "csv", "json", "svg", "tab", "lilypond", "zip"
-]  # of files.KINDS; the test holds them equal
+DownloadKind = Literal[Format, "zip"]  # of files.KINDS; the test holds them equal
 _BINARY = {"type": "string", "format": "binary"}
 _FORM = {
     "type": "object",

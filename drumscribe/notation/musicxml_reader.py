@@ -12,10 +12,11 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, get_args
 
 from lxml import etree
 
+from drumscribe.choices import Noteheads, Paper, Voices
 from drumscribe.errors import NotationError, ProjectError
 from drumscribe.kit import BY_MIDI, DRUMS
 from drumscribe.notation.dynamics import LEVELS
@@ -43,8 +44,8 @@ _MAX_BAR = 64
 _DEFAULT_VELOCITY = 80
 _GHOST_VELOCITY = 36
 _SETTINGS: dict[str, tuple[object, ...]] = {
-    "voices": (1, 2), "paper": ("a4", "letter"), "noteheads": ("pas", "simple"), "legend": (False, True),
-    "summary": (False, True), "count_in": (False, True),
+    "voices": get_args(Voices), "paper": get_args(Paper), "noteheads": get_args(Noteheads),
+    **dict.fromkeys(("legend", "summary", "count_in"), (False, True)),
 }  # fmt: skip
 """What may stand in our own field: it goes into other formats unquoted."""
 _BEAMS = ("begin", "continue", "end", "forward hook", "backward hook")

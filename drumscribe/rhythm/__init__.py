@@ -17,29 +17,16 @@ if TYPE_CHECKING:
     from drumscribe.rhythm.tracking import track
 
 _WHERE = {
-    "BeatEvidence": "evidence",
-    "Deviation": "analysis",
-    "beat_grid": "grid",
-    "deviations": "analysis",
-    "performed": "analysis",
-    "quantise": "quantiser",
-    "tempo_curve": "analysis",
-    "track": "tracking",
-}
+    "BeatEvidence": "evidence", "beat_grid": "grid", "quantise": "quantiser", "track": "tracking",
+    **dict.fromkeys(("Deviation", "deviations", "performed", "tempo_curve"), "analysis"),
+}  # fmt: skip
 
 __all__ = [
-    "BeatEvidence",
-    "Deviation",
-    "beat_grid",
-    "deviations",
-    "performed",
-    "quantise",
-    "tempo_curve",
-    "track",
-]
+    "BeatEvidence", "Deviation", "beat_grid", "deviations", "performed", "quantise", "tempo_curve", "track",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
         return getattr(import_module(f"drumscribe.rhythm.{_WHERE[name]}"), name)
-    raise AttributeError(f"module 'drumscribe.rhythm' has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -63,11 +63,6 @@ def apply(hits: Hits, edit: Edit) -> Hits:
     return Hits.of(by_id.values())
 
 
-def inverse(edit: Edit) -> Edit:
-    """The edit that takes ``edit`` back."""
-    return Edit(edit.label, removed=edit.added, added=edit.removed)
-
-
 def add(hits: Hits, time_s: float, drum: str, velocity: int = 90) -> Edit:
     """Add a stroke. Raises EditError if time, drum, or velocity is impossible."""
     new = _checked(id=_free_id(hits), time_s=time_s, drum=drum, velocity=velocity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,40 +213,20 @@ class Transcription:
 
     def project(self) -> Project:
         """Everything but audio, as a project file holds it."""
-        return Project(
-            song=self.song,
-            heard=self.heard,
-            options=self.options,
-            history=self.history,
-            grid=self.grid,
-            activations=self.activations,
-            evidence=project.dump(self.evidence),
-            warnings=self.warnings,
-            provenance=self.provenance,
-            created_at=self.created_at,
-        )
+        return Project(evidence=project.dump(self.evidence), **_shared(self))
 
     @classmethod
     def of_project(cls, opened: Project, media: Media | None = None) -> Transcription:
         """Rebuild from a project; milliseconds. Raises ProjectError, RhythmError, NotationError."""
         from drumscribe.rhythm import BeatEvidence
 
-        evidence = project.parse(opened.evidence, BeatEvidence)
         rhythm = written(opened.history.hits, opened.grid, opened.options)
         return cls(
-            song=opened.song,
-            heard=opened.heard,
-            options=opened.options,
-            activations=opened.activations,
-            history=opened.history,
-            evidence=evidence,
-            grid=opened.grid,
+            evidence=project.parse(opened.evidence, BeatEvidence),
             rhythm=rhythm,
             score=notated(rhythm, opened.options, opened.song),
             media=media or Absent(),
-            warnings=opened.warnings,
-            provenance=opened.provenance,
-            created_at=opened.created_at,
+            **_shared(opened),
         )
 
     @classmethod
@@ -264,3 +244,8 @@ class Transcription:
     def keep(self, folder: Folder) -> None:
         """Save the project into a job's folder (audio is saved once, by :func:`drumscribe.song.recordings.save`)."""
         folder.write("project.json", self.project().dumps())
+
+
+def _shared(source: Project | Transcription) -> dict[str, Any]:
+    """The fields that a project and a transcription both have, alike."""
+    return {one.name: getattr(source, one.name) for one in fields(Project) if one.name != "evidence"}
