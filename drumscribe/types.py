@@ -47,6 +47,13 @@ OnFraction = Callable[[float, str], None]
 """Inside one stage: fraction 0–1 and a message; the pipeline adds the stage's name."""
 
 
+def part_of(on_progress: OnFraction | None, start: float, end: float) -> OnFraction | None:
+    """Progress of a step that takes the stage from ``start`` to ``end`` (0–1)."""
+    if on_progress is None:
+        return None
+    return lambda fraction, message: on_progress(start + (end - start) * fraction, message)
+
+
 @dataclass(frozen=True, slots=True)
 class Audio:
     """A decoded recording.

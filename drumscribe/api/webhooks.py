@@ -17,12 +17,11 @@ import time
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
 
 from drumscribe.api.outbound import SafePoster
 from drumscribe.api.schemas import JobView
 from drumscribe.errors import NetworkError, OptionsError
-from drumscribe.jobs.db import Database, reaching
+from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.tables import JobRow, WebhookRow
 from drumscribe.observability import logs, metrics
@@ -72,19 +71,19 @@ class Webhooks:
 
     def register(self, job_id: str, url: str) -> None:
         """Remember to tell ``url`` when the job has ended; the first address given for a job stays."""
-        with reaching(), Session(self._database.engine) as session, session.begin():
+        with self._database.session() as session:
             if session.get(WebhookRow, job_id) is None:
                 session.add(WebhookRow(job_id=job_id, url=url, next_at=time.time()))
 
     def rearm(self, job_id: str) -> None:
         """Tell again: the job was put back into the queue."""
-        with reaching(), Session(self._database.engine) as session, session.begin():
+        with self._database.session() as session:
             change = update(WebhookRow).where(WebhookRow.job_id == job_id)
             session.execute(change.values(next_at=time.time(), tries=0, outcome=""))
 
     def prune(self) -> None:
         """Forget the messages of jobs that are no more."""
-        with reaching(), Session(self._database.engine) as session, session.begin():
+        with self._database.session() as session:
             session.execute(delete(WebhookRow).where(WebhookRow.job_id.not_in(select(JobRow.id))))
 
     def due(self, limit: int = 20) -> list[Due]:
@@ -98,7 +97,7 @@ class Webhooks:
             .limit(limit)
         )
         found: list[Due] = []
-        with reaching(), Session(self._database.engine) as session, session.begin():
+        with self._database.session() as session:
             for job_id, next_at in session.execute(query).all():
                 claimed = session.scalars(
                     update(WebhookRow)
@@ -144,7 +143,7 @@ class Webhooks:
         """Write down what became of a message. Raises StorageError."""
         again = outcome.startswith("retry")
         next_at = time.time() + DELAYS_S[due.tries - 1] if again else None
-        with reaching(), Session(self._database.engine) as session, session.begin():
+        with self._database.session() as session:
             session.execute(
                 update(WebhookRow).where(WebhookRow.job_id == due.job.id).values(next_at=next_at, outcome=outcome[:200])
             )

@@ -29,7 +29,7 @@ from drumscribe.errors import (
 )
 from drumscribe.options import SeparateOptions
 from drumscribe.settings import Settings, get_settings
-from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction, Stem
+from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction, Stem, part_of
 from drumscribe.weights import registry
 
 PATIENCE_S = 60.0
@@ -66,12 +66,12 @@ def separate(
         return Stem(audio.samples, audio.sample_rate, "none")
     name = settings.demucs_model
     try:
-        model = _obtain(name, settings, wish, _part(on_progress, 0.0, 0.1), cancel)
+        model = _obtain(name, settings, wish, part_of(on_progress, 0.0, 0.1), cancel)
     except (ModelError, StorageError) as error:
         if wish == "demucs":
             raise
         return Stem(audio.samples, audio.sample_rate, "none", note=_why(error))
-    drums = model.drums(audio, settings, _part(on_progress, 0.1, 1.0), cancel)
+    drums = model.drums(audio, settings, part_of(on_progress, 0.1, 1.0), cancel)
     shown = name if name in registry.DEMUCS else Path(name).name
     return Stem(drums, audio.sample_rate, "demucs", model=shown, accompaniment=audio.samples - drums)
 
@@ -96,12 +96,6 @@ def _obtain(
 
 def _why(error: DrumScribeError) -> str:
     return f"Transcribed from the whole mix, because the drums could not be separated first. {error.what}"
-
-
-def _part(on_progress: OnFraction | None, start: float, end: float) -> OnFraction | None:
-    if on_progress is None:
-        return None
-    return lambda fraction, message: on_progress(start + (end - start) * fraction, message)
 
 
 def _device(settings: Settings) -> str:

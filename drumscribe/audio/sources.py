@@ -30,7 +30,7 @@ from drumscribe.errors import (
 )
 from drumscribe.settings import Settings, get_settings
 from drumscribe.storage.files import storing
-from drumscribe.types import Audio, CancelToken, OnFraction
+from drumscribe.types import Audio, CancelToken, OnFraction, part_of
 
 ALLOWED_URL = re.compile(
     r"https://(?:[a-z0-9-]+\.)*(?:youtube\.com|youtube-nocookie\.com|googlevideo\.com|ytimg\.com"
@@ -72,8 +72,8 @@ def load(
         return decoding.decode(source, settings=settings, on_progress=on_progress, cancel=cancel)
     with ExitStack() as stack:
         folder = stack.enter_context(_scratch(settings))
-        path, title, artist = _download(source, folder, settings, _part(on_progress, 0.0, 0.8), cancel)
-        decoded = decoding.decode(path, settings=settings, on_progress=_part(on_progress, 0.8, 1.0), cancel=cancel)
+        path, title, artist = _download(source, folder, settings, part_of(on_progress, 0.0, 0.8), cancel)
+        decoded = decoding.decode(path, settings=settings, on_progress=part_of(on_progress, 0.8, 1.0), cancel=cancel)
     return replace(decoded, title=title, artist=artist, origin=watch_url(video_id(source)))
 
 
@@ -151,12 +151,6 @@ def _scratch(settings: Settings) -> tempfile.TemporaryDirectory[str]:
         parent = settings.data_dir / "tmp"
         parent.mkdir(parents=True, exist_ok=True)
         return tempfile.TemporaryDirectory(prefix="link-", dir=parent, ignore_cleanup_errors=True)
-
-
-def _part(on_progress: OnFraction | None, start: float, end: float) -> OnFraction | None:
-    if on_progress is None:
-        return None
-    return lambda fraction, message: on_progress(start + (end - start) * fraction, message)
 
 
 def _download(

@@ -71,7 +71,7 @@ class Database:
             idempotency_key=idempotency_key,
         )
         try:
-            with self._session() as session:
+            with self.session() as session:
                 session.add(row)
         except IntegrityError:
             known = self.known(job.owner, idempotency_key)
@@ -85,7 +85,7 @@ class Database:
         if idempotency_key is None:
             return None
         query = select(JobRow).where(JobRow.owner == owner, JobRow.idempotency_key == idempotency_key)
-        with self._session() as session:
+        with self.session() as session:
             row = session.scalars(query).one_or_none()
             return None if row is None else row.job()
 
@@ -100,7 +100,7 @@ class Database:
 
     def name_of(self, job_id: str) -> str:
         """The file name that the user gave."""
-        with self._session() as session:
+        with self.session() as session:
             return session.scalar(select(JobRow.name).where(JobRow.id == job_id)) or ""
 
     def find(
@@ -112,7 +112,7 @@ class Database:
             query = query.where(JobRow.owner == owner)
         if status is not None:
             query = query.where(JobRow.status == status)
-        with self._session() as session:
+        with self.session() as session:
             return [row.job() for row in session.scalars(query)]
 
     def counts(self, *, owner: str | None = None) -> dict[JobStatus, int]:
@@ -120,7 +120,7 @@ class Database:
         query = select(JobRow.status, func.count()).group_by(JobRow.status)
         if owner is not None:
             query = query.where(JobRow.owner == owner)
-        with self._session() as session:
+        with self.session() as session:
             found = {JobStatus(status): count for status, count in session.execute(query)}
         return {status: found.get(status, 0) for status in JobStatus}
 
@@ -148,7 +148,7 @@ class Database:
             change = change.where(JobRow.owner == owner)
         if worker is not None:
             change = change.where(JobRow.worker == worker)
-        with self._session() as session:
+        with self.session() as session:
             moved = session.scalars(change.values(status=str(to), **values).returning(JobRow)).one_or_none()
             if moved is not None:
                 return moved.job()
@@ -178,14 +178,14 @@ class Database:
     def _taken(self, which: ColumnElement[bool], worker: str, **values: Any) -> Job | None:
         """Give the one job ``which`` to ``worker``; ``None`` where there is none."""
         values |= {"status": str(JobStatus.RUNNING), "worker": worker, "beat": JobRow.beat + 1, "error": None}
-        with self._session() as session:
+        with self.session() as session:
             row = session.scalars(update(JobRow).where(which).values(**values).returning(JobRow)).one_or_none()
             return None if row is None else row.job()
 
     def release(self, job_id: str, worker: str, **values: Any) -> bool:
         """Let go of a running job between two steps. False if ``worker`` no longer holds it, or it is to stop."""
         change = update(JobRow).where(JobRow.id == job_id, JobRow.worker == worker, JobRow.status == JobStatus.RUNNING)
-        with self._session() as session:
+        with self.session() as session:
             return session.scalar(change.values(worker="", **values).returning(JobRow.id)) is not None
 
     def beat(self, job_id: str, worker: str, **progress: Any) -> JobStatus | None:
@@ -196,13 +196,13 @@ class Database:
             .values(beat=JobRow.beat + 1, **progress)
             .returning(JobRow.status)
         )
-        with self._session() as session:
+        with self.session() as session:
             status = session.scalar(change)
             return None if status is None else JobStatus(status)
 
     def cancelling(self, job_id: str) -> bool:
         """Whether somebody asked the job to stop."""
-        with self._session() as session:
+        with self.session() as session:
             return session.scalar(select(JobRow.status).where(JobRow.id == job_id)) == JobStatus.CANCELLING
 
     def leases(self) -> list[Lease]:
@@ -214,14 +214,14 @@ class Database:
         return self._leases(JobRow.status == JobStatus.QUEUED)
 
     def _leases(self, which: ColumnElement[bool]) -> list[Lease]:
-        with self._session() as session:
+        with self.session() as session:
             rows = session.scalars(select(JobRow).where(which))
             return [Lease(row.id, row.worker, row.beat, JobStatus(row.status)) for row in rows]
 
     def mark(self, job_id: str, mark: str) -> None:
         """Leave a note at a queued job, for whoever brings it to a worker."""
         change = update(JobRow).where(JobRow.id == job_id, JobRow.status == JobStatus.QUEUED)
-        with self._session() as session:
+        with self.session() as session:
             session.execute(change.values(worker=mark))
 
     def save(self, job_id: str, *, owner: str | None, revision: int | None) -> Job:
@@ -231,7 +231,7 @@ class Database:
             change = change.where(JobRow.owner == owner)
         if revision is not None:
             change = change.where(JobRow.revision == revision)
-        with self._session() as session:
+        with self.session() as session:
             row = session.scalars(change.values(revision=JobRow.revision + 1).returning(JobRow)).one_or_none()
             if row is not None:
                 return row.job()
@@ -244,30 +244,30 @@ class Database:
 
     def delete(self, job_id: str) -> None:
         """Forget a job. Raises JobNotFoundError."""
-        with self._session() as session:
+        with self.session() as session:
             if session.scalar(delete(JobRow).where(JobRow.id == job_id).returning(JobRow.id)) is None:
                 raise _not_found()
 
     def sources(self) -> dict[str, str]:
         """Job id → source, of every job: what the store must keep."""
-        with self._session() as session:
+        with self.session() as session:
             return {row.id: row.source for row in session.execute(select(JobRow.id, JobRow.source))}
 
     def finished_before(self, moment: float) -> list[str]:
         """Ids of jobs that ended before ``moment`` (seconds since the epoch), oldest first."""
         ended = [str(one) for one in JobStatus if one.finished]
         query = select(JobRow.id).where(JobRow.status.in_(ended), JobRow.finished_at < moment)
-        with self._session() as session:
+        with self.session() as session:
             return list(session.scalars(query.order_by(JobRow.finished_at)))
 
     def rates(self) -> dict[str, float]:
         """Seconds of work per second of recording, by stage."""
-        with self._session() as session:
+        with self.session() as session:
             return {row.stage: row.rate for row in session.scalars(select(RateRow))}
 
     def learn(self, measured: dict[str, float]) -> None:
         """Let newly measured rates count a third."""
-        with self._session() as session:
+        with self.session() as session:
             for stage, rate in measured.items():
                 row = session.get(RateRow, stage)
                 if row is None:
@@ -276,7 +276,8 @@ class Database:
                     row.rate += (rate - row.rate) / 3
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def session(self) -> Iterator[Session]:
+        """A transaction."""
         with reaching(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import soundfile
 
+from drumscribe.audio.collector import SAMPLE_RATE
 from drumscribe.errors import DetectionError, StorageError
 from drumscribe.live.engine import LiveEngine, LiveStream
 from drumscribe.live.follow import Follower
@@ -18,7 +19,6 @@ from drumscribe.notation.model import Score
 from drumscribe.options import NotateOptions, QuantiseOptions
 from drumscribe.types import Hit, Hits, Meter
 
-SAMPLE_RATE = 44_100
 SHORTEST_S = 1.5
 """A shorter take is no take."""
 SHOWN_BARS = 4

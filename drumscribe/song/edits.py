@@ -94,6 +94,11 @@ def relabel(hits: Hits, ids: Iterable[int], drum: str) -> Edit:
     return _edit(f"Make {_count(old)} {_drum_name(drum)}", hits, old, new)
 
 
+def correct(hits: Hits, ids: Iterable[int], drum: str | None) -> Edit:
+    """Give hits to ``drum``, or remove them where it is ``None``. Raises EditError for an unknown id or drum."""
+    return delete(hits, ids) if drum is None else relabel(hits, ids, drum)
+
+
 def set_velocity(hits: Hits, ids: Iterable[int], velocity: int) -> Edit:
     """Set how hard hits are struck, 1-127; says nothing about whether they are right. Raises EditError."""
     old = _named(hits, ids)

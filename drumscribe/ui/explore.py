@@ -118,8 +118,7 @@ def _window(found: Transcription) -> tuple[float, float]:
 
 
 def _window_key() -> str:
-    job = state.session().job
-    return f"ds_window_{job.id if job else ''}"
+    return f"ds_window_{state.song_id()}"
 
 
 def _move(whole: float, by: float, scale: float) -> None:

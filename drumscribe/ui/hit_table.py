@@ -85,8 +85,7 @@ def filters(found: Transcription) -> tables.Filter:
 def show(found: Transcription, chosen: tables.Filter) -> list[int]:
     """Draw the editor for the hits that ``chosen`` accepts; returns their ids."""
     held, where = table(), facts.where(found)
-    job = state.session().job
-    job_id = job.id if job else ""
+    job_id = state.song_id()
     same = (held.job_id, held.revision, held.chosen) == (job_id, state.revision(), chosen)
     if not same or held.key not in st.session_state:  # another page came between: what was typed is forgotten
         if held.job_id != job_id:
@@ -204,22 +203,13 @@ def bulk(found: Transcription, ids: list[int]) -> None:
 
 
 def _bulk(action: str, ids: list[int], drum: str | None) -> None:
-    found = state.current()
-    if found is None:
-        return
-    hits = found.hits
-    try:
-        if action == "relabel" and drum is not None:
-            made = edits.relabel(hits, ids, drum)
-        elif action == "delete":
-            made = edits.delete(hits, ids)
-        else:
+    def make(hits: Hits) -> edits.Edit:
+        if action == "accept":
             by_id = hits.by_id()
-            made = edits.accept(hits, [by_id[hit_id] for hit_id in ids])
-    except DrumScribeError as failure:
-        state.notify("error", str(failure))
-        return
-    if state.apply(made):
+            return edits.accept(hits, [by_id[hit_id] for hit_id in ids])
+        return edits.delete(hits, ids) if action == "delete" else edits.relabel(hits, ids, drum or "")
+
+    if state.correct(make) is not None:
         _unpick()
 
 
@@ -240,11 +230,7 @@ def add(found: Transcription) -> None:
         velocity = st.number_input("Velocity", 1, 127, 90, width=120)
         if not st.form_submit_button("Add hit", icon=":material/add:"):
             return
-    try:
-        made = edits.add(found.hits, time_s, drum, velocity)
-    except DrumScribeError as failure:
-        state.notify("error", str(failure))
-    else:
-        if state.apply(made):
-            state.select(made.added[0].id)
+    made = state.correct(lambda hits: edits.add(hits, time_s, drum, velocity))
+    if made is not None:
+        state.select(made.added[0].id)
     st.rerun()

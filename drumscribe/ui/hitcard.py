@@ -90,8 +90,7 @@ def quick(found: Transcription, hit: Hit, *, key: str) -> None:
 
 def accept(hit: Hit) -> None:
     """Vouch for a hit, or take a rejected candidate in."""
-    found = state.current()
-    if found is not None and state.apply(edits.accept(found.hits, [hit])):
+    if state.correct(lambda hits: edits.accept(hits, [hit])) is not None:
         state.select(hit.id, sound=False)
 
 
@@ -108,15 +107,7 @@ def relabel(hit: Hit, drum: str) -> None:
 def _correct(hit: Hit, drum: str | None) -> None:
     from drumscribe.ui import likes
 
-    found = state.current()
-    if found is None:
-        return
-    try:
-        change = edits.delete(found.hits, [hit.id]) if drum is None else edits.relabel(found.hits, [hit.id], drum)
-    except DrumScribeError as failure:
-        state.notify("error", str(failure))
-        return
-    if state.apply(change):
+    if state.correct(lambda hits: edits.correct(hits, [hit.id], drum)) is not None:
         likes.offer(hit, drum)
 
 

@@ -86,16 +86,8 @@ def show(found: Transcription) -> None:
 
 def repeat(ids: list[int], drum: str | None) -> None:
     """Make the same correction on the hits ``ids``, as one edit."""
-    found = state.current()
     dismiss()
-    if found is None:
-        return
-    try:
-        change = edits.delete(found.hits, ids) if drum is None else edits.relabel(found.hits, ids, drum)
-    except DrumScribeError as failure:
-        state.notify("error", str(failure))
-        return
-    state.apply(change)
+    state.correct(lambda hits: edits.correct(hits, ids, drum))
 
 
 def _alike(found: Transcription, made: Offer) -> list[tuple[Hit, float]]:

@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from drumscribe.errors import DrumScribeError, JobNotFoundError
+from drumscribe.errors import JobNotFoundError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.types import STAGES
 from drumscribe.ui import labels, state
@@ -106,10 +106,8 @@ def stages(job: Job) -> str:
 
 def cancel(job_id: str) -> None:
     """Ask a job to stop."""
-    try:
+    with state.telling():
         state.runner().cancel(job_id, owner=owner())
-    except DrumScribeError as failure:
-        state.notify("error", str(failure))
 
 
 def recent(limit: int = 20) -> None:
@@ -162,11 +160,7 @@ def _row(job: Job) -> None:
 
 def delete(job_id: str) -> None:
     """Remove a job with all its files."""
-    open_ = state.session().job
-    try:
+    with state.telling():
         state.runner().delete(job_id, owner=owner())
-    except DrumScribeError as failure:
-        state.notify("error", str(failure))
-        return
-    if open_ is not None and open_.id == job_id:
-        state.close_job()
+        if state.song_id() == job_id:
+            state.close_job()

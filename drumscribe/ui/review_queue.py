@@ -71,11 +71,9 @@ def _decide(found: Transcription, hit: Hit) -> None:
 
 
 def _skipped() -> set[int]:
-    job = state.session().job
     held: tuple[str, set[int]] = st.session_state.get(_SKIPPED, ("", set()))
-    if job is None or held[0] != job.id:
-        held = (job.id if job else "", set())
-        st.session_state[_SKIPPED] = held
+    if held[0] != state.song_id():
+        held = st.session_state[_SKIPPED] = (state.song_id(), set())
     return held[1]
 
 

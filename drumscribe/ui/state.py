@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,7 +26,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import connect
-from drumscribe.types import Hit
+from drumscribe.types import Hit, Hits
 from drumscribe.ui.owner import owner
 
 if TYPE_CHECKING:
@@ -129,10 +130,8 @@ def open_job(job_id: str) -> None:
 
 def retry(job_id: str) -> None:
     """Queue a failed job again; tell the user if that is not possible."""
-    try:
+    with telling():
         runner().retry(job_id, owner=owner())
-    except DrumScribeError as failure:
-        notify("error", str(failure))
 
 
 def close_job() -> None:
@@ -160,6 +159,12 @@ def current() -> Transcription | None:
     if held.transcription is None:
         held.transcription = runner().result(open_.id, owner=owner())
     return held.transcription
+
+
+def song_id() -> str:
+    """The open song's job, ``""`` where there is none."""
+    open_ = session().job
+    return open_.id if open_ else ""
 
 
 def revision() -> int:
@@ -211,6 +216,17 @@ def select(hit_id: int | None, *, sound: bool = True) -> None:
 def apply(edit: Edit) -> bool:
     """Apply and save an edit; the score follows. On failure nothing changes, the user is told, ``False`` comes back."""
     return _replace(lambda found: found.edit(edit))
+
+
+def correct(make: Callable[[Hits], Edit]) -> Edit | None:
+    """Apply and save the edit that ``make`` makes of the open song's hits; ``None`` where it was not to be."""
+    found = current()
+    if found is None:
+        return None
+    made = None
+    with telling():
+        made = make(found.hits)
+    return made if made is not None and apply(made) else None
 
 
 def undo() -> None:
@@ -271,6 +287,15 @@ def enter(page: StreamlitPage) -> None:
             st.switch_page(held.page)
         held.sound = None
     held.page = page
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Tell the user of an error inside, on the next run, instead of raising it."""
+    try:
+        yield
+    except DrumScribeError as failure:
+        notify("error", str(failure))
 
 
 def notify(kind: str, text: str) -> None:
