@@ -11,13 +11,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,11 +25,9 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from test_browser_a import CHROMIUM, FLAGS, TOKEN  # noqa: E402
+from test_browser_a import CHROMIUM, FLAGS, TOKEN, Server  # noqa: E402
 from test_ui_pages import owner_of  # noqa: E402
 from ui_songs import put, song  # noqa: E402
-
-from drumscribe.settings import Settings  # noqa: E402
 
 HITS_PER_BAR = 14.25
 # What the page shows, as numbers that change with an edit: rows of the table, heads in the excerpt, points in plots.
@@ -45,25 +40,6 @@ POINTS = (
     "[...document.querySelectorAll('.js-plotly-plot')].flatMap(e => e._fullData).map(t => t.x?.length ?? 0)"
     ".reduce((a, b) => a + b, 0)"
 )
-
-
-def serve(data_dir: Path) -> tuple[psutil.Process, str]:
-    """Start the app; returns its process and address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-        cwd=ROOT, env={**os.environ, "DATA_DIR": str(data_dir), "OFFLINE": "true"}, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2).read()
-            return psutil.Process(process.pid), url
-        except OSError:
-            time.sleep(0.2)
 
 
 class Clock:
@@ -209,8 +185,9 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         made = song(round(arguments.hits / HITS_PER_BAR))
-        job_id = put(Settings(data_dir=Path(folder)), owner_of(TOKEN), made)
-        server, url = serve(Path(folder))
+        running = Server(Path(folder))
+        job_id = put(running.settings, owner_of(TOKEN), made)
+        server, url = psutil.Process(running.pid), running.url
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
             clock = Clock(server)
@@ -239,8 +216,7 @@ def main() -> None:
             print(" ".join(f"{size:.0f}" for size in sizes))
         finally:
             browser.close()
-            server.terminate()
-            server.wait(30)
+            running.stop()
 
 
 if __name__ == "__main__":

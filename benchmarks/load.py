@@ -97,19 +97,13 @@ class Sampler(threading.Thread):
 
 
 def recordings(folder: Path, jobs: int, bars: list[int]) -> Iterator[Path]:
-    """``jobs`` different recordings of these lengths in turn: one more tick of silence at the end of each.
-
-    A tick is a whole frame of the stereo samples: half of one would be dropped, and two songs be one to the cache.
-    """
+    """``jobs`` different recordings of these lengths in turn."""
     import songs
 
     whole = {count: songs.song(folder / f"{count}.wav", 4, max(1, count // 4)).read_bytes() for count in bars}
     for number in range(jobs):
-        data = whole[bars[number % len(bars)]]
-        size = len(data) - 44 + 4 * number
-        head = data[:4] + (size + 36).to_bytes(4, "little") + data[8:40] + size.to_bytes(4, "little")
         path = folder / f"{number}.song.wav"
-        path.write_bytes(head + data[44:] + bytes(4 * number))
+        path.write_bytes(songs.another(whole[bars[number % len(bars)]], number))
         yield path
 
 

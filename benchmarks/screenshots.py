@@ -107,7 +107,7 @@ def main() -> None:
         try:
             empty = profile("", "e" * 32)
             for path, heading in PAGES.items():
-                camera.shoot(visit(empty, server, path, heading), f"{path or 'transcribe'}-empty".replace("_hits", ""))
+                camera.shoot(visit(empty, server, path, heading), f"{path or 'transcribe'}-empty")
             mine = profile("", TOKEN)
             page = visit(mine, server, "", PAGES[""])
             camera.shoot(page, "transcribe")
@@ -126,7 +126,7 @@ def main() -> None:
             for look in SIZES:
                 context = mine if not look else profile(look, TOKEN)
                 for path, heading in PAGES.items():
-                    name = (path or "transcribe").replace("_hits", "") + (f"-{look}" if look else "")
+                    name = (path or "transcribe") + (f"-{look}" if look else "")
                     if name == "transcribe":
                         continue
                     page = visit(context, server, f"{path}?song={song}", heading)

@@ -28,3 +28,13 @@ def song(path: Path, bars: int = 4, times: int = 1) -> Path:
     samples = render(beat(bars), 0.5 + bars * 4 * BEAT_S)
     path.write_bytes(media.wav_bytes(np.tile(samples, times)))
     return path
+
+
+def another(whole: bytes, number: int) -> bytes:
+    """The WAV file ``whole`` with ``number`` ticks of silence at its end: another recording of the same music.
+
+    A tick is a frame of the stereo samples: half of one would be dropped, and two songs be one to the cache.
+    """
+    data = whole[44:] + bytes(4 * number)
+    sizes = [size.to_bytes(4, "little") for size in (len(data) + 36, len(data))]
+    return whole[:4] + sizes[0] + whole[8:40] + sizes[1] + data

@@ -51,6 +51,7 @@ class Server:
              "--server.address", "127.0.0.1"],
             cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
+        self.pid = self._process.pid
         for _ in range(600):
             try:
                 urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2).read()
