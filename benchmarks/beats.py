@@ -12,7 +12,6 @@ elsewhere.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import time
 import zlib
 from collections import defaultdict
@@ -30,6 +29,9 @@ from drumscribe.kit import BY_MIDI
 from drumscribe.options import BeatOptions
 from drumscribe.rhythm import BeatEvidence, _madmom, beat_grid, track
 from drumscribe.types import Audio, Hit, Hits
+from training.rhythm_material import RATE, TD11
+from training.rhythm_material import rendered as fluidsynth
+from training.rhythm_stats import grooves, song_split
 
 Floats = NDArray[np.float64]
 FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
@@ -66,14 +68,7 @@ def rendered(data: Path, work: Path, split: str, limit: int) -> Iterator[Piece]:
                 continue
             target = work / f"{kind}_{path.parent.parent.name}_{path.stem}.wav"
             if not target.exists():
-                part = target.with_suffix(".part.wav")
-                subprocess.run(
-                    ["fluidsynth", "-ni", "-q", "-g", "0.4", "-r", "44100", "-F", str(part), str(FONT),
-                     str(_playable(midi, kind, work))], check=True, capture_output=True,
-                )  # fmt: skip
-                samples, rate = soundfile.read(part, dtype="float32", frames=int(_LONGEST_S * 44100), always_2d=True)
-                soundfile.write(target, samples.mean(axis=1), rate)
-                part.unlink()
+                soundfile.write(target, fluidsynth(_playable(midi, kind), FONT, _LONGEST_S), RATE)
             end = soundfile.info(target).duration
             hits = Hits.of(hit for hit in hits if hit.time_s < end)
             if len(hits):
@@ -82,28 +77,22 @@ def rendered(data: Path, work: Path, split: str, limit: int) -> Iterator[Piece]:
 
 
 def _gmd(data: Path, split: str) -> list[Path]:
-    from training.rhythm_stats import grooves
-
     return [data / "grooves" / "gmd" / performance.name for performance in grooves(data, split)]
 
 
 def _songs(data: Path, split: str) -> list[Path]:
-    from training.rhythm_stats import song_split
-
     return [path for path in sorted((data / "songs").rglob("*.mid")) if song_split(path) == split]
 
 
-def _playable(midi: pretty_midi.PrettyMIDI, kind: str, work: Path) -> Path:
+def _playable(midi: pretty_midi.PrettyMIDI, kind: str) -> pretty_midi.PrettyMIDI:
     """GMD is one track without a channel of its own for drums; TD-11 keys become General MIDI's. What would not be
     listened to is left out."""
-    path = work / "part.mid"
     for instrument in midi.instruments:
         instrument.notes = [note for note in instrument.notes if note.start < _LONGEST_S]
         instrument.is_drum = instrument.is_drum or kind == "gmd"
         for note in instrument.notes if kind == "gmd" else ():
-            note.pitch = {22: 42, 26: 46, 58: 43}.get(note.pitch, note.pitch)
-    midi.write(str(path))
-    return path
+            note.pitch = TD11.get(note.pitch, note.pitch)
+    return midi
 
 
 def _hits(midi: pretty_midi.PrettyMIDI, *, all_channels: bool) -> Hits:

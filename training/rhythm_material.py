@@ -36,7 +36,8 @@ RATE = 44_100
 _FONTS = Path("/usr/share/sounds")
 _KITS = (0, 0, 0, 8, 16, 16, 24, 25, 32, 40)
 """Programs of the drum channel: standard, room, power, electronic, TR-808, jazz, brushes."""
-_TD11 = {22: 42, 26: 46, 58: 43}
+TD11 = {22: 42, 26: 46, 58: 43}
+"""Keys of the kit of GMD → General MIDI."""
 _WHOLE = 0.7
 """Part of the excerpts that begin where their source begins: most recordings are whole songs, but some are cuttings."""
 
@@ -235,7 +236,7 @@ def _cut(
         new = pretty_midi.Instrument(program, part.is_drum)
         for note in part.notes:
             if start - 0.03 <= note.start < end:
-                pitch = _TD11.get(note.pitch, note.pitch) if kind.startswith("gmd") else note.pitch
+                pitch = TD11.get(note.pitch, note.pitch) if kind.startswith("gmd") else note.pitch
                 begin = max(0.0, note.start - start + lead)
                 new.notes.append(pretty_midi.Note(note.velocity, pitch, begin, note.end - start + lead))
         cut.instruments.append(new)
@@ -246,17 +247,22 @@ def _played(midi: pretty_midi.PrettyMIDI, random: np.random.Generator) -> FloatA
     """Sound of ``midi`` on a soundfont drawn at random, mono."""
     names = ("sf2/FluidR3_GM.sf2", "sf2/TimGM6mb.sf2", "sf2/sf_GMbank.sf2", "sf3/MuseScore_General.sf3")
     fonts = [_FONTS / name for name in names if (_FONTS / name).exists()]
+    reverb = str(random.integers(2))
+    font = fonts[random.integers(len(fonts))]
+    return rendered(midi, font, midi.get_end_time() + 1.0, "-R", reverb, "-C", "0")
+
+
+def rendered(midi: pretty_midi.PrettyMIDI, font: Path, longest_s: float, *options: str) -> FloatArray:
+    """Sound of ``midi``, or its first seconds, as FluidSynth plays it on ``font``: mono at :data:`RATE`."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "a.mid", Path(folder) / "a.wav"
         midi.write(str(source))
         subprocess.run(
-            ["fluidsynth", "-ni", "-q", "-g", "0.4", "-r", str(RATE), "-R", str(random.integers(2)), "-C", "0",
-             "-o", "synth.dynamic-sample-loading=1", "-F", str(target), str(fonts[random.integers(len(fonts))]),
-             str(source)],
+            ["fluidsynth", "-ni", "-q", "-g", "0.4", "-r", str(RATE), *options,
+             "-o", "synth.dynamic-sample-loading=1", "-F", str(target), str(font), str(source)],
             check=True, capture_output=True,
         )  # fmt: skip
-        samples, _ = soundfile.read(target, dtype="float32", frames=int((midi.get_end_time() + 1.0) * RATE),
-                                    always_2d=True)  # fmt: skip
+        samples, _ = soundfile.read(target, dtype="float32", frames=int(longest_s * RATE), always_2d=True)
     return np.asarray(samples.mean(axis=1), dtype=np.float32)
 
 
