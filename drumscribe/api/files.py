@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,13 +77,7 @@ def _render(folder: Folder, job: Job, transcription: Transcription, kind: str, s
 def _zip(folder: Folder, kept: str, transcription: Transcription, settings: Settings) -> None:
     stem = file_name(transcription.song.title or "score")
     with folder.writing(kept) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for kind, (ending, _) in FORMATS.items():
-            try:
-                pages = transcription.render(kind, settings=settings)
-            except PdfBackendError:
-                continue  # a deployment without an engraver still gives all the rest
-            for number, data in enumerate(pages, start=1):
-                page = f"-{number}" if len(pages) > 1 else ""
-                info = zipfile.ZipInfo(f"{stem}/{stem}{page}{ending}", _EPOCH)
-                info.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(info, data)
+        for kind in FORMATS:
+            with suppress(PdfBackendError):  # a deployment without an engraver still gives all the rest
+                for name, data in transcription.files(kind, stem, settings=settings):
+                    archive.writestr(zipfile.ZipInfo(f"{stem}/{name}", _EPOCH), data, zipfile.ZIP_DEFLATED)

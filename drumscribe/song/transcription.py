@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -177,6 +177,13 @@ class Transcription:
                 return [notation.to_lilypond(self.score).encode()]
         raise OptionsError(f"{kind!r} is not a format.", f"Choose from {', '.join(FORMATS)}.")
 
+    def files(self, kind: str, stem: str, *, settings: Settings | None = None) -> Iterator[tuple[str, bytes]]:
+        """Names, which begin with ``stem``, and bytes of the files of one format. Raises as :meth:`render`."""
+        pages = self.render(kind, settings=settings)
+        for number, data in enumerate(pages, start=1):
+            page = f"-{number}" if len(pages) > 1 else ""
+            yield f"{stem}{page}{FORMATS[kind][0]}", data
+
     def export(
         self,
         folder: str | Path,
@@ -202,11 +209,8 @@ class Transcription:
         stem = file_name(name or self.song.title or "score")
         written_to: dict[str, Path] = {}
         for kind in formats:
-            ending = FORMATS[kind][0]
-            pages = self.render(kind, settings=settings)
-            for number, data in enumerate(pages, start=1):
-                page = f"-{number}" if len(pages) > 1 else ""
-                path = Path(folder) / f"{stem}{page}{ending}"
+            for file, data in self.files(kind, stem, settings=settings):
+                path = Path(folder) / file
                 write_atomic(path, data)
                 written_to.setdefault(kind, path)
         return written_to

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import tempfile
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -315,12 +313,13 @@ def everything(found: Transcription, name: str) -> bytes:
         NotationError: another format could not be made.
     """
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, tempfile.TemporaryDirectory() as folder:
-        paths = found.export(folder, [kind for kind in FORMATS if kind != "pdf"], name=name)
-        for path in sorted({*paths.values(), *Path(folder).iterdir()}):
-            archive.write(path, path.name)
-        try:
-            archive.writestr(f"{name}.pdf", found.render("pdf")[0])
-        except DrumScribeError as error:
-            archive.writestr("no PDF.txt", str(error))
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for kind in FORMATS:
+            try:
+                for file, data in found.files(kind, name):
+                    archive.writestr(file, data)
+            except DrumScribeError as error:
+                if kind != "pdf":
+                    raise
+                archive.writestr("no PDF.txt", str(error))
     return out.getvalue()
