@@ -25,6 +25,7 @@ SIZES = {
 
 
 def make(size: str, folder: Path) -> None:
+    """A Hybrid Transformer Demucs of a size with random weights."""
     import torch
     from demucs.htdemucs import HTDemucs
     from demucs.states import save_with_checksum

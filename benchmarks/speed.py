@@ -23,6 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.separation import make
+
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "drumscribe" / "assets" / "example.ogg"
 TARGET_S = {("none", 240.0): 60.0}
@@ -62,21 +64,6 @@ def make_song(path: Path, seconds: float) -> None:
     samples, rate = soundfile.read(EXAMPLE, always_2d=True)
     times = int(np.ceil(seconds * rate / len(samples)))
     soundfile.write(path, np.tile(samples, (times, 1))[: round(seconds * rate)], rate)
-
-
-def make_demucs(folder: Path) -> None:
-    """A Hybrid Transformer Demucs of the size of ``htdemucs`` with random weights."""
-    import torch
-    from demucs.htdemucs import HTDemucs
-    from demucs.states import save_with_checksum
-
-    torch.manual_seed(0)
-    model = HTDemucs(["drums", "bass", "other", "vocals"], bottom_channels=512, t_layers=5, segment=7.8)
-    args, kwargs = model._init_args_kwargs
-    package = {"klass": HTDemucs, "args": args, "kwargs": kwargs, "state": model.state_dict(), "training_args": {}}
-    folder.mkdir(parents=True)
-    save_with_checksum(package, folder / "5eed5eed.th")
-    (folder / "random.yaml").write_text("models: ['5eed5eed']\n")
 
 
 def measure(seconds: float, separator: str, place: Path) -> dict[str, Any]:
@@ -182,7 +169,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         if chosen.demucs:
-            make_demucs(place / "demucs")
+            (place / "demucs").mkdir()
+            make("htdemucs", place / "demucs")
         for seconds in chosen.seconds:
             make_song(place / f"song-{seconds:g}.wav", seconds)
             for separator in ("none", "demucs") if chosen.demucs else ("none",):
