@@ -14,7 +14,7 @@
     │   └── NetworkError                the other side could not be reached
     ├── ModelError                  a network's weights could not be had
     │   ├── WeightsUnavailableError     not on disk, and no way to fetch them now
-    │   ├── ChecksumError               fetched bytes are not the promised ones
+    │   ├── ChecksumError               a fetched file has another checksum than expected
     │   └── BadWeightsError             the file is not a model of the expected shape
     ├── StageError                  a stage failed on valid input
     │   ├── SeparationError

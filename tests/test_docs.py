@@ -60,6 +60,15 @@ def folders() -> frozenset[str]:
     return frozenset(parent.as_posix() for name in files() for parent in Path(name).parents if parent.name)
 
 
+@cache
+def file_names() -> frozenset[str]:
+    return frozenset(Path(name).name for name in files())
+
+
+def there(pattern: str, names: frozenset[str]) -> bool:
+    return pattern in names or any(fnmatch(name, pattern) for name in names if "*" in pattern or "[" in pattern)
+
+
 def without_old_names(text: str) -> str:
     """The changelog without the first column of its tables of renamed things."""
     lines, was = [], False
@@ -99,18 +108,16 @@ def alternatives(word: str) -> list[str]:
 
 def missing_paths(line: str) -> list[str]:
     """Paths in a line of code that are not in the repository."""
-    tops = {name.split("/")[0] for name in files() if "/" in name}
     missing = []
     for word in re.findall(r"[^\s\"'()=:,;]*\{[^}]*\}[^\s\"'()=:,;]*|[^\s\"'()=:,;]+", line):
         for path in alternatives(word.removeprefix("./").partition("::")[0].rstrip(".")):
             if re.search(r"[<>…$]", path):
                 continue  # a place-holder
-            if "/" in path and path.split("/")[0] in tops:
+            if "/" in path and path.split("/")[0] in folders():
                 known = folders() if path.endswith("/") else files() | folders()
-                missing += [path] * (not any(fnmatch(name, path.rstrip("/")) for name in known))
+                missing += [path] * (not there(path.rstrip("/"), known))
             elif "/" not in path and path.endswith(ENDINGS) and not path.startswith((".", "*")):
-                known = {Path(name).name for name in files()}
-                missing += [path] * (not any(fnmatch(name, path) for name in known))
+                missing += [path] * (not there(path, file_names()))
     return missing
 
 
@@ -215,6 +222,18 @@ def test_the_guide_names_what_the_files_hold() -> None:
                 seen += 1
                 wrong += [span] * (span.split(".")[-1] not in words and find(span) is None)
     assert seen > 30 and wrong == []
+
+
+def test_docstrings_and_messages_name_what_exists() -> None:
+    """Dotted names in any text of the package: docstrings, error messages, names of modules to import."""
+    wrong = {}
+    for file in sorted((ROOT / "drumscribe").rglob("*.py")):
+        texts = [one.value for one in ast.walk(parsed(file)) if isinstance(one, ast.Constant)]
+        names = {name for text in texts if isinstance(text, str) for name in DOTTED.findall(text)}
+        missing = sorted(name for name in names if find(name) is None and not name.endswith(ENDINGS))
+        if missing:
+            wrong[file.relative_to(ROOT).as_posix()] = missing
+    assert wrong == {}
 
 
 def test_old_names_are_gone() -> None:

@@ -50,7 +50,7 @@ def parse_keys(text: str) -> dict[str, bytes]:
     for pair in filter(None, (part.strip() for part in text.split(","))):
         name, found, key = pair.partition("=")
         if not (found and name.strip() and key.strip()) or name.strip() in keys:
-            raise OptionsError("API_KEYS is not a list of name=key pairs with different names.", "Correct it.")
+            raise OptionsError("API_KEYS cannot be read.", "Write it as name=key,name=key, with each name once.")
         key = key.strip()
         try:
             digest = bytes.fromhex(key[7:]) if key.startswith("sha256:") else hashlib.sha256(key.encode()).digest()
@@ -58,7 +58,7 @@ def parse_keys(text: str) -> dict[str, bytes]:
             digest = b""
         if len(digest) != 32:
             raise OptionsError(
-                f"The key of {name.strip()} in API_KEYS is no SHA-256.", "Write sha256: and 64 hex digits."
+                f"The key of {name.strip()} in API_KEYS is not a SHA-256 checksum.", "Write sha256: and 64 hex digits."
             )
         keys[name.strip()] = digest
     return keys

@@ -247,13 +247,13 @@ def _form_options(text: Any) -> Options:
     if text is None or text == "":
         return Options()
     if not isinstance(text, str):
-        raise ProblemError(422, "invalid_request", "options must be text.", "Send it as JSON.")
+        raise ProblemError(422, "invalid_request", "options must be text.", "Send one field that holds JSON.")
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise OptionsError("The options are not JSON.", "Correct them.") from error
+        raise OptionsError("The options are not JSON.", "Correct them; /api/v1/docs shows their form.") from error
     if not isinstance(data, dict):
-        raise OptionsError("The options are not a JSON object.", "Correct them.")
+        raise OptionsError("The options are not a JSON object.", "Correct them; /api/v1/docs shows their form.")
     return Options.parse(data)
 
 
@@ -297,7 +297,7 @@ def _edit(runner: JobRunner, job_id: str, owner: str, patch: HitsPatch, if_match
     for step in results.steps(transcription.hits, patch):
         transcription = transcription.edit(step)
     if "tracker" in patch.options.get("beats", {}):
-        raise OptionsError("Another beat tracker listens to the audio again.", "Submit the song with it.")
+        raise OptionsError("A finished job keeps its beat tracker.", "Submit the song again with another one.")
     if patch.options:
         groups: dict[str, dict[str, Any]] = dict(patch.options.items())  # a plain dict for mypy's sake
         transcription = transcription.rescore(None, **groups)

@@ -34,7 +34,7 @@ def resolve(host: str, port: int) -> list[str]:
     try:
         found = within(RESOLVE_S, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:  # TimeoutError is one of them
-        raise NetworkError(f"The name {host} has no address.", "Check the webhook's URL.") from error
+        raise NetworkError(f"The host {host} cannot be found.", "Check the webhook's URL.") from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
@@ -87,7 +87,7 @@ class SafePoster:
             raise OptionsError("A webhook's URL must not hold a user name or password.", todo)
         allowed = host in self._private or f"{host}:{port}" in self._private
         if not allowed and port not in PORTS:
-            raise OptionsError(f"Webhooks do not go to port {port}.", f"Use one of {', '.join(map(str, PORTS))}.")
+            raise OptionsError(f"A webhook cannot use port {port}.", f"Use one of {', '.join(map(str, PORTS))}.")
         addresses = self._resolver(host, port)
         if not addresses or not (allowed or all(is_public(address) for address in addresses)):
             raise OptionsError("The webhook's address is not on the public internet.", todo)
@@ -108,7 +108,7 @@ class SafePoster:
                 response = await self._client.send(request, stream=True)
                 await response.aclose()
         except (httpx.HTTPError, TimeoutError) as error:
-            raise NetworkError(f"The webhook was not taken ({type(error).__name__}).", "Check the receiver.") from error
+            raise NetworkError(f"The webhook was not delivered ({type(error).__name__}).", "Check its URL.") from error
         return response.status_code
 
     async def close(self) -> None:

@@ -80,7 +80,7 @@ def _obtain(
     name: str, settings: Settings, wish: str, on_progress: OnFraction | None, cancel: CancelToken | None
 ) -> _Separator:
     if missing := [name for name in ("torch", "demucs") if find_spec(name) is None]:
-        raise WeightsUnavailableError(f"{' and '.join(missing)} is not installed.", "pip install demucs torch.")
+        raise WeightsUnavailableError(f"{' and '.join(missing)} is not installed.", "Run: pip install demucs torch.")
     patience_s = PATIENCE_S if wish == "auto" else 0.0
     folder = registry.resolve(name, settings, on_progress=on_progress, cancel=cancel, patience_s=patience_s)
     if on_progress is not None:
@@ -181,7 +181,7 @@ class _Separator:
             done += 1
         out /= norm
         if not np.isfinite(out).all():
-            raise SeparationError("Demucs gave values that are not numbers.", "Fetch its weights again.")
+            raise SeparationError("The result of Demucs holds values that are not numbers.", "Fetch its weights again.")
         return out
 
 

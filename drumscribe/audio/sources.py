@@ -117,7 +117,7 @@ def video_id(url: str) -> str:
     if parts.scheme not in ("http", "https") or host not in _HOSTS or parts.username is not None:
         raise UnsupportedLinkError("Only links to YouTube are supported.", _ONE_VIDEO)
     if port not in (None, 80, 443):
-        raise UnsupportedLinkError("YouTube does not answer on that port.", _ONE_VIDEO)
+        raise UnsupportedLinkError("The link names a port that YouTube does not use.", _ONE_VIDEO)
     found = _find_id(parts, host)
     if _ID.fullmatch(found):
         return found

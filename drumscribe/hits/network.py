@@ -72,7 +72,7 @@ def load(path: Path, threads: int = 0, frames: int = BLOCK + 2 * CONTEXT, stamp:
     try:
         heads = forward.get_concrete_function().structured_outputs
         if [head.shape[-1] for head in heads[:2]] != [len(LABELS)] * 2:
-            raise ValueError("it has other drums")
+            raise ValueError("its drums are not those of the drum table")
     except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
         raise BadWeightsError(f"{path.name} is not a hit model of this version: {error}", todo) from error
 
@@ -164,12 +164,12 @@ def activations(
     settings = settings or get_settings()
     if stem.sample_rate != SAMPLE_RATE:
         raise DetectionError(f"The hit model listens at {SAMPLE_RATE} Hz, not {stem.sample_rate} Hz.",
-                             "Load the recording with drumscribe.load, which resamples it.")  # fmt: skip
+                             "Load the recording with drumscribe.audio.decode, which resamples it.")  # fmt: skip
     one = len(stem.samples) == 1  # then without a copy
     mono = np.ascontiguousarray(stem.samples[0] if one else stem.samples.mean(axis=0, dtype=np.float32))
     if not len(mono) or not np.isfinite(mono).all():
         raise DetectionError("The stem is empty or holds values that are not numbers.",
-                             "Load the recording with drumscribe.load, which checks it.")  # fmt: skip
+                             "Load the recording with drumscribe.audio.decode, which checks it.")  # fmt: skip
     path, title = chosen(settings, cancel=cancel)
     run = load(path, settings.threads, stamp=path.stat().st_mtime_ns)
     with fft.set_workers(settings.threads or os.cpu_count() or 1):

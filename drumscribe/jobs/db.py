@@ -153,7 +153,7 @@ class Database:
             if moved is not None:
                 return moved.job()
         present = self.get(job_id, owner=owner)
-        raise JobConflictError(f"The job is {present.status}; it cannot become {to}.", "Look at its present state.")
+        raise JobConflictError(f"The job is {present.status}; it cannot become {to}.", "Look at its present status.")
 
     def claim(self, worker: str) -> Job | None:
         """Take the next queued job for ``worker``, or ``None`` where there is none."""

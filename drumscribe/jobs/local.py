@@ -187,7 +187,7 @@ class _Keeper(threading.Thread):
             elif now - since > self._settings.job_lease_s:
                 tries = self._database.get(job_id).attempts
                 error = WorkerDiedError(
-                    f"The worker vanished {tries} times in the middle of this job.",
+                    f"The worker process ended {tries} times in the middle of this job.",
                     "Try again; finished stages are reused.",
                 )
                 self._end(lease, error, requeue=tries < self._settings.job_tries)

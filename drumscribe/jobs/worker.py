@@ -24,7 +24,7 @@ LAST_WORD_S = 15.0
 TOO_LATE = 75
 """Exit status of a worker that ended itself because a stage did not stop."""
 
-log = logging.getLogger("drumscribe.worker")
+log = logging.getLogger("drumscribe.jobs.worker")
 
 
 def main(worker: str) -> None:

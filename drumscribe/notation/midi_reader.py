@@ -83,7 +83,7 @@ def _meter(message: Any) -> Meter:
         return Meter(message.numerator, message.denominator)
     except ValueError as error:
         raise ProjectError(f"The time signature {message.numerator}/{message.denominator} cannot be used.",
-                           "Choose meters with 2, 4, 8 or 16 below.") from error  # fmt: skip
+                           "Use time signatures over 2, 4, 8, or 16.") from error  # fmt: skip
 
 
 class _Seconds:

@@ -244,4 +244,4 @@ def _check_voice(voice: Sequence[Event], length: Fraction, where: str) -> None:
             raise NotationError(f"{where} has a note value that is not its duration.", "Report this as a bug.")
         clock = event.end
     if voice and clock != length:
-        raise NotationError(f"{where} holds {float(clock):g} of {float(length):g} quarter notes.", "Report this.")
+        raise NotationError(f"{where} holds {float(clock):g} of {float(length):g} quarter notes.", "Report this bug.")

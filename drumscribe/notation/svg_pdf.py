@@ -134,7 +134,7 @@ class _Page:
             x, y = _number(element, "cx"), _number(element, "cy")
             path.ellipse(x - rx, y - ry, 2 * rx, 2 * ry)
         else:
-            raise PdfBackendError(f"The SVG page holds <{tag}>, which cannot be drawn.", "Use PDF_BACKEND=lilypond.")
+            raise PdfBackendError(f"The PDF cannot be drawn: its SVG holds <{tag}>.", "Use PDF_BACKEND=lilypond.")
         self._canvas.setLineWidth(ink.stroke_width)
         self._canvas.drawPath(path, stroke=int(ink.stroke_width > 0), fill=int(ink.fill))
 
@@ -190,7 +190,7 @@ def _matrices(text: str) -> Iterator[tuple[float, float, float, float, float, fl
         elif name == "matrix":
             yield (values[0], values[1], values[2], values[3], values[4], values[5])
         else:
-            raise PdfBackendError(f"The SVG page holds the transform {name}.", "Use PDF_BACKEND=lilypond.")
+            raise PdfBackendError(f"The PDF cannot be drawn: its SVG holds {name}().", "Use PDF_BACKEND=lilypond.")
 
 
 @lru_cache(maxsize=4096)

@@ -29,7 +29,7 @@ from drumscribe.types import CancelToken, OnFraction
 from drumscribe.weights.deadline import within
 
 _BLOCK = 1 << 18
-_RETRY = "Try again later, or put the file there yourself; see the README on weights."
+_RETRY = "Try again later, or put the file there yourself: README.md says where, under Separation."
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"drumscribe/{__version__}"}
 _PAUSES_S = (0.2, 1.0, 2.0)
 _GRACE_S = 0.5  # lets the time-outs of the library, which say more, come first
@@ -83,8 +83,8 @@ def download(
             if resumed:  # the kept part may have been damaged, or of another version: once more from the start
                 return download(url, target, sha256=sha256, timeout_s=timeout_s, on_progress=report, cancel=cancel)
             raise ChecksumError(
-                f"{target.name} from {public_url(url)} has the SHA-256 {digest[:8]}…, not the promised {sha256[:8]}….",
-                "Check the address and the expected checksum; the file was thrown away.",
+                f"{target.name} from {public_url(url)} has the SHA-256 {digest[:8]}…, not the expected {sha256[:8]}….",
+                "The file was deleted. Check the address and the expected checksum.",
             )
         _make_final(part, target)
         note.unlink(missing_ok=True)

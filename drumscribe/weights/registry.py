@@ -196,7 +196,7 @@ def verify(model: str, settings: Settings | None = None) -> ModelInfo:
 
     info = next((row for row in catalogue(settings) if row.name == model), None)
     if info is None:
-        raise OptionsError(f"There is no model {model!r}.", "See the list of models.")
+        raise OptionsError(f"There is no model {model!r}.", "'drumscribe models list' shows them.")
     if info.state == "missing" or info.purpose == "beats":
         return info
     files = sorted(info.path.glob("*.th")) if info.path.is_dir() else [info.path]
@@ -295,7 +295,7 @@ def _local_file(path: Path, expected: str) -> Path:
         raise WeightsUnavailableError(f"MODEL_URI names a file that does not exist: {path}.", "Correct MODEL_URI.")
     with storing(path.name):
         if expected and not checksum(path).startswith(expected):
-            raise ChecksumError(f"{path} is not the file of MODEL_SHA256.", "Correct the file or MODEL_SHA256.")
+            raise ChecksumError(f"{path} has another checksum than MODEL_SHA256.", "Correct the file or MODEL_SHA256.")
     return path
 
 
