@@ -1,4 +1,4 @@
-"""yt-dlp, fenced in: one extractor, fixed options, one request handler that checks every address.
+"""yt-dlp within fixed limits: one extractor, fixed options, one request handler that checks every address.
 
 Only :mod:`drumscribe.audio.sources` uses this module, and only when a link is opened: importing yt-dlp takes a while.
 """

@@ -1,4 +1,4 @@
-"""What is played again and again is heard more surely.
+"""Hits that repeat in a recording are detected more surely.
 
 Drum parts repeat. Where the curves around a possible hit look like those around other places of the recording, what
 the network heard there tells about this one, too: a kick under a loud bass note in one bar is plain in the next.

@@ -1,4 +1,4 @@
-"""Nothing is lost: jobs of dead workers, messages that Redis forgot, and what has outlived its time.
+"""Recovery: jobs whose worker died, messages that Redis lost, and removing what is past its time.
 
 Runs in the main process of every worker. Each change is a guarded UPDATE, so any number of these may run at once.
 Time is only ever measured on this process's monotonic clock: a wall clock that jumps changes nothing.

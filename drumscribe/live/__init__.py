@@ -1,4 +1,4 @@
-"""Listening while somebody plays: hits as they fall, bars as they fill.
+"""Listening while somebody plays: each hit at once, each bar as soon as it ends.
 
     microphone ──▶ Take ──▶ LiveStream ──(worker process)──▶ StreamDetector ──▶ hits ──▶ Follower ──▶ bars
 

@@ -1,9 +1,10 @@
 """Finding hits in sound that is still coming in.
 
-The hit network looks 2.6 s ahead when it may. Live, a stroke is told twice. :attr:`StreamDetector.early` guesses within
-some 50 ms, the network being shown the sound so far and its mirror image in place of the future. After :data:`AHEAD`
-frames more, with silence after them as at the end of a recording, it is decided. Both cost accuracy, which is why a
-finished take is transcribed anew. How soon a stroke is on the screen is measured by ``benchmarks/live.py``.
+The hit network looks 2.6 s ahead when it may. Live, a hit is reported twice. :attr:`StreamDetector.early` guesses
+within some 50 ms, the network being shown the sound so far and its mirror image in place of the future. After
+:data:`AHEAD` frames more, with silence after them as at the end of a recording, it is decided. Both cost accuracy,
+which is why a finished take is transcribed anew. How soon a stroke is on the screen is measured by
+``benchmarks/live.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The form of written bars: which endings belong together, and a stranger's repeats made sound."""
+"""Repeats and endings of written bars: which endings belong together; repeats out of other programs made valid."""
 
 from __future__ import annotations
 

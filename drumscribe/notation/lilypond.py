@@ -1,4 +1,4 @@
-r"""LilyPond source in ``\drummode``: the finest engraving, and text that a user can go on writing in.
+r"""LilyPond source in ``\drummode``: the best engraving, and text that a user can go on editing.
 
 One variable for what stands above the bars (``marks``), one for each voice. Words of users are string literals, in
 which LilyPond runs no code.

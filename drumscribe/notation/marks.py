@@ -4,7 +4,7 @@ A velocity by itself says little (players and networks differ in level), so each
 its drum in the bars around it. Ghost notes are a snare drum matter (Weinberg 1994): the quieter of two groups of
 strokes that stand clearly apart (N. Otsu, *A threshold selection method from gray-level histograms*, 1979). Marking
 more than a third of the strokes as accents would mark nothing, so then none is. A stroke near a limit is written as
-the same place is in the bars around: players repeat themselves, and a chart that changes its mind is hard to read.
+the same place is in the bars around: players repeat themselves, and a mark that comes and goes is hard to read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The form of a chart: sections, repeats, silent stretches, similes, and what goes on a line.
 
-Bars are compared by their ink (:class:`~drumscribe.notation.voices.BarInk`). Sections come from self-similarity with a
-checkerboard kernel (J. Foote, *Automatic audio segmentation using a measure of audio novelty*, 2000), snapped to
-the four-bar phrases of popular music.
+Bars are compared by what is printed in them (:class:`~drumscribe.notation.voices.BarInk`). Sections come from
+self-similarity with a checkerboard kernel (J. Foote, *Automatic audio segmentation using a measure of audio novelty*,
+2000), snapped to the four-bar phrases of popular music.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The few bars a song is made of."""
+"""The summary of a song: the bars that occur most often in it."""
 
 from __future__ import annotations
 

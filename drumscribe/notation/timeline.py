@@ -1,6 +1,6 @@
 """When each bar and notehead of a score sounds, from our own grid: what a cursor and clicks on the page need.
 
-Score players fall silent in simile bars and know nothing of a drifting tempo; this does.
+Programs that play scores are silent in simile bars and do not know a tempo that drifts; this knows both.
 """
 
 from __future__ import annotations

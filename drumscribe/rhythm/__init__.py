@@ -1,7 +1,7 @@
 """Rhythm: where the beats and bars fall, and how each hit is written in them.
 
-``track`` is costly and listens to the audio; ``beat_grid`` and ``quantise`` are cheap and follow the user's hand.
-Names are imported when first used: nothing here costs a command line its start.
+``track`` is costly and listens to the audio; ``beat_grid`` and ``quantise`` take milliseconds and run at every change.
+Names are imported when first used, so that the command line starts quickly.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Import madmom 0.16.1 on Python 3.11 with numpy 2.
 
-madmom's last release (2018) predates both. Each thing it misses is put where it looks for it, for the time of the
-import only, and its own modules (nobody else's) see numpy through a thin view that still has the removed names.
+madmom's last release (2018) is older than both. Each name that it misses is put back for the time of the import only;
+its own modules (no others) get a thin wrapper of numpy that still has the removed names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Meter and bar lines over given pulses: Viterbi searches over (meter, position in the bar), in one meter or several.
 
-Three things speak for a bar: downbeat activations of the tracker, what the drums do around a downbeat (learnt from
+Three things count for a bar line: downbeat activations of the tracker, what the drums do around a downbeat (learnt from
 grooves and songs), and that a bar is like the bar before.
 """
 

@@ -1,6 +1,6 @@
 """The grid of pulses and bars: beats as tracked, bars from downbeat activations and drum patterns, the user's wishes.
 
-The order of authority is: what the user said, then the evidence, then habit (4/4).
+What the user said counts first, then the evidence, then the default (4/4).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Strokes of the hi-hat that a reader would not believe.
+"""Hi-hat hits that no drummer would play there: left out, or written as the hand's.
 
 The hand leaves the hi-hat for a crash: of 2,545 crashes in the Groove MIDI Dataset 72 have a stroke of the hand's hat
 with them. A hi-hat that the hand strikes closed is held closed by the foot: both at one place are one stroke. And where

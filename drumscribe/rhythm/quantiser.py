@@ -1,9 +1,10 @@
 """From times to note values: a Viterbi search over the subdivisions of the pulses.
 
 Every pulse is divided into equal parts (or swung); all its hits share the division. A division costs what it costs to
-read, a hit costs what its distance from its place says, given how tightly that drum is played, and neighbouring pulses
-like to be divided alike. Places that a drum takes in other bars, the player's habit of being ahead or behind, the
-spread of the timing, and the swing ratio are learnt from the song itself in a few rounds (empirical Bayes).
+read, a hit costs the more, the further it is from its place (given how tightly that drum is played), and a change of
+division from one pulse to the next costs, too. Places that a drum takes in other bars, the player's habit of being
+ahead or behind, the spread of the timing, and the swing ratio are learnt from the song itself in a few rounds
+(empirical Bayes).
 
 The frame is that of A. T. Cemgil and B. Kappen, *Monte Carlo methods for tempo tracking and rhythm quantization*,
 JAIR 18, 2003, and H. Takeda et al., *Rhythm and tempo analysis toward automatic music transcription*, ICASSP 2007.
