@@ -5,7 +5,7 @@ OUT ?= out
 PORT ?= 8501
 export MALLOC_ARENA_MAX ?= 4
 
-.PHONY: run transcribe test lint types check train rhythm clean help
+.PHONY: run transcribe test fuzz lint types check train rhythm clean help
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,9 @@ test: $(VENV)/.installed-dev  ## set up, then run lint, types and tests (ARGS= f
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+
+fuzz: $(VENV)/.installed-dev  ## the property tests with other examples each time, and twenty times as many (ARGS=)
+	$(PY) -m pytest -m hypothesis --hypothesis-profile=fuzz -n auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev  ## ruff
 	$(VENV)/bin/ruff check .

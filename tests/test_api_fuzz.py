@@ -13,7 +13,8 @@ import services
 import test_api
 import ui_songs
 import uvicorn
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
+from properties import examples
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -55,7 +56,7 @@ def jobs(folder: Path) -> list[str]:
 
 @pytest.mark.slow
 @schema.parametrize()
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(12, *HealthCheck)
 def test_no_request_breaks_it(case: schemathesis.Case, base_url: str, jobs: list[str]) -> None:
     number = next(count)
     if number % 2 and "job_id" in (case.path_parameters or {}):

@@ -15,9 +15,9 @@ import media
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from local_http import serving
+from properties import examples
 
 from drumscribe import audio, errors, transcribe
 from drumscribe.audio import sources
@@ -380,7 +380,7 @@ HEADS = [
 ]
 
 
-@hypothesis_settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(100, HealthCheck.function_scoped_fixture)
 @given(head=st.sampled_from(HEADS), tail=st.binary(max_size=600), at=st.integers(0, 80), change=st.binary(max_size=12))
 def test_any_bytes_at_all(tmp_path: Path, head: bytes, tail: bytes, at: int, change: bytes) -> None:
     """Whatever the bytes: audio, or one of our errors."""

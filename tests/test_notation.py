@@ -19,10 +19,11 @@ import mido
 import numpy as np
 import pytest
 from grooves import Groove, grid_of, hits_of, parse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 from notation_clients import assert_on_their_pages, assert_valid, compare, expected_notes, midi_notes
+from properties import examples
 
 from drumscribe.errors import NotationError, PdfBackendError, ProjectError
 from drumscribe.kit import DRUMS
@@ -109,7 +110,7 @@ def rhythms(draw: st.DrawFn) -> Rhythm:
     return Rhythm(tuple(bars), tuple(placements), 100.0, swing)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rhythms(), st.sampled_from(ALL_OPTIONS))
 def test_any_rhythm_gives_bars_that_add_up_and_files_that_come_back(rhythm, options):
     score = notate(rhythm, options, title="Ünïcode & <tags>", artist='"quotes" \\back')
@@ -131,7 +132,7 @@ some_hits = st.lists(
 ).map(lambda rows: Hits.of(Hit(i, t / 1000, drum, c / 100, v) for i, (t, drum, v, c) in enumerate(rows)))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(some_hits, st.sampled_from(METERS), st.sampled_from([16, 32]), st.sampled_from(ALL_OPTIONS))
 def test_any_list_of_hits_becomes_a_valid_file_that_comes_back(hits, meter, finest, options):
     signature = Meter.parse(meter)
@@ -145,7 +146,7 @@ def test_any_list_of_hits_becomes_a_valid_file_that_comes_back(hits, meter, fine
     assert to_musicxml(read_musicxml(document)) == document
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(rhythms())
 def test_what_a_score_shows_can_be_notated_again(rhythm):
     score = notate(rhythm, PLAIN)
@@ -154,7 +155,7 @@ def test_what_a_score_shows_can_be_notated_again(rhythm):
     assert notate(to_rhythm(again), PLAIN) == again
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(rhythms())
 def test_midi_holds_every_hit_and_comes_back(rhythm):
     hits, grid = hits_of(rhythm), grid_of(rhythm)
@@ -170,7 +171,6 @@ def _by_drum(hit: Hit) -> tuple[object, ...]:
     return (hit.drum, hit.time_s, hit.velocity)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300))
 def test_readers_refuse_noise(data):
     for reader in (read_midi, read_musicxml):
@@ -187,7 +187,6 @@ def test_a_midi_file_that_never_ends_is_refused():
         read_midi(out.getvalue())
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=8))
 def test_readers_survive_damaged_files(at, noise):
     rhythm = grooves.load("six_eight_ballad")

@@ -8,10 +8,11 @@ from dataclasses import replace
 import grooves
 import pytest
 from grooves import Groove, parse
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 from notation_clients import assert_on_their_pages, assert_valid, expected_notes
+from properties import examples
 
 from drumscribe.kit import DRUMS
 from drumscribe.notation import (
@@ -90,7 +91,7 @@ def test_no_ending_without_repeated_sections_and_none_over_a_mark():
     assert len(repeats("aaaaaaafaaaaaaag", [False] * 16)) == 1
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.lists(st.sampled_from(["aaaa", "aaaf", "aaag", "aafg", "aagf", "aaba", "b", "bbbb"]), max_size=10),
        st.sets(st.integers(0, 40)))  # fmt: skip
 def test_passages_unroll_to_the_bars_and_keep_inside_the_marks(phrases, marks):
@@ -121,7 +122,7 @@ songs = st.lists(
 ).map("".join)  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.one_of(songs, songs.map(lambda song: song * 2), st.text("abf-", min_size=1, max_size=20)), st.booleans())
 @example("aaaaaaaaaaafaaaaaaaa", False)  # the bar after the last ending looks like it
 def test_any_bars_are_played_as_they_were_whatever_their_form(letters, sections):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from properties import examples
 
 from drumscribe.errors import ProjectError
 from drumscribe.kit import LABELS
@@ -170,7 +171,7 @@ def test_missing_and_unreadable_files(tmp_path):
         project.load(tmp_path)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, len(DATA) - 1), st.binary(min_size=1, max_size=6))
 def test_random_damage_gives_a_project_or_a_typed_error(position, junk):
     try:

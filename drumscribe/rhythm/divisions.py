@@ -13,6 +13,9 @@ from drumscribe.rhythm.layout import Layout
 
 Floats = NDArray[np.float64]
 
+SLOTS = 840
+"""Places per pulse on which every division (1, 2, 3, 4, 5, 6, 8) has its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -42,7 +45,7 @@ def _state(parts: int, feel: bool = False) -> State:
     for k in range(parts + 1):
         level = Fraction(k, parts).denominator
         weights.append({1: 0.0, 2: 0.4, 3: 0.7, 4: 0.9, 5: 1.4, 6: 2.6, 8: 3.0}[level])
-    return State(parts, feel and parts == 2, feel, tuple(840 * k // parts for k in range(parts + 1)), tuple(weights))
+    return State(parts, feel and parts == 2, feel, tuple(SLOTS * k // parts for k in range(parts + 1)), tuple(weights))
 
 
 STATES = (*(_state(n) for n in (1, 2, 3, 4, 6, 8, 5)), *(_state(n, feel=True) for n in (1, 2, 3, 4, 6)))

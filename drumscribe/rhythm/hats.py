@@ -24,8 +24,10 @@ _AROUND = 8
 """Bars to each side that tell what the hand plays at a place."""
 
 
-def settle(placements: Sequence[Placement], bars: Sequence[Bar], sure: Set[int]) -> tuple[list[Placement], list[int]]:
+def settle(placements: Sequence[Placement], bars: Sequence[Bar], sure: Set[int]) -> list[Placement]:
     """Leave out, or write as the hand's, what a drummer would not have played there.
+
+    Whatever is left out tells nothing about the rest: without it the rest would be judged alike.
 
     Args:
         placements: in order.
@@ -33,37 +35,38 @@ def settle(placements: Sequence[Placement], bars: Sequence[Bar], sure: Set[int])
         sure: ids of hits that a user named: they stay, and take nothing's place.
 
     Returns:
-        The placements, some with the closed hi-hat for the foot, and the ids of those that are left out: the hand's
-        hi-hat under a crash, and the foot on the hand's.
+        The placements, some with the closed hi-hat for the foot, without the hand's hi-hat under a crash and the foot
+        on the hand's.
     """
     lines = list(accumulate((bar.length for bar in bars), initial=Fraction(0)))
-    heard = [place for place in placements if place.hit_id not in sure]
-    crashes = {lines[place.bar] + place.onset for place in heard if place.drum in _CRASHES}
-    hand = {lines[place.bar] + place.onset for place in heard if place.drum in _HAND}
-    stream = {lines[place.bar] + place.onset for place in placements if place.drum in _HAND}
-    by_hand = _bars_by_place(placements, _HAND)
-    by_foot = {at: bars - by_hand.get(at, set()) for at, bars in _bars_by_place(placements, {_FOOT}).items()}
+    heard = [(lines[place.bar] + place.onset, place) for place in placements if place.hit_id not in sure]
+    crashes = {at for at, place in heard if place.drum in _CRASHES}
+    hand = {at for at, place in heard if place.drum in _HAND}
+    doubled = {
+        place.hit_id
+        for at, place in heard
+        if (place.drum in _HAND and at in crashes) or (place.drum == _FOOT and at in hand)
+    }
+    left = [place for place in placements if place.hit_id not in doubled]
+    # a crash is the stream's too: the hand that strikes it comes from the hi-hat
+    by_hand = [place for place in left if place.drum in _HAND | _CRASHES]
+    stream = {lines[place.bar] + place.onset for place in by_hand}
+    hand_bars = _bars_by_place(by_hand)
+    foot_bars = _bars_by_place([place for place in left if place.drum == _FOOT])
     kept: list[Placement] = []
-    dropped: list[int] = []
-    for place in placements:
-        at = lines[place.bar] + place.onset
-        doubled = (place.drum in _HAND and at in crashes) or (place.drum == _FOOT and at in hand)
-        if doubled and place.hit_id not in sure:
-            dropped.append(place.hit_id)
-        elif (place.drum == _FOOT and place.hit_id not in sure and _fills_gap(at, stream)
-                and _near(place, by_hand) > _near(place, by_foot)):  # fmt: skip
-            kept.append(replace(place, drum="closed_hihat"))
-        else:
-            kept.append(place)
+    for place in left:
+        fills = place.drum == _FOOT and place.hit_id not in sure and _fills_gap(lines[place.bar] + place.onset, stream)
+        if fills and _near(place, hand_bars) > _near(place, foot_bars):
+            place = replace(place, drum="closed_hihat")
+        kept.append(place)
     kept.sort(key=lambda place: (place.bar, place.onset, place.drum))
-    return kept, dropped
+    return kept
 
 
-def _bars_by_place(placements: Sequence[Placement], drums: Set[str]) -> dict[Fraction, set[int]]:
+def _bars_by_place(placements: Sequence[Placement]) -> dict[Fraction, set[int]]:
     bars: dict[Fraction, set[int]] = {}
     for place in placements:
-        if place.drum in drums:
-            bars.setdefault(place.onset, set()).add(place.bar)
+        bars.setdefault(place.onset, set()).add(place.bar)
     return bars
 
 
@@ -72,7 +75,9 @@ def _near(place: Placement, bars: dict[Fraction, set[int]]) -> int:
 
 
 def _fills_gap(at: Fraction, stream: Set[Fraction]) -> bool:
-    """Whether the hand plays one step before and after, and goes on in that step at one side at least."""
+    """Whether the hand plays one step before and after but not there, and goes on in that step at one side at least."""
+    if at in stream:
+        return False
     for step in _STEPS:
         if at - step in stream or at + step in stream:
             goes_on = at - 2 * step in stream or at + 2 * step in stream

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from drumscribe.types import BeatGrid, Meter
 
+_EXACT_S = 1e-6
+"""Less is rounding: it must not add a bar."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -43,7 +46,7 @@ class Layout:
             times = np.concatenate([times, times[-1] + (times[-1] - times[-2]) * np.arange(1, missing + 1)])
             numbers = np.concatenate([numbers, np.arange(numbers[-1] + 1, numbers[-1] + missing), [1]])
         step = times[1] - times[0]
-        while first_s < times[0] - 0.25 * step:
+        while first_s < times[0] - 0.25 * step - _EXACT_S:
             if pickup:  # a pickup that turns out to be longer becomes a whole bar
                 count = int(numbers[0]) - 1
                 pickup = False
@@ -54,7 +57,7 @@ class Layout:
             numbers = np.concatenate([np.arange(1, count + 1), numbers])
         step = times[-1] - times[-2]
         own = len(meters)
-        while last_s >= times[-1] - step:  # the bar line may be its place
+        while last_s > times[-1] - step - _EXACT_S:  # the bar line may be its place
             count = meters[-1].pulses_per_bar
             times = np.concatenate([times, times[-1] + step * np.arange(1, count + 1)])
             numbers = np.concatenate([numbers, np.arange(2, count + 1), [1]])

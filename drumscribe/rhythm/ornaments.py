@@ -91,8 +91,8 @@ def _gather_drum(hits: list[_Moved], finest_s: float) -> list[tuple[int, Ornamen
 
 def _roll_end(hits: list[_Moved], first: int, finest_s: float) -> int:
     """Index after the last of a run of strokes, each closer to the next than 0.8 of the finest note."""
-    end = first + 1
-    while end < len(hits) and hits[end].time_s - hits[end - 1].time_s < 0.8 * finest_s:
+    end, closest = first + 1, round(0.8 * finest_s, 6)
+    while end < len(hits) and _gap_s(hits[end - 1], hits[end]) < closest:
         end += 1
     return end
 
@@ -101,12 +101,17 @@ def _graces(hits: list[_Moved], first: int) -> int:
     """How many strokes from ``first`` are graces of the one after them: 0, 1, or 2."""
     if first + 2 < len(hits):
         a, b, main = hits[first : first + 3]
-        close = b.time_s - a.time_s <= DRAG_S and main.time_s - b.time_s <= DRAG_S
-        if close and main.time_s - a.time_s <= 1.6 * DRAG_S and max(a.velocity, b.velocity) <= 0.7 * main.velocity:
+        close = _gap_s(a, b) <= DRAG_S and _gap_s(b, main) <= DRAG_S
+        if close and _gap_s(a, main) <= 1.6 * DRAG_S and max(a.velocity, b.velocity) <= 0.7 * main.velocity:
             return 2
     if first + 1 < len(hits):
         grace, main = hits[first], hits[first + 1]
-        gap = main.time_s - grace.time_s
+        gap = _gap_s(grace, main)
         if gap <= _UNPLAYABLE_S or (gap <= FLAM_S and grace.velocity <= _SOFTER * main.velocity):
             return 1
     return 0
+
+
+def _gap_s(first: _Moved, second: _Moved) -> float:
+    """Seconds from one to the other; to the microsecond, so that moving both by the same does not change it."""
+    return round(second.time_s - first.time_s, 6)
