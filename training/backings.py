@@ -24,8 +24,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from training.material import RATE, Note, Split, drum_notes, hash_split, song_paths
+from training.material import drum_notes, hash_split, song_paths
 from training.soundfont_kits import ROOT
+from training.sounds import RATE, Note, Split
 from training.voices import sing
 
 SOUNDFONTS = tuple(

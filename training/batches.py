@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pedalboard
+import soxr
 from numpy.typing import NDArray
 
 from drumscribe.hits.features import BANDS, FFT, FPS, HOP, TARGET_RMS, band_centres, compress, mel_magnitudes
 from drumscribe.kit import LABELS
 from training.backings import BackingInfo
 from training.drums import Stem
-from training.material import RATE, Split
+from training.riffs import master, riff, wall
+from training.sounds import RATE, Split
 
 FloatArray = NDArray[np.float32]
 FRAMES = 640
@@ -126,24 +128,45 @@ class Mixer:
         self.backings = sorted(name for name, info in self.infos.items() if info.split == self.split)
         self.stems = sorted(self.folder.glob("*.pickle"))
 
-    def _backing(self, rng: np.random.Generator, name: str = "", start: float | None = None) -> FloatArray:
+    def _backing(self, rng: np.random.Generator, size: int, name: str = "", start: float | None = None) -> FloatArray:
         name = name or self.backings[int(rng.integers(len(self.backings)))]
         path = self.work / "backings" / f"{name}.npy"
         header = np.load(path, mmap_mode="r")
-        at = int(rng.integers(max(1, len(header) - self.samples))) if start is None else int(start * RATE)
-        x = np.zeros(self.samples, dtype=np.float32)
+        at = int(rng.integers(max(1, len(header) - size))) if start is None else int(start * RATE)
+        x = np.zeros(size, dtype=np.float32)
         # one read instead of a page fault every 2,048 samples
-        part = np.fromfile(path, np.int16, self.samples, offset=header.offset + 2 * at)
+        part = np.fromfile(path, np.int16, size, offset=header.offset + 2 * at)
         x[: len(part)] = part.astype(np.float32) / 32000
         return x
 
-    def _other(self, rng: np.random.Generator) -> FloatArray:
+    def _other(self, rng: np.random.Generator, size: int) -> FloatArray:
         """An accompaniment in another key and tempo, which belongs to no drum part."""
-        x = self._backing(rng)
+        x = self._backing(rng, size)
         speed = float(np.exp(rng.uniform(-0.2, 0.2)))
-        return np.interp(np.arange(self.samples) * speed % (self.samples - 1), np.arange(self.samples), x).astype(
-            np.float32
-        )
+        return np.interp(np.arange(size) * speed % (size - 1), np.arange(size), x).astype(np.float32)
+
+    def _accompaniment(
+        self, rng: np.random.Generator, size: int, stem: Stem, start: float, notes: list[tuple[float, int, float]]
+    ) -> FloatArray:
+        """What plays with a stem's ``size`` samples from ``start`` (seconds): its own song in time, or another, with
+        distorted guitars over it or in its place for a third of the clips."""
+        aligned = bool(stem.song) and rng.random() < 0.8
+        y = self._backing(rng, size, stem.song, stem.start + start) if aligned else self._other(rng, size)
+        if rng.random() < 0.2:
+            y = y + self._other(rng, size) * float(rng.uniform(0.3, 1))
+        if rng.random() < (0.15 if self.natural else 0.33):
+            if rng.random() < 0.6:
+                kicks = [time for time, column, _ in notes if LABELS[column] == "kick"]
+                guitars = riff(kicks, size / RATE, rng)[:size]
+            else:
+                guitars = wall([self._other(rng, size) for _ in range(int(rng.integers(1, 4)))], rng)
+            rest = float(rng.choice([0, 1, 1])) * y * (0.1 / _rms(y))
+            y = rest * float(10 ** (rng.uniform(-14, 4) / 20)) + np.pad(guitars, (0, size - len(guitars)))
+        if rng.random() < 0.6:  # mixed by somebody else
+            y = _tone(rng)(y, RATE)
+        if rng.random() < 0.2:
+            y = np.tanh(y * float(rng.uniform(1, 6)) / (np.abs(y).max() + 1e-5))
+        return y
 
     def example(self, rng: np.random.Generator, *, mix: bool | None = None, clean: bool = False) -> Example:
         """One example.
@@ -151,45 +174,47 @@ class Mixer:
         Args:
             rng: source of every choice.
             mix: with accompaniment or without; ``None`` draws (58 % with).
-            clean: no degradation (for measuring).
+            clean: neither played faster or slower nor degraded (for measuring).
         """
         stem: Stem = pickle.loads(self.stems[int(rng.integers(len(self.stems)))].read_bytes())
-        at = int(rng.integers(max(1, len(stem.samples) - self.samples)))
-        x = stem.samples[at : at + self.samples].astype(np.float32) / 32000
+        # drums and all faster or slower, pitch and tempo together
+        speed = 1.0 if clean or rng.random() < 0.35 else float(np.exp(rng.uniform(*np.log((0.9, 1.1)))))
+        size = round(self.samples * speed)
+        at = int(rng.integers(max(1, len(stem.samples) - size)))
+        x = stem.samples[at : at + size].astype(np.float32) / 32000
         start = at / RATE
-        notes = [(t - start, c, v) for t, c, v in stem.notes if start <= t < start + self.frames / FPS]
+        notes = [(t - start, c, v) for t, c, v in stem.notes if start <= t < start + size / RATE]
         kind = rng.random()
         separated, share = False, np.ones((self.frames, BANDS), np.float32) if self.shares else None
         if mix is None:
             mix = kind < 0.58
             separated = kind > 0.85
         if mix and self.backings:
-            aligned = bool(stem.song) and rng.random() < 0.8
-            y = self._backing(rng, stem.song, stem.start + start) if aligned else self._other(rng)
-            if rng.random() < 0.2:
-                y = y + self._other(rng) * float(rng.uniform(0.3, 1))
-            if rng.random() < 0.6:  # mixed by somebody else
-                y = _tone(rng)(y, RATE)
-            if rng.random() < 0.2:
-                y = np.tanh(y * float(rng.uniform(1, 6)) / (np.abs(y).max() + 1e-5))
-            if rng.random() < 0.04 and not clean:
+            y = self._accompaniment(rng, size, stem, start, notes)
+            if rng.random() < 0.07 and not clean:
                 x, notes = x * 0, []
-            # drums from 10 dB under to 9 dB over the rest
-            low, high = (-6, 6) if self.natural else (-9, 10)
+            # drums from 12 dB under to 9 dB over the rest
+            low, high = (-6, 6) if self.natural else (-9, 12)
             y *= max(_rms(x), 0.03) / _rms(y) * 10 ** (rng.uniform(low, high) / 20)
             share = self._share(x, y)
             x = x + y
         elif separated and self.backings and not clean:
-            y = self._backing(rng)
+            y = self._backing(rng, size)
             x = x + y * _rms(x) / _rms(y) * 10 ** (rng.uniform(-32, -10) / 20)
-        if rng.random() < 0.4:  # mastering: soft clipping after a boost
+        mastering = rng.random()
+        if mastering < 0.3:  # soft clipping after a boost
             drive = float(rng.uniform(0.5, 4))
             x = np.tanh(x / max(1e-4, float(np.abs(x).max())) * drive)
+        elif mastering < 0.6:
+            x = master(x, rng)
+        if speed != 1:
+            x = soxr.resample(x, RATE * speed, RATE, "MQ")
+            x = np.pad(x[: self.samples], (0, max(0, self.samples - len(x))))
+            notes = [(t / speed, c, v) for t, c, v in notes]
         x = x * (TARGET_RMS / _rms(x) * 10 ** (rng.uniform(-9, 7) / 20))
         if not notes and _rms(x) < 1e-3:
             x = x * 0
-        padded = np.pad(x, FFT // 2)
-        magnitudes = mel_magnitudes(padded, self.frames)
+        magnitudes = mel_magnitudes(np.pad(x, FFT // 2), self.frames)
         return Example(magnitudes if clean else degrade(magnitudes, rng, separated=separated), notes, share)
 
     def _share(self, drums: FloatArray, rest: FloatArray) -> FloatArray | None:

@@ -34,8 +34,8 @@ from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
 from training.batches import Mixer
 from training.export import Calibration, read_checkpoint
-from training.material import Split
 from training.network import HitNetwork
+from training.sounds import Split
 from training.stems import SECONDS
 
 FLOOR = repetition.FLOOR

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from drumscribe.kit import LABELS
-from training.material import PERCUSSION, RATE, Kit, Note, Sounds
+from training.sounds import PERCUSSION, RATE, Kit, Note, Sounds
 
 _LEVEL_DB = {
     "kick": 0, "snare": 0, "cross_stick": -4, "high_tom": -1, "mid_tom": -1, "floor_tom": 0, "closed_hihat": -7,
@@ -168,7 +168,7 @@ class VirtualKit:
     def _any(self, kits: list[Kit], weights: list[float] | None = None) -> Kit:
         """One of ``kits`` by its weight; a family of n kits, which share sounds, counts as the root of n."""
         families = Counter(kit.family for kit in kits)
-        share = np.array([kit.weight * families[kit.family] ** -0.5 for kit in kits]) * (weights or 1.0)
+        share = np.array([families[kit.family] ** -0.5 for kit in kits]) * (weights or 1.0)
         return kits[int(self.rng.choice(len(kits), p=share / share.sum()))]
 
     def _owner(self, label: str) -> Kit | None:

@@ -28,7 +28,7 @@ from drumscribe.hits.card import DEFAULT
 from drumscribe.hits.features import BANDS, WINDOWS
 from drumscribe.hits.repetition import Weights
 from drumscribe.kit import LABELS
-from training.network import EARLY, LATE, POOL, SLOW, HitNetwork
+from training.network import BLUR, EARLY, LATE, POOL, SLOW, HitNetwork
 
 Array = NDArray[np.float32]
 
@@ -108,10 +108,15 @@ def to_keras(net: HitNetwork, calibration: Calibration) -> Any:
     x = conv1d(x, net.enter, "enter")
     for i in range(len(EARLY)):
         x = residual(x, net.early[i], f"early{i}")
-    y = conv1d(layers.AveragePooling1D(POOL, name="down")(x), net.widen, "widen")
+    half = len(BLUR) // 2
+    y = layers.ZeroPadding1D(half, name="margin")(x)
+    y = layers.DepthwiseConv1D(len(BLUR), POOL, use_bias=False, name="down")(y)
+    weights["down"] = [np.tile(np.array(BLUR, np.float32)[:, None, None], (1, net.enter.out_channels, 1))]
+    y = conv1d(y, net.widen, "widen")
     for i in range(len(SLOW)):
         y = residual(y, net.slow[i], f"slow{i}")
     y = layers.UpSampling1D(POOL, name="up")(conv1d(y, net.narrow, "narrow"))
+    y = layers.AveragePooling1D(POOL, 1, padding="same", name="between")(y)  # of neighbours: linear interpolation
     x = layers.Add(name="join")([x, y])
     for i in range(len(LATE)):
         x = residual(x, net.late[i], f"late{i}")

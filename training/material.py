@@ -10,9 +10,8 @@ import hashlib
 import os
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pretty_midi
@@ -20,9 +19,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from drumscribe.kit import LABELS
-
-RATE = 44100
-Split = Literal["train", "valid", "test"]
+from training.package_kits import read_package_kits
+from training.soundfont_kits import read_soundfont_kits
+from training.sounds import GM_DRUMS, INSTRUMENTS, PERCUSSION, RATE, Groove, Kit, Note, Sounds, Split
 
 HELD_OUT: dict[str, Split] = {
     "colombo": "valid", "millo2": "valid", "webaudio_linn": "valid", "frankensnare_16": "valid", "rumpf": "valid",
@@ -30,56 +29,7 @@ HELD_OUT: dict[str, Split] = {
 }  # fmt: skip
 """Kit families that training never hears: thresholds are learnt on ``valid``, scores reported on ``test``."""
 
-INSTRUMENTS: dict[str, str] = {
-    "kick": "kick", "cajon_bass": "", "snare": "snare", "snare_edge": "snare", "snare_rimshot": "snare",
-    "snare_off": "snare", "snare_rim": "cross_stick", "tom_high": "high_tom", "tom_mid": "mid_tom",
-    "tom_low": "floor_tom", "hihat_closed": "closed_hihat", "hihat_half": "open_hihat", "hihat_open": "open_hihat",
-    "hihat_footsplash": "open_hihat", "hihat_pedal": "pedal_hihat", "crash": "crash", "ride_crash": "crash",
-    "splash": "splash", "china": "china", "ride": "ride", "ride_bell": "ride_bell",
-}  # fmt: skip
-"""Instrument folder (without its number) to drum label; anything else is percussion, a negative."""
-
-GM_DRUMS: dict[int, str] = {
-    35: "kick", 36: "kick", 37: "cross_stick", 38: "snare", 40: "snare", 41: "floor_tom", 43: "floor_tom",
-    58: "floor_tom", 45: "mid_tom", 47: "mid_tom", 48: "high_tom", 50: "high_tom", 42: "closed_hihat",
-    22: "closed_hihat", 44: "pedal_hihat", 46: "open_hihat", 26: "open_hihat", 49: "crash", 57: "crash",
-    52: "china", 55: "splash", 51: "ride", 59: "ride", 53: "ride_bell",
-}  # fmt: skip
-PERCUSSION = "percussion"
 _HIDDEN_S = 0.045
-
-Note = tuple[float, str, float]
-"""Time in seconds, drum label (or ``"percussion"``), velocity 0–1."""
-
-
-@dataclass(slots=True)
-class Sounds:
-    """The takes of one instrument of one kit, softest layer first; samples are mono float16 at 44.1 kHz, peak 1."""
-
-    layers: list[list[tuple[NDArray[np.float16], int]]] = field(default_factory=list)
-    """Each take with the sample index of its onset."""
-
-
-@dataclass(slots=True)
-class Kit:
-    """One kit: for every drum label the instruments that can play it."""
-
-    name: str
-    family: str
-    kind: str
-    drums: dict[str, list[Sounds]] = field(default_factory=dict)
-    weight: float = 1.0
-    """How often it is drawn, against a recorded kit."""
-
-
-@dataclass(slots=True)
-class Groove:
-    """A drum performance: its notes, and its split."""
-
-    name: str
-    split: Split
-    notes: list[Note]
-    seconds: float
 
 
 def hash_split(name: str, *, valid: float = 0.06, test: float = 0.06) -> Split:
@@ -135,15 +85,10 @@ def read_kits(data: Path) -> list[Kit]:
 
 def load_kits(data: Path, work: Path) -> list[Kit]:
     """Kits, decoded once into ``work/kits.pickle``; those of soundfonts, played once into ``soundfont_kits.pickle``;
-    those that are computed, in ``modelled_kits.pickle``; those out of packages in ``package_kits.pickle`` (read below
-    ``PACKAGE_KITS`` in the environment, else ``work/packages``)."""
-    from training.modelled_kits import make_modelled_kits
-    from training.package_kits import read_package_kits
-    from training.soundfont_kits import read_soundfont_kits
-
+    those out of packages in ``package_kits.pickle`` (read below ``PACKAGE_KITS`` in the environment, else
+    ``work/packages``)."""
     kits: list[Kit] = _cached(work / "kits.pickle", lambda: read_kits(data))
     kits += _cached(work / "soundfont_kits.pickle", read_soundfont_kits)
-    kits += _cached(work / "modelled_kits.pickle", make_modelled_kits)
     packages, cache = Path(os.environ.get("PACKAGE_KITS", work / "packages")), work / "package_kits.pickle"
     if packages.is_dir() or cache.exists():  # what was not fetched yet may come
         kits += _cached(cache, lambda: read_package_kits(packages))

@@ -15,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 from scipy import signal
 
-from training.material import PERCUSSION, RATE, Kit, Sounds
+from training.sounds import PERCUSSION, RATE, Kit, Sounds
 from training.soundfont_kits import trimmed
 
 _LONGEST_S = 3.0

@@ -17,7 +17,7 @@ import pretty_midi
 import soundfile
 from numpy.typing import NDArray
 
-from training.material import GM_DRUMS, PERCUSSION, RATE, Kit, Sounds
+from training.sounds import GM_DRUMS, PERCUSSION, RATE, Kit, Sounds
 
 FONTS: dict[str, tuple[str, ...]] = {
     # MuseScore General grew out of Fluid R3: one family

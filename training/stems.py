@@ -2,8 +2,10 @@
 
     python -m training.stems --data DATA --work WORK [--pool 1600] [--seed 1] [--split train] [--count N]
 
-A stem is rendered once and heard several times, each time with another accompaniment, level, and degradation; when the
-pool is full the oldest is replaced. About half of the stems play the drum part of a rendered song, in time with it.
+A stem is rendered once and heard several times, each time with another accompaniment, level, speed, and degradation;
+when the pool is full the oldest is replaced. About half of the stems play the drum part of a rendered song, in time with
+it; of the others a quarter are drawn parts (:mod:`training.parts`), the rest grooves, each at a tempo of its own: in
+recorded grooves the tempo tells which drummer plays, and with it what his feet do.
 """
 
 from __future__ import annotations
@@ -20,12 +22,16 @@ from numpy.typing import NDArray
 
 from training import drums
 from training.backings import BackingInfo
-from training.material import Groove, Kit, Split, kit_split, load_grooves, load_irs, load_kits, load_rooms
-from training.performance import excerpt, perform
+from training.material import kit_split, load_grooves, load_irs, load_kits, load_rooms
+from training.parts import draw_part
+from training.performance import audible_feet, excerpt, perform
+from training.sounds import Groove, Kit, Split
 
 SECONDS = 20.0
 SWAPS = 0.65
 """Share of the stems whose roles are swapped: see :func:`~training.performance.perform`."""
+_SONGS, _DRAWN = 0.45, 0.25
+"""Share of the stems that play a song's part; of the others, share of those whose part is drawn."""
 
 
 class StemMaker:
@@ -52,17 +58,22 @@ class StemMaker:
     def make(self, rng: np.random.Generator) -> drums.Stem:
         """One stem of :data:`SECONDS`."""
         songs = self.songs()
-        if songs and rng.random() < 0.45:
+        if songs and rng.random() < _SONGS:
             name = songs[int(rng.integers(len(songs)))]
             notes = self.infos[name].notes
             start = float(rng.uniform(notes[0][0], max(notes[0][0], notes[-1][0] - SECONDS)))
             part = [(t - start, label, v) for t, label, v in notes if start <= t < start + SECONDS]
+            part = audible_feet(part, rng, share=0.6)
             stem = drums.render(perform(part, SECONDS, rng, swaps=self.swaps), SECONDS, self.kits, self.irs, rng)
             stem.song, stem.start = name, start
             return stem
-        groove = self.grooves[int(rng.integers(len(self.grooves)))]
-        part = excerpt(groove.notes, groove.seconds, SECONDS, rng)
-        return drums.render(perform(part, SECONDS, rng, swaps=self.swaps), SECONDS, self.kits, self.irs, rng)
+        swaps = self.swaps
+        if swaps and rng.random() < _DRAWN:
+            part, swaps = draw_part(SECONDS, rng), 0.0
+        else:
+            groove = self.grooves[int(rng.integers(len(self.grooves)))]
+            part = audible_feet(excerpt(groove.notes, groove.seconds, SECONDS, rng), rng, share=0.15)
+        return drums.render(perform(part, SECONDS, rng, swaps=swaps), SECONDS, self.kits, self.irs, rng)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 
 from drumscribe.kit import LABELS
-from training.material import RATE
+from training.sounds import RATE
 from training.stems import SECONDS, SWAPS, StemMaker
 
 
