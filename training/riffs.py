@@ -62,14 +62,15 @@ def _picked(
     out = np.zeros(length, dtype=np.float32)
     if not len(starts):
         return out
-    after = (np.arange(starts[0], length) - np.repeat(starts, sizes)) / RATE
+    after = ((np.arange(starts[0], length) - np.repeat(starts, sizes)) / RATE).astype(np.float32)
     pitch = np.repeat(hertz, sizes)
     voice = np.zeros(len(pitch), dtype=np.float32)
     for ratio in chord:
         phase = np.cumsum(pitch * (ratio * 2 ** (rng.normal(0, 4) / 1200))) / RATE + rng.random()
         voice += (2 * (phase % 1) - 1).astype(np.float32)
-    loud = np.repeat(rng.uniform(0.7, 1, len(starts)), sizes)
-    pick = rng.normal(0, rng.uniform(0.1, 1.2), len(pitch)) * np.exp(-after / rng.uniform(0.001, 0.006))
+    loud = np.repeat(rng.uniform(0.7, 1, len(starts)).astype(np.float32), sizes)
+    noise = rng.standard_normal(len(pitch), dtype=np.float32)
+    pick = noise * float(rng.uniform(0.1, 1.2)) * np.exp(-after / float(rng.uniform(0.001, 0.006)))
     envelope = np.minimum(1, after / 0.002) * np.exp(-after / decay_s)
     out[starts[0] :] = loud * envelope * (voice + pick)
     return out
