@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from drumscribe.hits.features import BANDS, FFT, FPS, HOP, TARGET_RMS, band_centres, compress, mel_magnitudes
 from drumscribe.kit import LABELS
 from training.backings import BackingInfo
+from training.codecs import any_codec
 from training.drums import Stem
 from training.riffs import master, riff, wall
 from training.sounds import RATE, Split
@@ -211,6 +212,8 @@ class Mixer:
             x = soxr.resample(x, RATE * speed, RATE, "MQ")
             x = np.pad(x[: self.samples], (0, max(0, self.samples - len(x))))
             notes = [(t / speed, c, v) for t, c, v in notes]
+        if rng.random() < 0.12 and not clean and _rms(x) > 1e-3:
+            x = any_codec(x, rng)
         x = x * (TARGET_RMS / _rms(x) * 10 ** (rng.uniform(-9, 7) / 20))
         if not notes and _rms(x) < 1e-3:
             x = x * 0

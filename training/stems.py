@@ -63,7 +63,7 @@ class StemMaker:
             notes = self.infos[name].notes
             start = float(rng.uniform(notes[0][0], max(notes[0][0], notes[-1][0] - SECONDS)))
             part = [(t - start, label, v) for t, label, v in notes if start <= t < start + SECONDS]
-            part = audible_feet(part, rng, share=0.6)
+            part = audible_feet(part, rng, share=0.4)
             stem = drums.render(perform(part, SECONDS, rng, swaps=self.swaps), SECONDS, self.kits, self.irs, rng)
             stem.song, stem.start = name, start
             return stem
