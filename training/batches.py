@@ -20,7 +20,7 @@ from drumscribe.kit import LABELS
 from training.backings import BackingInfo
 from training.codecs import any_codec
 from training.drums import Stem
-from training.riffs import master, riff, wall
+from training.riffs import master, wall
 from training.sounds import RATE, Split
 
 FloatArray = NDArray[np.float32]
@@ -146,23 +146,21 @@ class Mixer:
         speed = float(np.exp(rng.uniform(-0.2, 0.2)))
         return np.interp(np.arange(size) * speed % (size - 1), np.arange(size), x).astype(np.float32)
 
-    def _accompaniment(
-        self, rng: np.random.Generator, size: int, stem: Stem, start: float, notes: list[tuple[float, int, float]]
-    ) -> FloatArray:
-        """What plays with a stem's ``size`` samples from ``start`` (seconds): its own song in time, or another, with
-        distorted guitars over it or in its place for a third of the clips."""
+    def _accompaniment(self, rng: np.random.Generator, stem: Stem, at: int, size: int) -> FloatArray:
+        """What plays with ``size`` samples of a stem from ``at``: its own song in time, or another; for a third of the
+        clips with distorted guitars over it or in its place."""
         aligned = bool(stem.song) and rng.random() < 0.8
-        y = self._backing(rng, size, stem.song, stem.start + start) if aligned else self._other(rng, size)
+        y = self._backing(rng, size, stem.song, stem.start + at / RATE) if aligned else self._other(rng, size)
         if rng.random() < 0.2:
             y = y + self._other(rng, size) * float(rng.uniform(0.3, 1))
-        if rng.random() < (0.15 if self.natural else 0.33):
-            if rng.random() < 0.6:
-                kicks = [time for time, column, _ in notes if LABELS[column] == "kick"]
-                guitars = riff(kicks, size / RATE, rng)[:size]
-            else:
-                guitars = wall([self._other(rng, size) for _ in range(int(rng.integers(1, 4)))], rng)
+        guitars = None
+        if stem.guitars is not None and rng.random() < (0.35 if self.natural else 0.7):
+            guitars = stem.guitars[at : at + size].astype(np.float32) / 32000
+        elif rng.random() < (0.05 if self.natural else 0.12):
+            guitars = wall([self._other(rng, size) for _ in range(int(rng.integers(1, 4)))], rng)
+        if guitars is not None:
             rest = float(rng.choice([0, 1, 1])) * y * (0.1 / _rms(y))
-            y = rest * float(10 ** (rng.uniform(-14, 4) / 20)) + np.pad(guitars, (0, size - len(guitars)))
+            y = rest * float(10 ** (rng.uniform(-14, 4) / 20)) + guitars
         if rng.random() < 0.6:  # mixed by somebody else
             y = _tone(rng)(y, RATE)
         if rng.random() < 0.2:
@@ -191,7 +189,7 @@ class Mixer:
             mix = kind < 0.58
             separated = kind > 0.85
         if mix and self.backings:
-            y = self._accompaniment(rng, size, stem, start, notes)
+            y = self._accompaniment(rng, stem, at, size)
             if rng.random() < 0.07 and not clean:
                 x, notes = x * 0, []
             # drums from 12 dB under to 9 dB over the rest
@@ -212,7 +210,7 @@ class Mixer:
             x = soxr.resample(x, RATE * speed, RATE, "MQ")
             x = np.pad(x[: self.samples], (0, max(0, self.samples - len(x))))
             notes = [(t / speed, c, v) for t, c, v in notes]
-        if rng.random() < 0.12 and not clean and _rms(x) > 1e-3:
+        if rng.random() < 0.08 and not clean and _rms(x) > 1e-3:
             x = any_codec(x, rng)
         x = x * (TARGET_RMS / _rms(x) * 10 ** (rng.uniform(-9, 7) / 20))
         if not notes and _rms(x) < 1e-3:

@@ -40,6 +40,8 @@ class Stem:
     song: str = ""
     """Backing that these drums belong to, and ``start`` its time at the clip's beginning."""
     start: float = 0.0
+    guitars: NDArray[np.int16] | None = None
+    """Guitars and bass that play with these drums, as long as they (:func:`training.riffs.riff`)."""
 
 
 def _timbre(rng: np.random.Generator) -> pedalboard.Pedalboard:

@@ -15,8 +15,8 @@ import soundfile
 from numpy.typing import NDArray
 from scipy import signal
 
-from training.sounds import PERCUSSION, RATE, Kit, Sounds
 from training.soundfont_kits import trimmed
+from training.sounds import PERCUSSION, RATE, Kit, Sounds
 
 _LONGEST_S = 3.0
 _RAW = {"format": "RAW", "samplerate": 22050, "channels": 1, "subtype": "PCM_16", "endian": "BIG"}

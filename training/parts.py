@@ -15,6 +15,8 @@ from training.sounds import Note
 Bar = list[tuple[float, str, float]]
 """Beat within the bar, drum, velocity."""
 _LOUD_HANDS = {"crash": 0.28, "china": 0.12, "ride": 0.2, "ride_bell": 0.1, "open_hihat": 0.2, "closed_hihat": 0.1}
+_FEET: tuple[tuple[float, ...], ...] = ((0, 0.25, 0.5, 0.75), (0, 1 / 3, 2 / 3), (0, 0.5, 0.75), (0, 0.25, 0.5))
+"""Where both feet kick within a beat: sixteenths, triplets, and gallops."""
 _RIDES = {"ride": 0.8, "ride_bell": 0.08, "crash": 0.06, "floor_tom": 0.06}
 
 
@@ -78,7 +80,7 @@ def _ride_and_foot(rng: np.random.Generator) -> tuple[float, Bar]:
 def _double_kick(rng: np.random.Generator) -> tuple[float, Bar]:
     """Sixteenths, triplets or gallops of both feet."""
     beat_s = _beats(rng, 140, 225)
-    within = ((0, 0.25, 0.5, 0.75), (0, 1 / 3, 2 / 3), (0, 0.5, 0.75), (0, 0.25, 0.5))[int(rng.choice(4, p=[0.5, 0.15, 0.2, 0.15]))]
+    within = _FEET[int(rng.choice(4, p=[0.5, 0.15, 0.2, 0.15]))]
     loud = float(rng.uniform(0.55, 0.9))
     feet = [(beat + part, "kick", loud) for beat in range(4) for part in within if part == 0 or rng.random() < 0.93]
     return beat_s, feet + _backbeats(rng) + _hand(rng, _draw(rng, _LOUD_HANDS), float(rng.choice([0.5, 1.0])), 0.7)

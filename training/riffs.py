@@ -104,7 +104,8 @@ def riff(kicks: list[float], seconds: float, rng: np.random.Generator) -> FloatA
     out = _unit(out)
     if rng.random() < 0.8:
         under = strokes if len(strokes) > 3 and rng.random() < 0.7 else times
-        bass = _picked(under, _pitches(len(under), rng, max(24.0, root - 12)), length, float(rng.uniform(0.1, 1)), (1.0,), rng)
+        low = _pitches(len(under), rng, max(24.0, root - 12))
+        bass = _picked(under, low, length, float(rng.uniform(0.1, 1)), (1.0,), rng)
         board = pedalboard.Pedalboard([pedalboard.LowpassFilter(float(np.exp(rng.uniform(np.log(250), np.log(4000)))))])
         if rng.random() < 0.4:
             board.append(pedalboard.Distortion(float(rng.uniform(5, 25))))

@@ -3,9 +3,9 @@
     python -m training.stems --data DATA --work WORK [--pool 1600] [--seed 1] [--split train] [--count N]
 
 A stem is rendered once and heard several times, each time with another accompaniment, level, speed, and degradation;
-when the pool is full the oldest is replaced. About half of the stems play the drum part of a rendered song, in time with
-it; of the others a quarter are drawn parts (:mod:`training.parts`), the rest grooves, each at a tempo of its own: in
-recorded grooves the tempo tells which drummer plays, and with it what his feet do.
+when the pool is full the oldest is replaced. About half of the stems play the drum part of a rendered song, in time
+with it. Of the others a quarter are drawn parts (:mod:`training.parts`), the rest grooves, each at a tempo of its own:
+in the recorded grooves the tempo tells which drummer plays, and with it what his foot does on the hats.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.kit import LABELS
 from training import drums
 from training.backings import BackingInfo
 from training.material import kit_split, load_grooves, load_irs, load_kits, load_rooms
 from training.parts import draw_part
 from training.performance import audible_feet, excerpt, perform
+from training.riffs import riff
 from training.sounds import Groove, Kit, Split
 
 SECONDS = 20.0
 SWAPS = 0.65
 """Share of the stems whose roles are swapped: see :func:`~training.performance.perform`."""
-_SONGS, _DRAWN = 0.45, 0.25
-"""Share of the stems that play a song's part; of the others, share of those whose part is drawn."""
+_SONGS, _DRAWN, _GUITARS = 0.45, 0.25, 0.33
+"""Share of the stems that play a song's part; of the others, share of those whose part is drawn; of all, share of those
+that have distorted guitars at hand."""
 
 
 class StemMaker:
@@ -57,6 +60,13 @@ class StemMaker:
 
     def make(self, rng: np.random.Generator) -> drums.Stem:
         """One stem of :data:`SECONDS`."""
+        stem = self._drums(rng)
+        if rng.random() < _GUITARS:
+            kicks = [time for time, column, _ in stem.notes if LABELS[column] == "kick"]
+            stem.guitars = (np.clip(riff(kicks, SECONDS, rng), -1, 1) * 32000).astype(np.int16)
+        return stem
+
+    def _drums(self, rng: np.random.Generator) -> drums.Stem:
         songs = self.songs()
         if songs and rng.random() < _SONGS:
             name = songs[int(rng.integers(len(songs)))]
