@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import lru_cache
+from typing import Any
 
 import av
 import numpy as np
@@ -24,25 +25,38 @@ SHARES = {"aac": 0.25, "mp3": 0.1, "opus": 0.2, "vorbis": 0.15, "wma": 0.3}
 """How often each is drawn; the slow ones less often."""
 
 
-def _round_trip(x: FloatArray, name: str, bit_rate: int) -> FloatArray:
-    """Encode mono samples as two equal channels, decode, and mix down again; as late as the codec makes it."""
+def encode(x: FloatArray, name: str, bit_rate: int, file: Any) -> None:
+    """Write ``(n,)`` or ``(channels, n)`` samples, at the codec's own rate (:data:`CODECS`), as a stereo file.
+
+    Args:
+        x: samples; mono is written as two equal channels.
+        name: one of :data:`CODECS`.
+        bit_rate: bits per second.
+        file: path or a file that can be written and sought in.
+    """
     container, encoder, rate = CODECS[name]
-    file = io.BytesIO()
+    sides = np.ascontiguousarray(np.broadcast_to(x, (2, x.shape[-1])), dtype=np.float32)
     with av.open(file, "w", format=container) as out:
         stream = out.add_stream(encoder, rate=rate)
         stream.bit_rate, stream.layout, stream.format = bit_rate, "stereo", stream.codec.audio_formats[0]
         if name == "aac":
             stream.options = {"aac_coder": "fast"}
-        frame = av.AudioFrame.from_ndarray(np.tile(x.astype(np.float32), (2, 1)), format="fltp", layout="stereo")
+        frame = av.AudioFrame.from_ndarray(sides, format="fltp", layout="stereo")
         frame.sample_rate = rate
         resampler = av.AudioResampler(stream.format, "stereo", rate, stream.codec_context.frame_size or 1024)
         for given in (frame, None):
             for part in resampler.resample(given):
                 out.mux(stream.encode(part))
         out.mux(stream.encode(None))
+
+
+def _round_trip(x: FloatArray, name: str, bit_rate: int) -> FloatArray:
+    """Encode mono samples, decode, and mix down again; as late as the codec makes it."""
+    file = io.BytesIO()
+    encode(x, name, bit_rate, file)
     file.seek(0)
     with av.open(file) as back:
-        to_float = av.AudioResampler("fltp", "stereo", rate)
+        to_float = av.AudioResampler("fltp", "stereo", CODECS[name][2])
         parts = [part.to_ndarray().mean(axis=0) for frame in back.decode(audio=0) for part in to_float.resample(frame)]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
