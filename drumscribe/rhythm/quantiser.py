@@ -130,9 +130,7 @@ class _Solution:
     swing: list[bool]  # per bar
 
 
-def _read(
-    hits: tuple[Hit, ...], played: Floats, stand: _Stand, grid: BeatGrid, options: QuantiseOptions
-) -> Rhythm:
+def _read(hits: tuple[Hit, ...], played: Floats, stand: _Stand, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
     """One search from where the hits stand."""
     there = stand.times[stand.among]
     first, last = (there.min(), there.max()) if len(there) else (grid.times[0], grid.times[-2])
