@@ -41,7 +41,7 @@ MISSING = [name for name in ("redis-server", "initdb", "postgres") if find_binar
 """Binaries that are not installed."""
 
 
-def wait_until(check: Callable[[], Any], timeout_s: float = 20, every_s: float = 0.05, what: str = "") -> Any:
+def wait_until(check: Callable[[], Any], timeout_s: float = 120, every_s: float = 0.05, what: str = "") -> Any:
     """The first true value of ``check``; AssertionError if there is none in time."""
     end = time.monotonic() + timeout_s
     while True:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import json
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import unquote
 import httpx
 import media
 import pytest
+import services
 import ui_songs
 from fastapi.testclient import TestClient
 from lxml import etree
@@ -83,14 +83,12 @@ def running(client: TestClient, folder: Path) -> str:
     return put(make_settings(folder), "local", JobStatus.RUNNING)
 
 
-def ended(client: TestClient, job_id: str, timeout_s: float = 60) -> dict[str, Any]:
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
+def ended(client: TestClient, job_id: str, timeout_s: float = 240) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
         job = client.get(f"{API}/jobs/{job_id}").json()
-        if job["status"] in ("done", "failed", "cancelled"):
-            return job
-        time.sleep(0.1)
-    raise AssertionError(f"still {job}")
+        return job if job["status"] in ("done", "failed", "cancelled") else None
+
+    return dict(services.wait_until(look, timeout_s, 0.1, f"the end of job {job_id}"))
 
 
 def is_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -426,11 +424,9 @@ def test_metrics_count_what_happened(client: TestClient, done: str) -> None:
     text = client.get("/metrics").text
     assert 'drumscribe_http_seconds_count{method="GET",route="/api/v1/jobs/{job_id}",status="200"}' in text
     assert 'drumscribe_jobs{status="done"}' in text
-    end = time.monotonic() + 10
-    while 'drumscribe_job_failures_total{code="not_audio"}' not in text and time.monotonic() < end:
-        time.sleep(0.2)
-        text = client.get("/metrics").text
-    assert 'drumscribe_job_failures_total{code="not_audio"}' in text
+    answer = client.post(f"{API}/jobs", files={"file": ("song.wav", b"%PDF-1.4 not music" * 50)})
+    assert ended(client, answer.json()["id"])["status"] == "failed"
+    services.wait_until(lambda: 'drumscribe_job_failures_total{code="not_audio"}' in client.get("/metrics").text)
 
 
 def test_unknown_paths_and_methods_are_problems_too(client: TestClient) -> None:

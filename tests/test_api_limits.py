@@ -38,7 +38,7 @@ def test_a_stream_ends_with_its_job_and_no_client_holds_too_many(
     services.wait_until(lambda: streams["local"] == 1)
     test_api.is_problem(client.get(f"{test_api.API}/jobs/{running}/events"), 429, "quota")
     client.app.state.database.delete(running)
-    listener.join(10)
+    listener.join()
     assert seen and "event: progress" in seen[0] and "event: end" not in seen[0]
     assert streams["local"] == 0
 
@@ -65,12 +65,14 @@ def test_while_a_part_hangs_only_one_request_waits_for_its_state(
     asked, answers = [], threading.Event()
     assert client.get(f"{test_api.API}/health").status_code == 200
     state = client.app.state
-    monkeypatch.setattr(service, "_look", lambda *_: asked.append(1) or (answers.wait(20) and state.health[1]))
+    monkeypatch.setattr(service, "_look", lambda *_: asked.append(1) or (answers.wait(600) and state.health[1]))
     state.health = (-1e9, state.health[1])
     first = threading.Thread(target=client.get, args=(f"{test_api.API}/health",))
     first.start()
-    services.wait_until(lambda: asked)
-    assert [client.get(f"{test_api.API}/health").status_code for _ in range(3)] == [200] * 3
-    answers.set()
-    first.join()
+    try:
+        services.wait_until(lambda: asked)
+        assert [client.get(f"{test_api.API}/health").status_code for _ in range(3)] == [200] * 3
+    finally:
+        answers.set()
+        first.join()
     assert len(asked) == 1

@@ -273,6 +273,7 @@ def test_tls_is_checked_against_the_name_not_the_address() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sni_callback = lambda _socket, name, _context: names.append(name)
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(120)
 
     def serve() -> None:
         connection, _ = listener.accept()
@@ -290,7 +291,7 @@ def test_tls_is_checked_against_the_name_not_the_address() -> None:
         await poster.close()
 
     asyncio.run(go())
-    thread.join(5)
+    thread.join()
     listener.close()
     assert names == ["hook.example"]
 

@@ -90,7 +90,7 @@ def test_a_starved_worker_is_not_a_dead_one(
 ) -> None:
     monkeypatch.setattr(recovery, "depths", lambda _: {queues.HEAVY: 1})
     short = settings.model_copy(update={"job_lease_s": 0.01})
-    with subprocess.Popen(["sleep", "60"]) as process:
+    with subprocess.Popen(["sleep", "3600"]) as process:
         job = queued(runner.database)
         assert runner.database.take(job.id, recovery.holder(process.pid), 1) is not None
         watch = recovery.Recovery(short, clean=False)

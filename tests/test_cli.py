@@ -219,7 +219,7 @@ def test_on_a_terminal_there_are_bars_and_ctrl_c_stops(place, loop, tmp_path):
     except OSError:
         pass  # the terminal closes with the process
     os.close(leader)
-    assert child.wait(60) == 130
+    assert child.wait(240) == 130
     text = shown.decode()
     assert "ingest" in text and "100%" in text and "cancelled" in text
     assert "oneDNN" not in text and "Traceback" not in text

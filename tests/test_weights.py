@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -152,27 +151,31 @@ def test_a_server_that_refuses(server: Server, row: DemucsModel, settings: Setti
     assert len(server.requested) == 1
 
 
-def test_a_dead_server_costs_one_time_out(row: DemucsModel, tmp_path: Path) -> None:
+def test_a_dead_server_costs_one_time_out(
+    row: DemucsModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    within = downloads.within
+    monkeypatch.setattr(downloads, "within", lambda seconds, call: waits.append(seconds) or within(seconds, call))
     with socket.socket() as silent:  # accepts, and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen(8)
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         settings = Settings(data_dir=tmp_path, demucs_url=url, network_timeout_s=0.5)
-        start = time.monotonic()
         with pytest.raises(errors.WeightsUnavailableError, match="cannot be reached"):
             registry.resolve("tiny", settings)
-        assert time.monotonic() - start < 5  # twice the time-out at most, on a busy machine; not 24 s
-    start = time.monotonic()
+        assert 0 < sum(waits) <= 2  # twice the time-out at most, each with its grace; not a round of retries
+    waits.clear()
     with pytest.raises(errors.WeightsUnavailableError, match="cannot be reached"):
         registry.resolve("tiny", settings)  # now the port is closed
-    assert time.monotonic() - start < 5
+    assert sum(waits) <= 2
 
 
 def test_a_call_without_end_is_left_alone() -> None:
     with pytest.raises(TimeoutError):
         deadline.within(0.05, threading.Event().wait)
     with pytest.raises(ZeroDivisionError):
-        deadline.within(1, lambda: 1 / 0)
+        deadline.within(120, lambda: 1 / 0)
 
 
 def test_a_failure_is_remembered_for_a_while(server: Server, row: DemucsModel, settings: Settings) -> None:
