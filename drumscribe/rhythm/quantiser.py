@@ -57,8 +57,8 @@ def quantise(hits: Hits, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
 
     Returns:
         One placement per hit, apart from grace strokes (in their main stroke's ``grace_ids``) and hits that fell on
-        the same place of the same drum as a stronger one, or that no drummer plays there (in ``dropped``; see
-        :mod:`~drumscribe.rhythm.hats`).
+        the same place of the same drum as a stronger one, that no drummer plays there (see
+        :mod:`~drumscribe.rhythm.hats`), or, rarely, that cannot be told from an ornament's (in ``dropped``).
     """
     played = np.array([hit.time_s for hit in hits], dtype=np.float64)
     stands = [_Stand(played, np.arange(len(hits)))]
@@ -80,7 +80,7 @@ def quantise(hits: Hits, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
 
 
 def _torn(circle: list[Rhythm]) -> set[int]:
-    """Hits that some readings take into an ornament, and others do not: on its place each belongs to the other side."""
+    """Hits that some readings take into an ornament and others do not, as each reading moves them out of its own."""
     mains = [{place.hit_id for place in rhythm.placements} for rhythm in circle]
     owners = [{grace: place.hit_id for place in rhythm.placements for grace in place.grace_ids} for rhythm in circle]
     now_and_then = set[int]().union(*mains) & set[int]().union(*owners)
