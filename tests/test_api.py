@@ -83,12 +83,12 @@ def running(client: TestClient, folder: Path) -> str:
     return put(make_settings(folder), "local", JobStatus.RUNNING)
 
 
-def ended(client: TestClient, job_id: str, timeout_s: float = 240) -> dict[str, Any]:
+def ended(client: TestClient, job_id: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         job = client.get(f"{API}/jobs/{job_id}").json()
         return job if job["status"] in ("done", "failed", "cancelled") else None
 
-    return dict(services.wait_until(look, timeout_s, 0.1, f"the end of job {job_id}"))
+    return dict(services.wait_until(look, 600, 0.1, f"the end of job {job_id}"))
 
 
 def is_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -471,7 +471,7 @@ def test_a_song_goes_in_and_a_score_comes_out(folder: Path) -> None:
             files={"file": ("My Song.wav", song.getvalue())},
             data={"options": json.dumps({"beats": {"tracker": "madmom", "bpm": 120, "meter": "4/4"}})},
         )
-        job = ended(client, answer.json()["id"], 180)
+        job = ended(client, answer.json()["id"])
         assert job["status"] == "done", job["error"]
         assert job["title"] == "My Song"
         assert job["duration_s"] == pytest.approx(8.0, abs=0.1)

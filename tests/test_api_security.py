@@ -224,7 +224,7 @@ def test_a_name_server_that_never_answers_is_given_up(monkeypatch: pytest.Monkey
     answered = threading.Event()
     monkeypatch.setattr(outbound, "RESOLVE_S", 0.05)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answered.wait(30))
-    with pytest.raises(NetworkError, match="no address"):
+    with pytest.raises(NetworkError, match="cannot be found"):
         outbound.SafePoster().check("https://slow.example/")
     answered.set()
 
