@@ -45,6 +45,8 @@ def main() -> None:
         part = source[first : first + int(SECONDS * RATE)].astype(np.float32)
         backing = np.zeros_like(drums)
         backing[: len(part)] = part
+        if stem.guitars is not None and not args.natural:
+            backing = backing / max(1.0, float(np.abs(backing).max())) + stem.guitars.astype(np.float32) / 32000
         # as loud as the drums, give or take 4 dB
         backing *= np.sqrt((drums**2).mean() / max(1e-9, float((backing**2).mean()))) * 10 ** (rng.uniform(-4, 4) / 20)
         mix = drums + backing

@@ -36,6 +36,7 @@ from training.stems import SWAPS
 
 BATCH = 8
 POSITIVE_WEIGHT = 2.0
+LOSSES = ("onset", "sound", "velocity")
 AVERAGE = 0.998
 """Decay of the moving average of the weights, which is what is evaluated and shipped."""
 
@@ -115,6 +116,122 @@ def _renderers(args: argparse.Namespace) -> list[subprocess.Popen[bytes]]:
         ]
 
 
+class Run:
+    """The network, the moving average of its weights, the optimiser, and where they are kept."""
+
+    def __init__(self, folder: Path, rate: float) -> None:
+        self.folder = folder
+        self.net, self.average = HitNetwork(), HitNetwork()
+        self.average.load_state_dict(self.net.state_dict())
+        self.optimiser = torch.optim.AdamW(self.net.parameters(), rate, weight_decay=1e-2)
+        self.step, self.best = 0, 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def begin_packaged(self, work: Path) -> None:
+        """Begin with the weights in the package."""
+        begin_from(self.net, FOLDER, work)
+        self.average.load_state_dict(self.net.state_dict())
+        self.step = int(Card.read(FOLDER / f"{DEFAULT}.json").made["steps"])
+
+    def resume(self) -> None:
+        """Begin where the last run in the folder stopped."""
+        state = torch.load(self.folder / "last.pt", weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = int(state["step"])
+
+    def save(self) -> None:
+        """Write what :meth:`resume` reads."""
+        parts = {"net": self.net, "average": self.average, "optimiser": self.optimiser}
+        state = {name: part.state_dict() for name, part in parts.items()} | {"step": self.step}
+        torch.save(state, self.folder / "last.tmp")
+        (self.folder / "last.tmp").replace(self.folder / "last.pt")
+
+    def learn(self, batch: tuple[torch.Tensor, ...], rate: float) -> dict[str, float]:
+        """One step; the losses."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        features, onset, velocity, known = batch
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            heads = self.net(features.float())
+        parts = losses(heads, onset, velocity, known)
+        self.optimiser.zero_grad()
+        sum(parts.values()).backward()  # type: ignore[union-attr]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        keep = min(AVERAGE, self.step / (self.step + 20))
+        with torch.no_grad():
+            for mine, theirs in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
+                if mine.is_floating_point():
+                    mine.lerp_(theirs, 1 - keep)
+                else:
+                    mine.copy_(theirs)
+        return {name: value.item() for name, value in parts.items()}
+
+    def validate(self, work: Path, clock: float, running: dict[str, float]) -> None:
+        """Score the averaged weights, add a line to ``log.csv``, and save."""
+        counts = validate(self.average, work, "valid")
+        scores = {name: total.micro() for name, total in counts.items()}
+        per_drum = counts["mix"].per_drum()
+        row = [self.step, round(clock, 1), *(round(running[name], 4) for name in LOSSES)]
+        row += [round(scores["drums"], 4), round(scores["mix"], 4), *(round(float(f), 3) for f in per_drum)]
+        path = self.folder / "log.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            rows = csv.writer(file)
+            if new:
+                rows.writerow(["step", "minutes", *LOSSES, "drums", "mix", *(f"mix_{label}" for label in LABELS)])
+            rows.writerow(row)
+        drums = " ".join(f"{label}={f:.2f}" for label, f in zip(LABELS, per_drum, strict=True))
+        print(f"  validation F: drums {scores['drums']:.3f} mix {scores['mix']:.3f}  {drums}", flush=True)
+        self.save()
+        if sum(scores.values()) > self.best:
+            self.best = sum(scores.values())
+            torch.save({"average": self.average.state_dict(), "step": self.step}, self.folder / "best.pt")
+
+
+def _next(feed: Any, loader: Any) -> tuple[torch.Tensor, ...]:
+    """The next batch of the loader.
+
+    Raises:
+        RuntimeError: if the loader has ended.
+    """
+    while True:
+        try:
+            return tuple(torch.from_numpy(part) for part in feed.get(timeout=60))
+        except queue.Empty:
+            if not loader.is_alive():
+                raise RuntimeError("the loader process ended; see the messages above") from None
+
+
+def _train(run: Run, args: argparse.Namespace, feed: Any, loader: Any) -> None:
+    """Steps until the time or their number is up; a warm-up of 300, then half a cosine."""
+    first, began, waited = run.step, time.time(), 0.0
+    running: dict[str, float] = {}
+    while True:
+        clock = (time.time() - began) / 60
+        done = clock / args.minutes if args.minutes else (run.step - first) / max(1, args.steps - first)
+        if done >= 1:
+            break
+        asked = time.time()
+        batch = _next(feed, loader)
+        waited += time.time() - asked
+        warm = min(1.0, (run.step - first + 1) / 300)
+        rate = args.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+        for name, value in run.learn(batch, rate).items():
+            running[name] = 0.98 * running.get(name, value) + 0.02 * value
+        if run.step % 50 == 0:
+            took = time.time() - began
+            text = " ".join(f"{name} {value:.4f}" for name, value in running.items())
+            pace = f"{took / (run.step - first):.2f} s/step waiting {waited / took:.0%}"
+            print(f"step {run.step} {clock:.1f} min {pace} {text}", flush=True)
+        if run.step % args.every == 0:
+            run.validate(args.work, clock, running)
+    run.save()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the hit network.")
     parser.add_argument("--data", type=Path, required=True)
@@ -138,103 +255,19 @@ def main() -> None:
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")  # of the processes started below
-    folder = args.work / args.run
-    folder.mkdir(parents=True, exist_ok=True)
     if not args.still:
         prepare(args)
-    net = HitNetwork()
-    average = HitNetwork()
-    average.load_state_dict(net.state_dict())
-    optimiser = torch.optim.AdamW(net.parameters(), args.rate, weight_decay=1e-2)
-    step = 0
-    if args.packaged and not args.resume:
-        begin_from(net, FOLDER, args.work)
-        average.load_state_dict(net.state_dict())
-        step = int(Card.read(FOLDER / f"{DEFAULT}.json").made["steps"])
+    run = Run(args.work / args.run, args.rate)
     if args.resume:
-        state = torch.load(folder / "last.pt", weights_only=True)
-        net.load_state_dict(state["net"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = int(state["step"])
-    first, best = step, 0.0
+        run.resume()
+    elif args.packaged:
+        run.begin_packaged(args.work)
     feed: Any = mp.get_context("spawn").Queue(6)
-    loader = mp.get_context("spawn").Process(target=_feed, args=(feed, args.work, args.seed + step), daemon=True)
+    loader = mp.get_context("spawn").Process(target=_feed, args=(feed, args.work, args.seed + run.step), daemon=True)
     renderers = [] if args.still else _renderers(args)
     loader.start()
-    began, running, waited = time.time(), {}, 0.0
-    log_path = folder / "log.csv"
-    header = ["step", "minutes", "onset", "sound", "velocity", "drums", "mix", *(f"mix_{label}" for label in LABELS)]
-    if not log_path.exists():
-        log_path.write_text(",".join(header) + "\n")
     try:
-        while True:
-            clock = (time.time() - began) / 60
-            done = clock / args.minutes if args.minutes else (step - first) / max(1, args.steps - first)
-            if done >= 1:
-                break
-            warm = min(1.0, (step - first + 1) / 300)
-            for group in optimiser.param_groups:
-                group["lr"] = args.rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-            asked = time.time()
-            while True:
-                try:
-                    features, onset, velocity, known = (torch.from_numpy(part) for part in feed.get(timeout=60))
-                    break
-                except queue.Empty:
-                    if not loader.is_alive():
-                        raise RuntimeError("the loader process ended; see the messages above") from None
-            waited += time.time() - asked
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                heads = net(features.float())
-            parts = losses(heads, onset, velocity, known)
-            optimiser.zero_grad()
-            sum(parts.values()).backward()  # type: ignore[union-attr]
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
-            step += 1
-            with torch.no_grad():
-                keep = min(AVERAGE, step / (step + 20))
-                for mine, theirs in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
-                    if mine.is_floating_point():
-                        mine.lerp_(theirs, 1 - keep)
-                    else:
-                        mine.copy_(theirs)
-            for name, value in parts.items():
-                running[name] = 0.98 * running.get(name, value.item()) + 0.02 * value.item()
-            if step % 50 == 0:
-                speed = (time.time() - began) / (step - first)
-                text = " ".join(f"{name} {value:.4f}" for name, value in running.items())
-                idle = waited / (time.time() - began)
-                print(f"step {step} {clock:.1f} min {speed:.2f} s/step waiting {idle:.0%} {text}", flush=True)
-            if step % args.every == 0:
-                counts = validate(average, args.work, "valid")
-                scores = {name: total.micro() for name, total in counts.items()}
-                row = [step, round(clock, 1), *(round(running[name], 4) for name in ("onset", "sound", "velocity"))]
-                per_drum = counts["mix"].per_drum()
-                row += [round(scores["drums"], 4), round(scores["mix"], 4), *(round(float(f), 3) for f in per_drum)]
-                with log_path.open("a", newline="") as file:
-                    csv.writer(file).writerow(row)
-                print(f"  validation F: drums {scores['drums']:.3f} mix {scores['mix']:.3f}  " + " ".join(
-                    f"{label}={f:.2f}" for label, f in zip(LABELS, per_drum, strict=True)), flush=True)  # fmt: skip
-                state = {
-                    "net": net.state_dict(),
-                    "average": average.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "step": step,
-                }
-                torch.save(state, folder / "last.tmp")
-                (folder / "last.tmp").replace(folder / "last.pt")
-                if sum(scores.values()) > best:
-                    best = sum(scores.values())
-                    torch.save({"average": average.state_dict(), "step": step}, folder / "best.pt")
-        state = {
-            "net": net.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "step": step,
-        }
-        torch.save(state, folder / "last.pt")
+        _train(run, args, feed, loader)
     finally:
         loader.terminate()
         for process in renderers:
