@@ -15,7 +15,8 @@
     ├── ModelError                  a network's weights could not be had
     │   ├── WeightsUnavailableError     not on disk, and no way to fetch them now
     │   ├── ChecksumError               a fetched file has another checksum than expected
-    │   └── BadWeightsError             the file is not a model of the expected shape
+    │   ├── BadWeightsError             the file is not a model of the expected shape
+    │   └── EngineMissingError          the library that runs it is not installed
     ├── StageError                  a stage failed on valid input
     │   ├── SeparationError
     │   ├── DetectionError
@@ -131,6 +132,10 @@ class ChecksumError(ModelError):
 
 class BadWeightsError(ModelError):
     code = "bad_weights"
+
+
+class EngineMissingError(ModelError):
+    code = "engine_missing"
 
 
 class StageError(DrumScribeError):

@@ -42,7 +42,7 @@ _CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("av", "soxr"),
     ),
     "separate": (("drumscribe.audio.separation", "drumscribe.weights.registry"), ("demucs", "torch")),
-    "detect": (("drumscribe.hits",), ("keras", "tensorflow")),
+    "detect": (("drumscribe.hits",), ("ai-edge-litert", "keras", "tensorflow")),
     "beats": (("drumscribe.rhythm",), ("madmom", "librosa")),
 }
 

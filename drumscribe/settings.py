@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     demucs_overlap: float = Field(0.1, ge=0, lt=1, description="Overlap of Demucs segments; more is slower, smoother.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where Demucs runs.")
     model_uri: str = Field("", description="Hit model: empty for the packaged one, or a path, http(s) or s3 URL.")
+    hit_engine: Literal["auto", "litert", "keras"] = Field(
+        "auto", description="What runs the packaged hit model: LiteRT where it is installed, or Keras on TensorFlow."
+    )
     model_sha256: str = Field("", description="Expected checksum of the file behind MODEL_URI; empty: not checked.")
     offline: bool = Field(False, description="Never use the network; what is not on disk is not available.")
     network_timeout_s: float = Field(5, gt=0, description="Time to connect before a server counts as down.")

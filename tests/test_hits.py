@@ -5,15 +5,17 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drumscribe import hits
+from drumscribe import audio, hits
 from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
-from drumscribe.hits import decode, features, network, repetition
+from drumscribe.hits import decode, engines, features, network, repetition
 from drumscribe.hits.card import DEFAULT, FOLDER, Card, card_of, default_card
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
@@ -23,6 +25,7 @@ from drumscribe.types import Activations, Hit, Stem
 
 RATE = features.SAMPLE_RATE
 FRAMES = 300
+ASSETS = Path(hits.__file__).parents[1] / "assets"
 
 
 def bumps(*hits_at: tuple[float, str, float], frames: int = FRAMES, velocity: float = 0.5) -> Activations:
@@ -239,7 +242,8 @@ def test_the_card_is_of_the_weights_beside_it() -> None:
     import hashlib
 
     card = default_card()
-    assert hashlib.sha256((FOLDER / f"{DEFAULT}.keras").read_bytes()).hexdigest() == card.sha256
+    for suffix in (".keras", ".tflite"):
+        assert hashlib.sha256((FOLDER / f"{DEFAULT}{suffix}").read_bytes()).hexdigest() == card.sha256[suffix]
     assert set(card.thresholds) == set(LABELS)
     assert card.made["commit"]
     assert pickle.loads(pickle.dumps(card)) == card
@@ -293,12 +297,52 @@ class TestNetwork:
             assert min(abs(beat - time) for time in kicks) < 0.02
 
     def test_block_seams_change_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        run = network.load(FOLDER / f"{DEFAULT}.keras", 0)
+        run = engines.load(FOLDER / f"{DEFAULT}.tflite", 0, network.BLOCK + 2 * network.CONTEXT)
         samples = np.tile(click_track(), 6)  # 36 s: two blocks
         cut = network.run_blocks(run, samples)
         moved = network.run_blocks(run, np.concatenate([np.zeros(512 * 441, np.float32), samples]))
         assert np.abs(cut[0] - moved[0][512:]).max() < 1e-4
         assert np.abs(cut[1] - moved[1][512:]).max() < 1e-3
+
+    def test_both_engines_hear_the_same(self, tmp_path) -> None:
+        sound = audio.decode(ASSETS / "example.ogg").samples.mean(axis=0, dtype=np.float32)[: 30 * RATE]
+        light = tmp_path / "converted.tflite"
+        engines.convert(FOLDER / f"{DEFAULT}.keras", light)
+        frames = network.BLOCK + 2 * network.CONTEXT
+        heard = [
+            network.run_blocks(engines.load(path, 2, frames), sound, gain=features.level(sound))
+            for path in (FOLDER / f"{DEFAULT}.keras", FOLDER / f"{DEFAULT}.tflite", light)
+        ]
+        assert (heard[0][0] > 0.5).sum() > 50
+        for other in heard[1:]:
+            assert np.abs(heard[0][0] - other[0]).max() < 1e-5
+            assert np.abs(heard[0][1] - other[1]).max() < 1e-5
+            assert np.abs(heard[0][2].astype(float) - other[2]).max() < 0.02  # kept in half precision
+
+    def test_the_light_engine_serves_threads_side_by_side(self) -> None:
+        run = engines.load(FOLDER / f"{DEFAULT}.tflite", 1, 288)
+        windows = np.random.default_rng(3).random((6, 288, features.BANDS, 2), dtype=np.float32)
+        alone = [run(window)[0] for window in windows]
+        with ThreadPoolExecutor(6) as pool:
+            together = list(pool.map(lambda window: run(window)[0], windows))
+        for one, other in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    def test_a_transcription_needs_no_tensorflow(self, tmp_path) -> None:
+        code = """
+import sys
+from pathlib import Path
+from drumscribe import Options, transcribe
+from drumscribe.settings import Settings
+folder, song = Path(sys.argv[1]), sys.argv[2]
+settings = Settings(_env_file=None, data_dir=folder, offline=True)
+done = transcribe(song, Options().updated(separate={"separator": "none"}), settings=settings)
+done.export(folder, ["musicxml", "midi", "csv", "json"], settings=settings)
+assert len(done.hits) > 50
+assert not {"tensorflow", "keras", "torch"} & set(sys.modules)
+"""
+        song = str(ASSETS / "example.ogg")
+        subprocess.run([sys.executable, "-c", code, str(tmp_path), song], check=True)
 
     def test_progress_and_cancel(self) -> None:
         seen: list[float] = []
@@ -319,23 +363,26 @@ class TestNetwork:
         heard = hits.activations(Stem(np.zeros((1, 1), np.float32), RATE, "none"), settings=Settings(_env_file=None))
         assert heard.onset.shape == (1, len(LABELS))
 
-    def test_a_model_of_ones_own(self, tmp_path) -> None:
-        own = tmp_path / "own.keras"
-        own.write_bytes((FOLDER / f"{DEFAULT}.keras").read_bytes())
+    @pytest.mark.parametrize("suffix", [".keras", ".tflite"])
+    def test_a_model_of_ones_own(self, tmp_path, suffix: str) -> None:
+        own = tmp_path / f"own{suffix}"
+        own.write_bytes((FOLDER / f"{DEFAULT}{suffix}").read_bytes())
         stem = Stem(click_track(2.0)[None], RATE, "none")
         theirs = hits.activations(stem, settings=Settings(_env_file=None))
         mine = hits.activations(stem, settings=Settings(_env_file=None, model_uri=str(own)))
-        assert np.array_equal(repetition.revise(mine.onset, default_card().repetition), theirs.onset)
+        revised = repetition.revise(mine.onset, default_card().repetition)
+        np.testing.assert_allclose(revised, theirs.onset, atol=1e-5)
         assert (mine.model, theirs.model) == ("own", default_card().title)
         own.write_bytes(b"replaced while the process lives")
         with pytest.raises(BadWeightsError):
             hits.activations(stem, settings=Settings(_env_file=None, model_uri=str(own)))
 
-    def test_a_file_that_is_no_model(self, tmp_path) -> None:
-        path = tmp_path / "model.keras"
+    @pytest.mark.parametrize("suffix", [".keras", ".tflite"])
+    def test_a_file_that_is_no_model(self, tmp_path, suffix: str) -> None:
+        path = tmp_path / f"model{suffix}"
         path.write_bytes(b"PK not really")
-        with pytest.raises(BadWeightsError, match=r"model\.keras"):
-            network.load(path)
+        with pytest.raises(BadWeightsError, match=rf"model\{suffix}"):
+            engines.load(path, 0, 640)
 
     def test_a_model_of_another_kind(self, tmp_path) -> None:
         import keras
@@ -343,7 +390,10 @@ class TestNetwork:
         path = tmp_path / "other.keras"
         keras.Sequential([keras.layers.Input((8,)), keras.layers.Dense(2)]).save(path)
         with pytest.raises(BadWeightsError, match="not a hit model"):
-            network.load(path)
+            engines.load(path, 0, 640)
+        with pytest.raises(BadWeightsError, match="not a hit model"):
+            engines.convert(path, tmp_path / "other.tflite")
+        assert not (tmp_path / "other.tflite").exists()
 
 
 @pytest.mark.parametrize(

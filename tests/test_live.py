@@ -117,7 +117,8 @@ def test_a_window_belongs_to_its_bars() -> None:
 
 @pytest.fixture(scope="module")
 def run():
-    from drumscribe.hits.network import chosen, load
+    from drumscribe.hits.engines import load
+    from drumscribe.hits.network import chosen
     from drumscribe.live.detector import WINDOW
 
     path, title = chosen(Settings())

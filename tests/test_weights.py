@@ -373,9 +373,10 @@ def test_catalogue(server: Server, row: DemucsModel, settings: Settings) -> None
 
 
 def test_the_packaged_hit_model_is_the_one_its_card_describes(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path)
-    assert registry.resolve("hits", settings) == registry.PACKAGED_HITS
-    assert registry.verify("hits", settings).state == "packaged"
+    for engine, suffix in (("auto", ".tflite"), ("litert", ".tflite"), ("keras", ".keras")):
+        settings = Settings(data_dir=tmp_path, hit_engine=engine)
+        assert registry.resolve("hits", settings) == (registry.PACKAGED_HITS / "hits").with_suffix(suffix)
+        assert registry.verify("hits", settings).state == "packaged"
 
 
 def test_a_broken_manifest_is_no_obstacle(server: Server, row: DemucsModel, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Turn trained weights into the ``.keras`` file that the product serves, and the card beside it.
+"""Turn trained weights into the files that the product serves (``.keras``, and ``.tflite`` made of it) and their card.
 
     python -m training.export --work WORK [--run run] [--out drumscribe/hits/weights]
 
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from drumscribe.hits.card import DEFAULT
+from drumscribe.hits.engines import LIGHT, convert
 from drumscribe.hits.features import BANDS, WINDOWS
 from drumscribe.hits.repetition import Weights
 from drumscribe.kit import LABELS
@@ -164,7 +165,7 @@ def disagreement(net: HitNetwork, path: Path, calibration: Calibration) -> float
 
 
 def export(net: HitNetwork, calibration: Calibration, folder: Path, version: str, made: dict[str, Any]) -> Path:
-    """Write ``hits.keras`` and ``hits.json`` into ``folder``.
+    """Write ``hits.keras``, ``hits.tflite`` and ``hits.json`` into ``folder``.
 
     Raises:
         RuntimeError: if the file does not compute what torch computes.
@@ -177,15 +178,18 @@ def export(net: HitNetwork, calibration: Calibration, folder: Path, version: str
     if apart > 0.01:
         temporary.unlink()
         raise RuntimeError(f"The exported network differs from the trained one by {apart:.4f}.")
+    convert(temporary, light := temporary.with_suffix(LIGHT))
     path = folder / f"{DEFAULT}.keras"
     card = {
-        "name": "drumscribe-hits", "version": version, "sha256": hashlib.sha256(temporary.read_bytes()).hexdigest(),
+        "name": "drumscribe-hits", "version": version,
+        "sha256": {file.suffix: hashlib.sha256(file.read_bytes()).hexdigest() for file in (temporary, light)},
         "labels": list(LABELS), "thresholds": calibration.thresholds, "offsets_ms": calibration.offsets_ms,
         "calibration": {"scale": calibration.scale, "shift": calibration.shift, "velocity": calibration.velocity},
         "repetition": calibration.repetition,
         "made": {**made, "scores": calibration.scores},
     }  # fmt: skip
     temporary.replace(path)
+    light.replace(path.with_suffix(LIGHT))
     card_path = folder / f"{DEFAULT}.json"
     card_path.with_suffix(".tmp").write_text(json.dumps(card, indent=1) + "\n")
     card_path.with_suffix(".tmp").replace(card_path)

@@ -20,7 +20,6 @@ from drumscribe.storage.files import write_atomic
 
 _NEEDED = {
     "decoding": ("av", "soxr", "soundfile"),
-    "hit network": ("tensorflow", "keras"),
     "notation": ("verovio", "lxml", "mido", "reportlab"),
     "app": ("streamlit",),
 }
@@ -50,6 +49,7 @@ def examine(settings: Settings) -> list[Check]:
         _python(),
         Check("machine", "ok", f"{platform.system()} {platform.machine()}, {cores()} cores"),
         *(_libraries(name, packages, "bad", "Run 'make run', or pip install.") for name, packages in _NEEDED.items()),
+        _hit_network(settings),
         *(_libraries(name, packages, "note", todo) for name, (packages, todo) in _OPTIONAL.items()),
         _links(),
         _gpu(),
@@ -74,6 +74,18 @@ def _libraries(name: str, packages: tuple[str, ...], missing: Literal["note", "b
     if absent:
         return Check(name, missing, f"missing: {', '.join(absent)}", todo)
     return Check(name, "ok", ", ".join(found))
+
+
+def _hit_network(settings: Settings) -> Check:
+    """The engine that the hit model's file asks for."""
+    from drumscribe.weights import registry
+
+    path = next(row.path for row in registry.catalogue(settings) if row.purpose == "hits")
+    light = path.suffix == ".tflite"
+    found = _libraries("hit network", ("ai-edge-litert",) if light else ("tensorflow", "keras"), "bad", "")
+    if found.state == "bad":
+        return replace(found, todo="Run 'pip install ai-edge-litert'." if light else "Run 'pip install tensorflow'.")
+    return replace(found, found=f"{registry.hit_engine(path)}: {found.found}")
 
 
 def _links(today: date | None = None) -> Check:

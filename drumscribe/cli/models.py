@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from pathlib import Path
 
 import click
 
@@ -13,7 +14,7 @@ from drumscribe.cli.running import cancelled_by_ctrl_c, guarded, ready_settings
 
 @click.group()
 def models() -> None:
-    """Weights of the networks: list, fetch, verify."""
+    """Weights of the networks: list, fetch, verify, convert."""
 
 
 @models.command("list")
@@ -76,3 +77,17 @@ def models_verify(names: tuple[str, ...]) -> int:
     rows = [registry.verify(name, settings) for name in names or present]
     table(("model", "state", "path"), [(row.name, row.state, str(row.path)) for row in rows])
     return 4 if any(row.state in ("damaged", "missing") for row in rows) else 0
+
+
+@models.command("convert")
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="MODEL.keras")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="By default beside it, .tflite.")
+@guarded
+def models_convert(model: Path, output: Path | None) -> None:
+    """Convert a Keras hit model for MODEL_URI, so that it runs on LiteRT, without TensorFlow."""
+    from drumscribe.hits.engines import LIGHT, convert
+
+    ready_settings()
+    target = output or model.with_suffix(LIGHT)
+    convert(model, target)
+    click.echo(f"{target}: {target.stat().st_size / 2**20:.1f} MB")

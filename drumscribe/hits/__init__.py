@@ -3,7 +3,8 @@
 >>> from drumscribe.hits import activations, pick  # doctest: +SKIP
 >>> hits = pick(activations(stem, settings=settings), DetectOptions())  # doctest: +SKIP
 
-Only :func:`activations` needs TensorFlow, and imports it when it is called; the rest is numpy.
+Only :func:`activations` needs the network's engine (:mod:`drumscribe.hits.engines`), and imports it when it is called;
+the rest is numpy.
 """
 
 from drumscribe.hits.decode import candidates, display_thresholds, pick, similar

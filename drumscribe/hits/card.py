@@ -15,7 +15,7 @@ from drumscribe.kit import LABELS
 
 FOLDER = Path(__file__).parent / "weights"
 DEFAULT = "hits"
-"""File name of the packaged model: ``hits.keras`` and ``hits.json``."""
+"""File name of the packaged model: ``hits.tflite``, ``hits.keras`` and ``hits.json``."""
 PLAIN_THRESHOLD = 0.4
 """Threshold where none was learnt: with calibrated confidences F is greatest near F / 2 (Z. Lipton et al., 2014)."""
 
@@ -27,7 +27,7 @@ class Card:
     Attributes:
         name: of the model; :attr:`drumscribe.types.Activations.model` is ``"name version"``.
         version: changes with every training.
-        sha256: of the weights file.
+        sha256: of the weights files, by suffix.
         thresholds: confidence by drum from which a hit is shown at sensitivity 0.5.
         offsets_ms: by drum, how late the peaks are; subtracted.
         repetition: weights of :func:`drumscribe.hits.repetition.revise`; ``None`` leaves the curves as they are.
@@ -36,7 +36,7 @@ class Card:
 
     name: str
     version: str
-    sha256: str = ""
+    sha256: dict[str, str] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
     offsets_ms: dict[str, float] = field(default_factory=dict)
     repetition: tuple[float, float, float, float] | None = None

@@ -5,82 +5,27 @@ Blocks of frames of one size overlap by the network's reach, so their seams chan
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
-from drumscribe.hits.card import DEFAULT, FOLDER, card_of, default_card
-from drumscribe.hits.features import BANDS, FPS, HOP, SAMPLE_RATE, WINDOWS, frame_count, level, log_mel
+from drumscribe.errors import Cancelled, DetectionError
+from drumscribe.hits.card import card_of, default_card
+from drumscribe.hits.engines import Run, load
+from drumscribe.hits.features import FPS, HOP, SAMPLE_RATE, frame_count, level, log_mel
 from drumscribe.hits.repetition import revise
 from drumscribe.kit import LABELS
+from drumscribe.runtime import cores
 from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Activations, CancelToken, FloatArray, OnFraction, Stem
+from drumscribe.weights import registry
 
 BLOCK = 2048
 """Frames of output per run of the network."""
 CONTEXT = 268
 """Frames of input before and after them: at least the network's reach, and a multiple of its pooling."""
-
-Run = Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]]
-"""From features ``(frames, BANDS, windows)`` to onset, velocity, and embedding, ``(frames, …)`` each."""
-
-
-@lru_cache(maxsize=3)
-def load(path: Path, threads: int = 0, frames: int = BLOCK + 2 * CONTEXT, stamp: int = 0) -> Run:
-    """Load a ``.keras`` file and compile it for one block.
-
-    Args:
-        path: file with outputs ``onset``, ``velocity`` (0–1) and ``embedding``.
-        threads: of TensorFlow; 0 leaves it to TensorFlow. Heeded by the first model of a process only.
-        frames: of input that it is compiled for.
-        stamp: when the file was written, for a long-lived process whose model may be replaced meanwhile.
-
-    Raises:
-        BadWeightsError: if it is not a hit model.
-    """
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
-
-    if threads:
-        # RuntimeError: the process has used TensorFlow before, and its threads are what they are
-        with contextlib.suppress(RuntimeError):
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-    import keras
-
-    todo = "Remove MODEL_URI to use the packaged model, or point it to a DrumScribe hit model."
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadWeightsError(f"{path.name} is not a Keras model that can be loaded: {error}", todo) from error
-    shape = (1, frames, BANDS, len(WINDOWS))
-
-    def of_block(features: Any) -> Any:
-        heads = model(features, training=False)
-        return heads["onset"][0], heads["velocity"][0], heads["embedding"][0]
-
-    # without autograph, which leaves its source files in the temporary folder when the process is killed
-    forward = tf.function(of_block, input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
-    try:
-        heads = forward.get_concrete_function().structured_outputs
-        if [head.shape[-1] for head in heads[:2]] != [len(LABELS)] * 2:
-            raise ValueError("its drums are not those of the drum table")
-    except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
-        raise BadWeightsError(f"{path.name} is not a hit model of this version: {error}", todo) from error
-
-    def run(features: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        onset, velocity, embedding = forward(tf.constant(features[None]))
-        return onset.numpy(), velocity.numpy(), embedding.numpy()
-
-    return run
 
 
 def run_blocks(
@@ -130,12 +75,8 @@ def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Pa
         WeightsUnavailableError, ChecksumError: the model cannot be had.
         Cancelled: when ``cancel`` is set.
     """
-    if not settings.model_uri:
-        return FOLDER / f"{DEFAULT}.keras", default_card().title
-    from drumscribe.weights import registry
-
     path = registry.resolve("hits", settings, on_progress=None, cancel=cancel)
-    return path, path.stem
+    return path, path.stem if settings.model_uri else default_card().title
 
 
 def activations(
@@ -171,8 +112,8 @@ def activations(
         raise DetectionError("The stem is empty or holds values that are not numbers.",
                              "Load the recording with drumscribe.audio.decode, which checks it.")  # fmt: skip
     path, title = chosen(settings, cancel=cancel)
-    run = load(path, settings.threads, stamp=path.stat().st_mtime_ns)
-    with fft.set_workers(settings.threads or os.cpu_count() or 1):
+    run = load(path, settings.threads, BLOCK + 2 * CONTEXT, path.stat().st_mtime_ns)
+    with fft.set_workers(settings.threads or cores()):
         onset, velocity, embedding = run_blocks(run, mono, gain=level(mono), on_progress=on_progress, cancel=cancel)
     weights = card_of(title).repetition
     if weights is not None:

@@ -44,7 +44,7 @@ class StreamDetector:
     """Push samples in, take hits out.
 
     Args:
-        run: the network for :data:`WINDOW` frames, as :func:`drumscribe.hits.network.load` gives it.
+        run: the network for :data:`WINDOW` frames, as :func:`drumscribe.hits.engines.load` gives it.
         options: sensitivity and thresholds.
         model: title of the model, for its thresholds and timing.
 

@@ -37,7 +37,8 @@ def main() -> None:
 
 def serve(settings: Settings, messages: _Messages, out: IO[str]) -> None:
     """Load the model, then answer messages."""
-    from drumscribe.hits.network import chosen, load
+    from drumscribe.hits.engines import load
+    from drumscribe.hits.network import chosen
     from drumscribe.live.detector import WINDOW, StreamDetector
 
     path, title = chosen(settings)

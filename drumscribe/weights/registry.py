@@ -70,7 +70,7 @@ DEMUCS = {
         DemucsModel("hdemucs_mmi", "75fc33f5-1941ce65.th", "Hybrid Demucs v3, retrained"),
     )
 }
-PACKAGED_HITS = Path(__file__).parents[1] / "hits" / "weights" / "hits.keras"
+PACKAGED_HITS = Path(__file__).parents[1] / "hits" / "weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +223,20 @@ def _expected(path: Path, model: str, settings: Settings) -> str:
         return path.stem.partition("-")[2]
     if model == "hits" and settings.model_sha256:
         return settings.model_sha256.lower()
-    if path == PACKAGED_HITS:
-        return str(json.loads(path.with_suffix(".json").read_text()).get("sha256", ""))
+    if path.parent == PACKAGED_HITS:
+        return str(json.loads(path.with_suffix(".json").read_text())["sha256"].get(path.suffix, ""))
     return str(_manifest(path.parent).get(path.name, {}).get("sha256", ""))
+
+
+def packaged_hits(settings: Settings) -> Path:
+    """The packaged hit model, as the file for the engine that ``HIT_ENGINE`` chooses."""
+    light = settings.hit_engine == "litert" or (settings.hit_engine == "auto" and find_spec("ai_edge_litert"))
+    return PACKAGED_HITS / ("hits.tflite" if light else "hits.keras")
+
+
+def hit_engine(path: Path) -> str:
+    """Name of the engine that runs a hit model's file."""
+    return "LiteRT" if path.suffix == ".tflite" else "Keras on TensorFlow"
 
 
 def _demucs_folder(row: DemucsModel, settings: Settings) -> Path:
@@ -254,9 +265,9 @@ def _local_folder(folder: Path) -> Path:
 def _hits(settings: Settings, on_progress: OnFraction | None, cancel: CancelToken | None) -> Path:
     uri = settings.model_uri
     if not uri:
-        if not PACKAGED_HITS.is_file():
+        if not (path := packaged_hits(settings)).is_file():
             raise WeightsUnavailableError("The packaged hit model is missing.", "Install DrumScribe again.")
-        return PACKAGED_HITS
+        return path
     if "://" not in uri:
         return _local_file(Path(uri), settings.model_sha256.lower())
     target = _cached(uri, settings)
@@ -369,8 +380,9 @@ def _bytes(path: Path) -> int:
 def _hits_info(settings: Settings) -> ModelInfo:
     uri = settings.model_uri
     if not uri:
-        path, state, licence = PACKAGED_HITS, "packaged", "MIT"
+        path, state, licence = packaged_hits(settings), "packaged", "MIT"
     else:
         path, state, licence = (_cached(uri, settings) if "://" in uri else Path(uri)), "ready", ""
     found: State = ("packaged" if state == "packaged" else "ready") if path.is_file() else "missing"
-    return ModelInfo("hits", "hits", "Drum hits", licence, downloads.public_url(uri), found, path, _bytes(path), True)
+    note, source = f"Drum hits, on {hit_engine(path)}", downloads.public_url(uri)
+    return ModelInfo("hits", "hits", note, licence, source, found, path, _bytes(path), True)
