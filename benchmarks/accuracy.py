@@ -23,7 +23,7 @@ import numpy as np
 
 import drumscribe.hits as hit_stage
 from drumscribe.audio.decoding import decode
-from drumscribe.options import DetectOptions
+from drumscribe.options import SPEEDS, DetectOptions
 from drumscribe.settings import get_settings
 from drumscribe.types import Hit, Stem
 
@@ -195,7 +195,8 @@ def measure(audio: Path, reference: Path, options: DetectOptions) -> Track:
     settings = get_settings()
     recording = decode(audio, settings=settings, on_progress=None, cancel=None)
     began = time.perf_counter()
-    heard = hit_stage.activations(Stem(recording.samples, recording.sample_rate, "none"), settings=settings)
+    stem = Stem(recording.samples, recording.sample_rate, "none")
+    heard = hit_stage.activations(stem, speeds=options.speeds, settings=settings)
     shown = list(hit_stage.pick(heard, options))
     took = time.perf_counter() - began
     return Track(
@@ -252,6 +253,7 @@ def main() -> None:
     parser.add_argument("--ref", type=Path, required=True)
     parser.add_argument("--vocab", type=int, nargs="+", default=[5, 7, 8], choices=sorted(COARSER))
     parser.add_argument("--sensitivity", type=float, default=0.5)
+    parser.add_argument("--speeds", type=int, nargs="+", default=list(SPEEDS), help="in per cent; 100: heard once")
     parser.add_argument("--json", type=Path, help="write the main numbers here")
     parser.add_argument("--csv", type=Path, help="write each track's hits.csv into this folder")
     args = parser.parse_args()
@@ -261,7 +263,7 @@ def main() -> None:
     ]
     if not recordings:
         parser.error(f"no recording in {args.audio} has an annotation of the same name in {args.ref}")
-    options = DetectOptions(sensitivity=args.sensitivity)
+    options = DetectOptions(sensitivity=args.sensitivity, speeds=tuple(args.speeds))
     tracks = [measure(path, references[stem_name(path)], options) for path in recordings]
     numbers = show(tracks, args.vocab)
     if args.json:

@@ -1,6 +1,8 @@
 """How fast each stage is and how much memory it takes, on a 60 s and a 240 s song.
 
-    python -m benchmarks.speed [--demucs] [--seconds 60 240] [--json FILE]
+    python -m benchmarks.speed [--demucs] [--seconds 60 240] [--speeds 94 100 106] [--json FILE]
+
+``HIT_ENGINE=keras`` and ``--speeds 100`` give what version 0.1.0 did.
 
 The song is the packaged example, repeated. Each length runs in a fresh process with an empty cache. ``--demucs`` adds
 runs with a Hybrid Transformer Demucs of the official size and random weights: the time is that of the real one. The
@@ -66,7 +68,7 @@ def make_song(path: Path, seconds: float) -> None:
     soundfile.write(path, np.tile(samples, (times, 1))[: round(seconds * rate)], rate)
 
 
-def measure(seconds: float, separator: str, place: Path) -> dict[str, Any]:
+def measure(seconds: float, separator: str, place: Path, speeds: list[int]) -> dict[str, Any]:
     """Run every stage once in this process."""
     from drumscribe.runtime import prepare
     from drumscribe.settings import Settings
@@ -78,7 +80,7 @@ def measure(seconds: float, separator: str, place: Path) -> dict[str, Any]:
     from drumscribe.pipeline import Run
     from drumscribe.song.transcription import Transcription
 
-    peak, rows, options = Peak(), [], Options()
+    peak, rows, options = Peak(), [], Options().updated(detect={"speeds": speeds})
 
     def timed(stage: str, work: Any) -> Any:
         before = peak.now()
@@ -158,12 +160,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, nargs="+", default=[60.0, 240.0])
     parser.add_argument("--demucs", action="store_true", help="also with Demucs, random weights of the real size")
+    parser.add_argument("--speeds", type=int, nargs="+", default=[94, 100, 106], help="in per cent; 100: heard once")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     parser.add_argument("--one", nargs=3, metavar=("SECONDS", "SEPARATOR", "FOLDER"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.one:
         seconds, separator, folder = chosen.one
-        print(json.dumps(measure(float(seconds), separator, Path(folder))))
+        print(json.dumps(measure(float(seconds), separator, Path(folder), chosen.speeds)))
         return
     results = []
     with tempfile.TemporaryDirectory() as folder:
@@ -175,6 +178,7 @@ def main() -> None:
             make_song(place / f"song-{seconds:g}.wav", seconds)
             for separator in ("none", "demucs") if chosen.demucs else ("none",):
                 command = [sys.executable, "-m", "benchmarks.speed", "--one", f"{seconds:g}", separator, folder]
+                command += ["--speeds", *map(str, chosen.speeds)]
                 done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
                 results.append(json.loads(done.stdout.splitlines()[-1]))
                 show(results[-1])

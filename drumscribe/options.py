@@ -5,7 +5,7 @@ Each group belongs to one stage and is part of that stage's cache key, so a chan
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -25,11 +25,26 @@ class SeparateOptions(_Group):
     separator: Separator | None = None  # None: the deployment's SEPARATOR
 
 
+SPEEDS = (94, 100, 106)
+"""At which a recording is heard, in per cent: see :mod:`drumscribe.hits.speeds`."""
+
+
 class DetectOptions(_Group):
-    """Peak picking."""
+    """Listening, and peak picking."""
 
     sensitivity: float = Field(0.5, ge=0, le=1, description="0 shows only sure hits, 1 every candidate.")
     thresholds: dict[str, float] = Field(default_factory=dict, description="Own confidence threshold per drum, 0-1.")
+    speeds: tuple[Annotated[int, Field(ge=80, le=125)], ...] = Field(
+        SPEEDS,
+        min_length=1,
+        max_length=9,
+        description="Speeds at which the recording is heard, in per cent; what is heard is averaged. [100]: once.",
+    )
+
+    @field_validator("speeds")
+    @classmethod
+    def _different(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(value)))
 
     @field_validator("thresholds")
     @classmethod

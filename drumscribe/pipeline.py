@@ -159,18 +159,18 @@ class Run:
         """Run the hit network."""
         from drumscribe import hits
 
-        settings = self.settings
+        settings, speeds = self.settings, options.detect.speeds
         upstream: list[object] = [audio.sha256, stem.method]
         if stem.method != "none":
             upstream += [stem.model, _stamp(settings.demucs_model), settings.demucs_overlap]
             upstream.append(version_of(*_CODE["separate"][0]))
 
         def compute(report: OnFraction) -> Activations:
-            found = hits.activations(stem, settings=settings, on_progress=report, cancel=self._cancel)
+            found = hits.activations(stem, speeds=speeds, settings=settings, on_progress=report, cancel=self._cancel)
             return project.canonical(found)
 
         model = [settings.model_uri, settings.model_sha256, _stamp(settings.model_uri)]
-        return self._stage("detect", {"upstream": upstream, "model": model}, compute)
+        return self._stage("detect", {"upstream": upstream, "model": model, "speeds": speeds}, compute)
 
     def beats(self, audio: Audio, options: Options) -> BeatEvidence:
         """Listen for beats."""

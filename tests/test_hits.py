@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
+from scipy.signal import resample_poly
 
 from drumscribe import audio, hits
 from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
-from drumscribe.hits import decode, engines, features, network, repetition
+from drumscribe.hits import decode, engines, features, network, repetition, speeds
 from drumscribe.hits.card import DEFAULT, FOLDER, Card, card_of, default_card
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
@@ -256,6 +258,65 @@ def test_a_card_with_other_drums_is_refused(tmp_path) -> None:
         Card.read(path)
 
 
+# several speeds
+
+
+@pytest.mark.parametrize("speed", [80, 94, 97, 100, 103, 106, 125])
+def test_a_part_at_a_speed_is_that_of_the_whole(speed: int) -> None:
+    samples = np.random.default_rng(2).normal(0, 0.1, 30_011).astype(np.float32)
+    size = speeds.length(len(samples), speed)
+    whole = speeds.excerpt(samples, 0, size, speed)
+    if speed != 100:
+        np.testing.assert_allclose(whole, resample_poly(samples, 100, speed)[:size], atol=1e-6)
+    for at, count in ((0, 10), (1, 777), (4_321, 5_000), (size - 50, 50)):
+        np.testing.assert_allclose(speeds.excerpt(samples, at, count, speed), whole[at : at + count], atol=1e-6)
+    beyond = speeds.excerpt(samples, -500, size + 1_000, speed)
+    np.testing.assert_allclose(beyond[500 : 500 + size], whole, atol=1e-6)
+    assert not beyond[:400].any() and not beyond[-400:].any()
+
+
+def test_a_tone_at_a_speed_is_higher_by_it() -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE).astype(np.float32)
+    played = speeds.excerpt(tone, 0, RATE, 125)
+    assert np.abs(np.fft.rfft(played)).argmax() == 1250
+
+
+def test_what_is_heard_at_a_speed_goes_back_to_its_time() -> None:
+    for speed in (94, 106):
+        frames = np.arange(round(FRAMES * 100 / speed))
+        heard = np.exp(-0.5 * ((frames - 150.3 * 100 / speed) / 0.75) ** 2).astype(np.float32)[:, None]
+        back = speeds.at_original_times(heard, speed, FRAMES)
+        assert back.shape == (FRAMES, 1)
+        assert find_peaks(back, 0.1).position[0] == pytest.approx(150.3, abs=0.2)
+
+
+def test_the_mean_is_of_log_odds() -> None:
+    mean = speeds.Mean()
+    for p in (0.9, 0.5, 0.1):
+        mean.add(np.full((3, 2), p, np.float32))
+    np.testing.assert_allclose(mean.probabilities(), 0.5, atol=1e-6)
+    once = speeds.Mean()
+    once.add(np.array([[0.25, 1.0]], np.float32))
+    np.testing.assert_allclose(once.probabilities(), [[0.25, 0.9999]], atol=1e-6)
+
+
+def test_the_mean_is_calibrated_for_the_default_speeds() -> None:
+    fit = default_card().speeds
+    assert fit.heard == DetectOptions().speeds
+    assert set(fit.scale) == set(fit.shift) == set(LABELS)
+    curves = np.array([[0.2, 0.5], [0.8, 0.9]], np.float32)
+    sure = speeds.recalibrated(curves, [1.0, 1.2], [0.0, 0.5])
+    np.testing.assert_allclose(sure[:, 0], curves[:, 0], atol=1e-6)
+    assert (sure[:, 1] > curves[:, 1]).all()
+
+
+def test_speeds_that_cannot_be() -> None:
+    assert DetectOptions(speeds=(106, 94, 106)).speeds == (94, 106)
+    for wrong in ((), (50,), (94, 200), range(90, 100)):
+        with pytest.raises(ValidationError):
+            DetectOptions(speeds=wrong)
+
+
 # the network
 
 
@@ -299,10 +360,33 @@ class TestNetwork:
     def test_block_seams_change_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         run = engines.load(FOLDER / f"{DEFAULT}.tflite", 0, network.BLOCK + 2 * network.CONTEXT)
         samples = np.tile(click_track(), 6)  # 36 s: two blocks
-        cut = network.run_blocks(run, samples)
-        moved = network.run_blocks(run, np.concatenate([np.zeros(512 * 441, np.float32), samples]))
+        cut = network.run_blocks(network.Listening(run), samples)
+        moved = network.run_blocks(network.Listening(run), np.concatenate([np.zeros(512 * 441, np.float32), samples]))
         assert np.abs(cut[0] - moved[0][512:]).max() < 1e-4
         assert np.abs(cut[1] - moved[1][512:]).max() < 1e-3
+
+    @pytest.mark.parametrize("speed", [94, 106])
+    def test_blocks_of_another_speed_have_no_seams_either(self, monkeypatch: pytest.MonkeyPatch, speed: int) -> None:
+        samples = np.tile(click_track(), 4)
+        heard = []
+        for block in (network.BLOCK, 1000):
+            monkeypatch.setattr(network, "BLOCK", block)
+            run = engines.load(FOLDER / f"{DEFAULT}.tflite", 0, block + 2 * network.CONTEXT)
+            heard.append(network.run_blocks(network.Listening(run), samples, speed))
+        assert len(heard[0][0]) == features.frame_count(speeds.length(len(samples), speed))
+        assert np.abs(heard[0][0] - heard[1][0]).max() < 1e-4
+        assert np.abs(heard[0][1] - heard[1][1]).max() < 1e-3
+
+    def test_several_speeds_hear_the_strokes_where_they_are(self) -> None:
+        stem, settings = Stem(click_track()[None], RATE, "none"), Settings(_env_file=None)
+        once, thrice = (hits.activations(stem, speeds=each, settings=settings) for each in ((100,), (94, 100, 106)))
+        assert once.onset.shape == thrice.onset.shape
+        assert once.embedding.shape == thrice.embedding.shape
+        assert once.model == thrice.model == default_card().title
+        times = [
+            [hit.time_s for hit in hits.pick(heard, DetectOptions()) if hit.drum == "kick"] for heard in (once, thrice)
+        ]
+        assert np.abs(np.subtract(*times)).max() < 0.005
 
     def test_both_engines_hear_the_same(self, tmp_path) -> None:
         sound = audio.decode(ASSETS / "example.ogg").samples.mean(axis=0, dtype=np.float32)[: 30 * RATE]
@@ -310,7 +394,7 @@ class TestNetwork:
         engines.convert(FOLDER / f"{DEFAULT}.keras", light)
         frames = network.BLOCK + 2 * network.CONTEXT
         heard = [
-            network.run_blocks(engines.load(path, 2, frames), sound, gain=features.level(sound))
+            network.run_blocks(network.Listening(engines.load(path, 2, frames), features.level(sound)), sound)
             for path in (FOLDER / f"{DEFAULT}.keras", FOLDER / f"{DEFAULT}.tflite", light)
         ]
         assert (heard[0][0] > 0.5).sum() > 50
@@ -368,8 +452,8 @@ assert not {"tensorflow", "keras", "torch"} & set(sys.modules)
         own = tmp_path / f"own{suffix}"
         own.write_bytes((FOLDER / f"{DEFAULT}{suffix}").read_bytes())
         stem = Stem(click_track(2.0)[None], RATE, "none")
-        theirs = hits.activations(stem, settings=Settings(_env_file=None))
-        mine = hits.activations(stem, settings=Settings(_env_file=None, model_uri=str(own)))
+        theirs = hits.activations(stem, speeds=(100,), settings=Settings(_env_file=None))
+        mine = hits.activations(stem, speeds=(100,), settings=Settings(_env_file=None, model_uri=str(own)))
         revised = repetition.revise(mine.onset, default_card().repetition)
         np.testing.assert_allclose(revised, theirs.onset, atol=1e-5)
         assert (mine.model, theirs.model) == ("own", default_card().title)

@@ -183,6 +183,8 @@ def test_rescore_changes_what_was_asked_and_shares_the_rest(result):
     with pytest.raises(OptionsError):
         result.rescore(separate={"separator": "demucs"})
     with pytest.raises(OptionsError):
+        result.rescore(detect={"speeds": [100]})
+    with pytest.raises(OptionsError):
         result.rescore(beats={"bpm": -1})
 
 

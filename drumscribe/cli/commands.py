@@ -92,6 +92,7 @@ cli.add_command(models)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder for the files [.].")
 @click.option("--separator", type=_among(Separator), help="Take the drums out of the mix first.")
 @click.option("--tracker", type=_among(Tracker), help="Who finds the beats.")
+@click.option("--speeds", metavar="PERCENT,...", help="Speeds at which it is heard; 100: once [94,100,106].")
 @_choices
 @guarded
 def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool, quiet: bool, **choices: Any) -> int:
@@ -265,6 +266,7 @@ def _changes(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "first_downbeat": ("beats", "first_downbeat_s"),
         "bar_shift": ("beats", "bar_shift"),
         "sensitivity": ("detect", "sensitivity"),
+        "speeds": ("detect", "speeds"),
         "finest": ("quantise", "finest"),
         "triplets": ("quantise", "triplets"),
         "swing": ("quantise", "swing"),
@@ -276,6 +278,8 @@ def _changes(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for name, value in choices.items():
         if value is not None:
             group, key = where[name]
+            if name == "speeds":
+                value = [part.strip() for part in value.split(",")]
             changes.setdefault(group, {})[key] = int(value) if name in ("finest", "voices") else value
     return changes
 

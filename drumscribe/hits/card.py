@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from drumscribe.hits.repetition import Weights
 from drumscribe.kit import LABELS
 
 FOLDER = Path(__file__).parent / "weights"
@@ -18,6 +19,21 @@ DEFAULT = "hits"
 """File name of the packaged model: ``hits.tflite``, ``hits.keras`` and ``hits.json``."""
 PLAIN_THRESHOLD = 0.4
 """Threshold where none was learnt: with calibrated confidences F is greatest near F / 2 (Z. Lipton et al., 2014)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Averaged:
+    """How log-odds that are averaged over several speeds become those of a hit (``training.speeds``).
+
+    Attributes:
+        heard: the speeds that it was learnt with, in per cent; others are taken to be like them.
+        scale: of each drum's mean log-odds, which are surer than they look: what was heard three times is there.
+        shift: added to them after that.
+    """
+
+    heard: tuple[int, ...]
+    scale: dict[str, float]
+    shift: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +48,7 @@ class Card:
         offsets_ms: by drum, how late the peaks are; subtracted.
         repetition: weights of :func:`drumscribe.hits.repetition.revise`; ``None`` leaves the curves as they are.
         made: how the weights were made: commit, data, seed, steps, scores.
+        speeds: what is made of the mean where a recording is heard at several speeds; ``None`` leaves it as it is.
     """
 
     name: str
@@ -39,8 +56,9 @@ class Card:
     sha256: dict[str, str] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
     offsets_ms: dict[str, float] = field(default_factory=dict)
-    repetition: tuple[float, float, float, float] | None = None
+    repetition: Weights | None = None
     made: dict[str, Any] = field(default_factory=dict)
+    speeds: Averaged | None = None
 
     @property
     def title(self) -> str:
@@ -58,6 +76,8 @@ class Card:
         unknown = (set(data["thresholds"]) | set(data["offsets_ms"])) - set(LABELS)
         if unknown:
             raise ValueError(f"unknown drums: {sorted(unknown)}")
+        if data.get("speeds"):
+            data["speeds"] = Averaged(**data["speeds"] | {"heard": tuple(data["speeds"]["heard"])})
         return cls(**{name: data[name] for name in cls.__slots__ if name in data})
 
 

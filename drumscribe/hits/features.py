@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from drumscribe.hits.speeds import excerpt
+
 FloatArray = NDArray[np.float32]
 
 SAMPLE_RATE = 44100
@@ -22,6 +24,7 @@ WINDOWS = (2048, 768)
 """Lengths of the Hann windows, both centred on ``frame * HOP``; the shorter is zero-padded to :data:`FFT`."""
 BANDS = 96
 LOW_HZ, HIGH_HZ = 27.5, 16000.0
+_AT_ONCE = 64  # frames whose spectra stay in the processor's cache
 TARGET_RMS = 0.1
 """Level that a recording is brought to before the spectrogram is taken."""
 
@@ -70,12 +73,15 @@ def mel_magnitudes(padded: FloatArray, frames: int) -> FloatArray:
         ``(..., frames, BANDS, len(WINDOWS))`` float32.
     """
     bank = filter_bank()
+    used = int(np.flatnonzero(bank.any(axis=1))[-1]) + 1  # bins; those above HIGH_HZ count for nothing
     views = np.lib.stride_tricks.sliding_window_view(padded, FFT, axis=-1)[..., ::HOP, :][..., :frames, :]
     out = np.empty((*views.shape[:-1], BANDS, len(WINDOWS)), dtype=np.float32)
-    for channel, length in enumerate(WINDOWS):
-        start = (FFT - length) // 2
-        spectrum = fft.rfft(views[..., start : start + length] * _window(length), FFT, axis=-1)
-        out[..., channel] = np.abs(spectrum) @ bank
+    for first in range(0, frames, _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        for channel, length in enumerate(WINDOWS):
+            start = (FFT - length) // 2
+            spectrum = fft.rfft(views[..., some, start : start + length] * _window(length), FFT, axis=-1)
+            out[..., some, :, channel] = np.abs(spectrum[..., :used]) @ bank[:used]
     return out
 
 
@@ -85,24 +91,21 @@ def compress(magnitudes: FloatArray) -> FloatArray:
     return compressed
 
 
-def log_mel(samples: FloatArray, first: int, frames: int) -> FloatArray:
+def log_mel(samples: FloatArray, first: int, frames: int, *, gain: float = 1.0, speed: int = 100) -> FloatArray:
     """Features of frames ``first … first + frames - 1`` of a recording; beyond its ends there is silence.
 
     Args:
         samples: ``(n,)`` mono float32 at 44.1 kHz.
         first: index of the first frame; may be negative.
         frames: how many.
+        gain: factor on the samples.
+        speed: in per cent, at which the recording is played, see :func:`drumscribe.hits.speeds.excerpt`.
 
     Returns:
         ``(frames, BANDS, len(WINDOWS))`` float32.
     """
-    start = first * HOP - FFT // 2
-    stop = (first + frames - 1) * HOP + FFT // 2
-    low, high = max(0, start), max(0, min(len(samples), stop))
-    padded = np.zeros(stop - start, dtype=np.float32)
-    if high > low:
-        padded[low - start : high - start] = samples[low:high]
-    return compress(mel_magnitudes(padded, frames))
+    heard = excerpt(samples, first * HOP - FFT // 2, (frames - 1) * HOP + FFT, speed)
+    return compress(mel_magnitudes(heard * np.float32(gain), frames))
 
 
 def level(samples: FloatArray) -> float:

@@ -5,6 +5,9 @@ Blocks of frames of one size overlap by the network's reach, so their seams chan
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +17,11 @@ from scipy import fft
 from drumscribe.errors import Cancelled, DetectionError
 from drumscribe.hits.card import card_of, default_card
 from drumscribe.hits.engines import Run, load
-from drumscribe.hits.features import FPS, HOP, SAMPLE_RATE, frame_count, level, log_mel
+from drumscribe.hits.features import FPS, SAMPLE_RATE, frame_count, level, log_mel
 from drumscribe.hits.repetition import revise
+from drumscribe.hits.speeds import Mean, at_original_times, length, recalibrated
 from drumscribe.kit import LABELS
+from drumscribe.options import SPEEDS
 from drumscribe.runtime import cores
 from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Activations, CancelToken, FloatArray, OnFraction, Stem
@@ -28,44 +33,93 @@ CONTEXT = 268
 """Frames of input before and after them: at least the network's reach, and a multiple of its pooling."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """How blocks are heard.
+
+    Attributes:
+        run: the network for :data:`BLOCK` frames and their context.
+        gain: factor on the samples.
+        on_progress: told the fraction done.
+        cancel: looked at before every block.
+    """
+
+    run: Run
+    gain: float = 1.0
+    on_progress: OnFraction | None = None
+    cancel: CancelToken | None = None
+
+    def report(self, fraction: float) -> None:
+        """Pass progress on. Raises Cancelled."""
+        if self.cancel is not None and self.cancel.is_set():
+            raise Cancelled("Stopped while listening for hits.")
+        if self.on_progress is not None:
+            self.on_progress(fraction, "Listening for hits")
+
+
 def run_blocks(
-    run: Run,
-    samples: FloatArray,
-    *,
-    gain: float = 1.0,
-    on_progress: OnFraction | None = None,
-    cancel: CancelToken | None = None,
+    how: Listening, samples: FloatArray, speed: int = 100, done: float = 0.0, share: float = 1.0
 ) -> tuple[FloatArray, FloatArray, NDArray[np.float16]]:
     """Run the network over a mono recording; see :class:`~drumscribe.types.Activations` for the results.
 
+    Args:
+        how: network, gain, progress.
+        samples: ``(n,)`` at 44.1 kHz.
+        speed: in per cent, at which it is played; the results are frames of what is played then.
+        done: fraction of all listening that lies behind.
+        share: fraction that this run is.
+
     Raises:
-        Cancelled: when ``cancel`` is set.
+        Cancelled: when asked to.
     """
-    frames = frame_count(len(samples))
+    frames = frame_count(length(len(samples), speed))
+    starts = range(0, frames, BLOCK)
     onset = np.empty((frames, len(LABELS)), dtype=np.float32)
     velocity = np.empty_like(onset)
     embedding: NDArray[np.float16] | None = None
-    for start in range(0, frames, BLOCK):
-        if cancel is not None and cancel.is_set():
-            raise Cancelled("Stopped while listening for hits.")
-        if on_progress is not None:
-            on_progress(start / frames, "Listening for hits")
-        low = max(0, (start - CONTEXT) * HOP - HOP * 4)
-        high = (start + BLOCK + CONTEXT) * HOP + HOP * 4
-        part = samples[low:high] * np.float32(gain)
-        features = log_mel(part, start - CONTEXT - low // HOP, BLOCK + 2 * CONTEXT)
-        count = min(BLOCK, frames - start)
-        inside = slice(CONTEXT, CONTEXT + count)
-        heads = run(features)
-        onset[start : start + count] = heads[0][inside]
-        velocity[start : start + count] = heads[1][inside]
-        if embedding is None:
-            embedding = np.empty((frames, heads[2].shape[-1]), dtype=np.float16)
-        embedding[start : start + count] = heads[2][inside]
-    if on_progress is not None:
-        on_progress(1.0, "Listening for hits")
+
+    def features(start: int) -> FloatArray:
+        return log_mel(samples, start - CONTEXT, BLOCK + 2 * CONTEXT, gain=how.gain, speed=speed)
+
+    with ThreadPoolExecutor(1) as ahead:  # the next block's features are made while the network hears this one
+        coming = ahead.submit(features, 0)
+        for start in starts:
+            how.report(done + share * start / frames)
+            heard = coming.result()
+            if start + BLOCK < frames:
+                coming = ahead.submit(features, start + BLOCK)
+            heads = how.run(heard)
+            count = min(BLOCK, frames - start)
+            inside = slice(CONTEXT, CONTEXT + count)
+            onset[start : start + count] = heads[0][inside]
+            velocity[start : start + count] = heads[1][inside]
+            if embedding is None:
+                embedding = np.empty((frames, heads[2].shape[-1]), dtype=np.float16)
+            embedding[start : start + count] = heads[2][inside]
+    how.report(done + share)
     assert embedding is not None  # there is always a frame
     return onset, velocity, embedding
+
+
+def hear(
+    how: Listening, samples: FloatArray, speeds: Sequence[int]
+) -> tuple[FloatArray, FloatArray, NDArray[np.float16]]:
+    """As :func:`run_blocks`, at several speeds: the mean of what is heard at each, at the original times.
+
+    The embedding is that of the speed nearest to 100 %.
+    """
+    if tuple(speeds) == (100,):
+        return run_blocks(how, samples)
+    frames, share = frame_count(len(samples)), 1 / len(speeds)
+    onsets, velocities = Mean(), Mean()
+    plainest = min(speeds, key=lambda speed: abs(speed - 100))
+    for number, speed in enumerate(speeds):
+        onset, velocity, sound = run_blocks(how, samples, speed, number * share, share)
+        onsets.add(at_original_times(onset, speed, frames))
+        velocities.add(at_original_times(velocity, speed, frames))
+        if speed == plainest:
+            embedding = at_original_times(sound, speed, frames)
+    return onsets.probabilities(), velocities.probabilities(), embedding.astype(np.float16)
 
 
 def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Path, str]:
@@ -82,6 +136,7 @@ def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Pa
 def activations(
     stem: Stem,
     *,
+    speeds: Sequence[int] = SPEEDS,
     settings: Settings | None = None,
     on_progress: OnFraction | None = None,
     cancel: CancelToken | None = None,
@@ -90,6 +145,7 @@ def activations(
 
     Args:
         stem: what :func:`drumscribe.audio.separation.separate` gave, 44.1 kHz.
+        speeds: in per cent, at which it is heard.
         settings: ``model_uri`` chooses the model, ``threads`` how many cores.
         on_progress: told the fraction done.
         cancel: looked at before every block (20 s of music).
@@ -114,8 +170,10 @@ def activations(
     path, title = chosen(settings, cancel=cancel)
     run = load(path, settings.threads, BLOCK + 2 * CONTEXT, path.stat().st_mtime_ns)
     with fft.set_workers(settings.threads or cores()):
-        onset, velocity, embedding = run_blocks(run, mono, gain=level(mono), on_progress=on_progress, cancel=cancel)
-    weights = card_of(title).repetition
-    if weights is not None:
-        onset = revise(onset, weights)
+        onset, velocity, embedding = hear(Listening(run, level(mono), on_progress, cancel), mono, speeds)
+    card = card_of(title)
+    if card.speeds is not None and len(speeds) > 1:
+        onset = recalibrated(onset, *([by[label] for label in LABELS] for by in (card.speeds.scale, card.speeds.shift)))
+    if card.repetition is not None:
+        onset = revise(onset, card.repetition)
     return Activations(onset, velocity, embedding, LABELS, float(FPS), title)

@@ -142,7 +142,7 @@ def loads(data: bytes) -> Project:
         return Project(
             song=document.song,
             heard=document.heard,
-            options=Options.parse(document.options),
+            options=Options.parse(_dated(document.options)),
             history=history,
             grid=_checked_grid(document.grid),
             activations=_unpack_activations(document.activations),
@@ -155,6 +155,11 @@ def loads(data: bytes) -> Project:
         raise
     except (DrumScribeError, ValueError) as error:
         raise _damaged(str(error)) from error
+
+
+def _dated(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with what held when a project was saved that does not name it yet: songs were heard once."""
+    return {**options, "detect": {"speeds": [100], **options.get("detect", {})}}
 
 
 def load(path: Path) -> Project:

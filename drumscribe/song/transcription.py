@@ -104,13 +104,16 @@ class Transcription:
             groups: changed fields by group of :class:`~drumscribe.options.Options`.
 
         Raises:
-            OptionsError: a bad field, or ``separate``, which needs a new transcription.
+            OptionsError: a bad field, or ``separate`` or ``detect.speeds``, which need a new transcription.
             EditError: the hits do not fit together.
             RhythmError, NotationError: the stages cannot do it.
         """
         if "separate" in groups:
             raise OptionsError("Separation cannot be changed afterwards.", "Transcribe the song again with it.")
         options = self.options.updated(**groups)
+        if options.detect.speeds != self.options.detect.speeds:
+            raise OptionsError("The speeds at which a song is heard cannot be changed afterwards.",
+                               "Transcribe the song again with them.")  # fmt: skip
         history = self.history
         if options.detect != self.options.detect:
             history = history.rebase(picked(self.activations, options.detect))

@@ -1,0 +1,76 @@
+"""Learn how sure the mean over several speeds is, and write it into the card.
+
+    python -m training.testset --data DATA --work WORK --out WORK/valid --count 110 --split valid --natural
+    python -m training.speeds --valid WORK/valid [--speeds 94 100 106]
+
+What is heard three times is surer than the mean of three log-odds says. So they are calibrated as those of one run are
+(:mod:`training.calibrate`), each drum drawn to all together; repetition, threshold and timing, which rest on calibrated
+log-odds, stay as they were learnt. It listens as the product does, with the packaged network, to recordings of kits,
+grooves and songs that were held out from training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import soundfile
+from scipy.special import expit
+
+from drumscribe.hits.card import DEFAULT, FOLDER, Averaged
+from drumscribe.hits.engines import LIGHT, load
+from drumscribe.hits.features import level
+from drumscribe.hits.network import BLOCK, CONTEXT, Listening, hear
+from drumscribe.hits.speeds import log_odds
+from drumscribe.kit import LABELS
+from drumscribe.options import SPEEDS
+from training.calibrate import PRIOR, Clip, match, platt
+
+
+def listen(folder: Path, speeds: tuple[int, ...]) -> list[Clip]:
+    """Hear the recordings that :mod:`training.testset` wrote, drums alone and in the mix."""
+    run = load(FOLDER / f"{DEFAULT}{LIGHT}", 1, BLOCK + 2 * CONTEXT)
+    clips = []
+    for reference in sorted((folder / "ref").glob("*.csv")):
+        with reference.open() as file:
+            rows = list(csv.DictReader(file))
+        notes = [(float(row["time_s"]), LABELS.index(row["drum"]), int(row["velocity"]) / 127) for row in rows]
+        for kind in ("drums", "mix"):
+            samples, _ = soundfile.read(folder / kind / f"{reference.stem}.flac", dtype="float32")
+            onset, velocity, _ = hear(Listening(run, level(samples)), samples, speeds)
+            clips.append(Clip(log_odds(onset), log_odds(velocity), notes, kind == "mix"))
+    return clips
+
+
+def learn(clips: list[Clip], speeds: tuple[int, ...]) -> Averaged:
+    """Calibration (J. Platt, 1999) of what was heard at these speeds."""
+    heard = match(clips, (expit(clip.logits) for clip in clips))
+    pooled = platt(heard.logit, heard.right, (1.0, 0.0), 1.0)
+    scale, shift = {}, {}
+    for column, label in enumerate(LABELS):
+        mine = heard.column == column
+        own = platt(heard.logit[mine], heard.right[mine], pooled, PRIOR)
+        scale[label], shift[label] = (round(value, 3) for value in own)
+    return Averaged(speeds, scale, shift)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Calibrate hearing at several speeds.")
+    parser.add_argument("--valid", type=Path, required=True, help="folder of recordings to learn from")
+    parser.add_argument("--speeds", type=int, nargs="+", default=list(SPEEDS))
+    parser.add_argument("--card", type=Path, default=FOLDER / f"{DEFAULT}.json")
+    args = parser.parse_args()
+    speeds = tuple(sorted(set(args.speeds)))
+    learnt = learn(listen(args.valid, speeds), speeds)
+    card = json.loads(args.card.read_text()) | {"speeds": asdict(learnt)}
+    temporary = args.card.with_suffix(".tmp")
+    temporary.write_text(json.dumps(card, indent=1) + "\n")
+    temporary.replace(args.card)
+    print(learnt)
+
+
+if __name__ == "__main__":
+    main()
