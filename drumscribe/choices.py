@@ -7,6 +7,8 @@ from typing import Literal
 
 Separator = Literal["auto", "demucs", "none"]
 Tracker = Literal["auto", "madmom", "librosa"]
+Source = Literal["auto", "mix", "stem", "both"]
+"""What hits are heard in; ``auto``: in both where there is a stem, else in the mix."""
 PdfBackend = Literal["auto", "lilypond", "verovio", "musescore", "none"]
 Finest = Literal[8, 12, 16, 24, 32]
 """Finest grid, as a division of the whole note."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from drumscribe.choices import Finest, Noteheads, Paper, Separator, Swing, Tracker, Voices
+from drumscribe.choices import Finest, Noteheads, Paper, Separator, Source, Swing, Tracker, Voices
 from drumscribe.errors import OptionsError
 from drumscribe.kit import DRUMS
 from drumscribe.types import Meter
@@ -40,6 +40,8 @@ class DetectOptions(_Group):
         max_length=9,
         description="Speeds at which the recording is heard, in per cent; what is heard is averaged. [100]: once.",
     )
+
+    source: Source = Field("auto", description="In what hits are heard. auto: in both, where there is a stem.")
 
     @field_validator("speeds")
     @classmethod

@@ -21,7 +21,7 @@ from drumscribe.options import Options
 from drumscribe.settings import Settings, get_settings
 from drumscribe.song import project
 from drumscribe.song.edits import History
-from drumscribe.song.project import Heard, Song
+from drumscribe.song.project import Heard, Song, heard_in
 from drumscribe.song.recordings import InMemory
 from drumscribe.song.stages import laid, notated, picked, written
 from drumscribe.song.transcription import Transcription
@@ -160,13 +160,18 @@ class Run:
         from drumscribe import hits
 
         settings, speeds = self.settings, options.detect.speeds
-        upstream: list[object] = [audio.sha256, stem.method]
-        if stem.method != "none":
+        source = heard_in(stem, options.detect.source)
+        upstream: list[object] = [audio.sha256, source]
+        if source != "mix":
             upstream += [stem.model, _stamp(settings.demucs_model), settings.demucs_overlap]
             upstream.append(version_of(*_CODE["separate"][0]))
 
         def compute(report: OnFraction) -> Activations:
-            found = hits.activations(stem, speeds=speeds, settings=settings, on_progress=report, cancel=self._cancel)
+            sound = Stem(audio.samples, audio.sample_rate, "none") if source == "mix" else stem
+            mix = audio.samples if source == "both" else None
+            found = hits.activations(
+                sound, mix, speeds=speeds, settings=settings, on_progress=report, cancel=self._cancel
+            )
             return project.canonical(found)
 
         model = [settings.model_uri, settings.model_sha256, _stamp(settings.model_uri)]
@@ -198,7 +203,7 @@ class Run:
         self.report("notate", 1.0, "Score written")
         return Transcription(
             song=song,
-            heard=Heard(stem.method, stem.model, stem.note),
+            heard=Heard(stem.method, stem.model, stem.note, heard_in(stem, options.detect.source)),
             options=options,
             activations=activations,
             history=history,
@@ -208,7 +213,7 @@ class Run:
             score=score,
             media=InMemory(audio, stem),
             warnings=_warnings(audio, stem, history.hits, options),
-            provenance=_provenance(stem, activations, evidence.tracker),
+            provenance=_provenance(stem, activations, evidence.tracker, heard_in(stem, options.detect.source)),
             timings=dict(self.timings),
         )
 
@@ -273,12 +278,14 @@ def _warnings(audio: Audio, stem: Stem, hits: Hits, options: Options) -> tuple[s
         found.append(stem.note)
     elif stem.method == "none" and options.separate.separator != "none":
         found.append("The drums were not separated: the transcription was made from the whole mix.")
+    if stem.method == "none" and options.detect.source in ("stem", "both"):
+        found.append("There is no separated stem, so hits were heard in the mix.")
     if not len(hits):
         found.append("No drum hits were found. Raise the sensitivity, or check that the recording has drums.")
     return tuple(found)
 
 
-def _provenance(stem: Stem, activations: Activations, tracker: str) -> dict[str, str]:
+def _provenance(stem: Stem, activations: Activations, tracker: str, source: str) -> dict[str, str]:
     versions = {
         stage: version_of(*code, *_CONTRACTS, libraries=libraries) for stage, (code, libraries) in _CODE.items()
     }
@@ -287,6 +294,7 @@ def _provenance(stem: Stem, activations: Activations, tracker: str) -> dict[str,
         "python": platform.python_version(),
         "separation": stem.model or stem.method,
         "hit_model": activations.model,
+        "hits_heard_in": source,
         "beat_tracker": tracker,
         **{f"stage_{stage}": version for stage, version in versions.items()},
     }

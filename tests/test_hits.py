@@ -388,13 +388,25 @@ class TestNetwork:
         ]
         assert np.abs(np.subtract(*times)).max() < 0.005
 
+    def test_stem_and_mix_are_heard_together(self) -> None:
+        drums = click_track()
+        tone = 0.2 * np.sin(2 * np.pi * 440 * np.arange(len(drums)) / RATE).astype(np.float32)
+        stem, mix = Stem(drums[None], RATE, "demucs"), (drums + tone)[None]
+        settings = Settings(_env_file=None)
+        alone = [hits.activations(each, speeds=(100,), settings=settings) for each in (stem, Stem(mix, RATE, "none"))]
+        both = hits.activations(stem, mix, speeds=(100,), settings=settings)
+        assert both.onset.shape == alone[0].onset.shape
+        np.testing.assert_array_equal(both.embedding, alone[1].embedding)
+        odds = [speeds.log_odds(each.velocity) for each in (*alone, both)]
+        np.testing.assert_allclose((odds[0] + odds[1]) / 2, odds[2], atol=1e-3)
+
     def test_both_engines_hear_the_same(self, tmp_path) -> None:
         sound = audio.decode(ASSETS / "example.ogg").samples.mean(axis=0, dtype=np.float32)[: 30 * RATE]
         light = tmp_path / "converted.tflite"
         engines.convert(FOLDER / f"{DEFAULT}.keras", light)
         frames = network.BLOCK + 2 * network.CONTEXT
         heard = [
-            network.run_blocks(network.Listening(engines.load(path, 2, frames), features.level(sound)), sound)
+            network.run_blocks(network.Listening(engines.load(path, 2, frames)), sound, gain=features.level(sound))
             for path in (FOLDER / f"{DEFAULT}.keras", FOLDER / f"{DEFAULT}.tflite", light)
         ]
         assert (heard[0][0] > 0.5).sum() > 50

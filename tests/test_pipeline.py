@@ -13,7 +13,7 @@ from drumscribe.audio.decoding import decode
 from drumscribe.choices import DEFAULT_FORMATS, FORMATS
 from drumscribe.errors import Cancelled, NotAudioError, OptionsError, ProjectError, StorageError, UnreadableFileError
 from drumscribe.options import Options
-from drumscribe.pipeline import transcribe
+from drumscribe.pipeline import Run, transcribe
 from drumscribe.settings import Settings
 from drumscribe.song import edits, recordings
 from drumscribe.song.stages import file_name
@@ -79,6 +79,31 @@ def test_a_skipped_separation_is_said_plainly(result):
 def test_a_wish_for_no_separation_is_no_warning(song, settings):
     chosen = transcribe(song, Options().updated(separate={"separator": "none"}), settings=settings)
     assert chosen.warnings == ()
+
+
+def test_a_stem_at_hand_is_heard_with_the_mix(song, settings, result):
+    run = Run(settings, None, None)
+    audio = run.ingest(song, "")
+    half = audio.samples.shape[1] // 2
+    silenced = np.concatenate([audio.samples[:, :half], 0 * audio.samples[:, half:]], axis=1)
+    stem = replace(result.stem, method="demucs", model="half of it", samples=silenced)
+    wishes = ("auto", "both", "mix", "stem")
+    heard = {
+        wish: run.detect(audio, stem, Options().updated(detect={"source": wish})).onset[-half // 441 :].max()
+        for wish in wishes
+    }
+    assert heard["auto"] == heard["both"]
+    assert heard["stem"] < 0.2 < heard["both"] < heard["mix"] == result.activations.onset[-half // 441 :].max()
+    evidence = run.beats(audio, Options())
+    done = run.finish(audio, stem, result.activations, evidence, Options())
+    assert (done.heard.source, done.provenance["hits_heard_in"]) == ("both", "both")
+
+
+def test_no_stem_to_hear_is_said(song, settings):
+    wish = Options().updated(separate={"separator": "none"}, detect={"source": "both"})
+    done = transcribe(song, wish, settings=settings)
+    assert done.heard.source == "mix"
+    assert done.warnings == ("There is no separated stem, so hits were heard in the mix.",)
 
 
 @pytest.fixture
@@ -184,6 +209,8 @@ def test_rescore_changes_what_was_asked_and_shares_the_rest(result):
         result.rescore(separate={"separator": "demucs"})
     with pytest.raises(OptionsError):
         result.rescore(detect={"speeds": [100]})
+    with pytest.raises(OptionsError):
+        result.rescore(detect={"source": "stem"})
     with pytest.raises(OptionsError):
         result.rescore(beats={"bpm": -1})
 

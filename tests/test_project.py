@@ -202,7 +202,8 @@ def test_a_project_file_of_version_0_1_0_opens():
     folder = Path(__file__).parent / "fixtures"
     found = Transcription.load(folder / "project-0.1.0.json")
     assert found.provenance["drumscribe"] == "0.1.0"
-    assert found.options.detect.speeds == (100,)  # before there were others
+    assert (found.options.detect.speeds, found.options.detect.source) == ((100,), "mix")  # before there were others
+    assert found.heard.source == "mix"
     assert to_csv(found.hits) == (folder / "project-0.1.0.hits.csv").read_text()
     assert (found.song.title, found.score.title) == ("Old groove", "Old groove")
     assert [entry.kind for entry in found.history.log] == ["do", "do", "do", "undo"]

@@ -22,7 +22,6 @@ from scipy.special import expit
 
 from drumscribe.hits.card import DEFAULT, FOLDER, Averaged
 from drumscribe.hits.engines import LIGHT, load
-from drumscribe.hits.features import level
 from drumscribe.hits.network import BLOCK, CONTEXT, Listening, hear
 from drumscribe.hits.speeds import log_odds
 from drumscribe.kit import LABELS
@@ -40,7 +39,7 @@ def listen(folder: Path, speeds: tuple[int, ...]) -> list[Clip]:
         notes = [(float(row["time_s"]), LABELS.index(row["drum"]), int(row["velocity"]) / 127) for row in rows]
         for kind in ("drums", "mix"):
             samples, _ = soundfile.read(folder / kind / f"{reference.stem}.flac", dtype="float32")
-            onset, velocity, _ = hear(Listening(run, level(samples)), samples, speeds)
+            onset, velocity, _ = hear(Listening(run), [samples], speeds)
             clips.append(Clip(log_odds(onset), log_odds(velocity), notes, kind == "mix"))
     return clips
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 import click
 
 from drumscribe._version import __version__
-from drumscribe.choices import DEFAULT_FORMATS, FORMATS, Finest, Separator, Swing, Tracker, Voices
+from drumscribe.choices import DEFAULT_FORMATS, FORMATS, Finest, Separator, Source, Swing, Tracker, Voices
 from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
 from drumscribe.cli.models import models
 from drumscribe.cli.running import cancelled_by_ctrl_c, guarded, ready_settings, trace, unexpected
@@ -92,6 +92,7 @@ cli.add_command(models)
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder for the files [.].")
 @click.option("--separator", type=_among(Separator), help="Take the drums out of the mix first.")
 @click.option("--tracker", type=_among(Tracker), help="Who finds the beats.")
+@click.option("--source", type=_among(Source), help="Hear hits in the mix, the separated drums, or both [auto].")
 @click.option("--speeds", metavar="PERCENT,...", help="Speeds at which it is heard; 100: once [94,100,106].")
 @_choices
 @guarded
@@ -267,6 +268,7 @@ def _changes(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "bar_shift": ("beats", "bar_shift"),
         "sensitivity": ("detect", "sensitivity"),
         "speeds": ("detect", "speeds"),
+        "source": ("detect", "source"),
         "finest": ("quantise", "finest"),
         "triplets": ("quantise", "triplets"),
         "swing": ("quantise", "swing"),

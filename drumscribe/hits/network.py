@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from drumscribe.errors import Cancelled, DetectionError
 from drumscribe.hits.card import card_of, default_card
@@ -22,7 +21,6 @@ from drumscribe.hits.repetition import revise
 from drumscribe.hits.speeds import Mean, at_original_times, length, recalibrated
 from drumscribe.kit import LABELS
 from drumscribe.options import SPEEDS
-from drumscribe.runtime import cores
 from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Activations, CancelToken, FloatArray, OnFraction, Stem
 from drumscribe.weights import registry
@@ -39,13 +37,11 @@ class Listening:
 
     Attributes:
         run: the network for :data:`BLOCK` frames and their context.
-        gain: factor on the samples.
         on_progress: told the fraction done.
         cancel: looked at before every block.
     """
 
     run: Run
-    gain: float = 1.0
     on_progress: OnFraction | None = None
     cancel: CancelToken | None = None
 
@@ -57,21 +53,30 @@ class Listening:
             self.on_progress(fraction, "Listening for hits")
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Of all listening: the fraction that lies behind, and the fraction that one run is."""
+
+    done: float = 0.0
+    share: float = 1.0
+
+
 def run_blocks(
-    how: Listening, samples: FloatArray, speed: int = 100, done: float = 0.0, share: float = 1.0
+    how: Listening, samples: FloatArray, speed: int = 100, *, gain: float = 1.0, part: Part | None = None
 ) -> tuple[FloatArray, FloatArray, NDArray[np.float16]]:
     """Run the network over a mono recording; see :class:`~drumscribe.types.Activations` for the results.
 
     Args:
-        how: network, gain, progress.
+        how: network, progress.
         samples: ``(n,)`` at 44.1 kHz.
         speed: in per cent, at which it is played; the results are frames of what is played then.
-        done: fraction of all listening that lies behind.
-        share: fraction that this run is.
+        gain: factor on the samples.
+        part: for the progress, where this is one run of several.
 
     Raises:
         Cancelled: when asked to.
     """
+    part = part or Part()
     frames = frame_count(length(len(samples), speed))
     starts = range(0, frames, BLOCK)
     onset = np.empty((frames, len(LABELS)), dtype=np.float32)
@@ -79,12 +84,12 @@ def run_blocks(
     embedding: NDArray[np.float16] | None = None
 
     def features(start: int) -> FloatArray:
-        return log_mel(samples, start - CONTEXT, BLOCK + 2 * CONTEXT, gain=how.gain, speed=speed)
+        return log_mel(samples, start - CONTEXT, BLOCK + 2 * CONTEXT, gain=gain, speed=speed)
 
     with ThreadPoolExecutor(1) as ahead:  # the next block's features are made while the network hears this one
         coming = ahead.submit(features, 0)
         for start in starts:
-            how.report(done + share * start / frames)
+            how.report(part.done + part.share * start / frames)
             heard = coming.result()
             if start + BLOCK < frames:
                 coming = ahead.submit(features, start + BLOCK)
@@ -96,25 +101,27 @@ def run_blocks(
             if embedding is None:
                 embedding = np.empty((frames, heads[2].shape[-1]), dtype=np.float16)
             embedding[start : start + count] = heads[2][inside]
-    how.report(done + share)
+    how.report(part.done + part.share)
     assert embedding is not None  # there is always a frame
     return onset, velocity, embedding
 
 
 def hear(
-    how: Listening, samples: FloatArray, speeds: Sequence[int]
+    how: Listening, sounds: Sequence[FloatArray], speeds: Sequence[int]
 ) -> tuple[FloatArray, FloatArray, NDArray[np.float16]]:
-    """As :func:`run_blocks`, at several speeds: the mean of what is heard at each, at the original times.
+    """As :func:`run_blocks`, at several speeds, and in several recordings of the same music, each at its own level.
 
-    The embedding is that of the speed nearest to 100 %.
+    What is heard each time is averaged at the original times. The embedding is that of the last recording at the speed
+    nearest to 100 %.
     """
-    if tuple(speeds) == (100,):
-        return run_blocks(how, samples)
-    frames, share = frame_count(len(samples)), 1 / len(speeds)
+    if len(sounds) == 1 and tuple(speeds) == (100,):
+        return run_blocks(how, sounds[0], gain=level(sounds[0]))
+    frames, runs = frame_count(len(sounds[0])), len(sounds) * len(speeds)
     onsets, velocities = Mean(), Mean()
     plainest = min(speeds, key=lambda speed: abs(speed - 100))
-    for number, speed in enumerate(speeds):
-        onset, velocity, sound = run_blocks(how, samples, speed, number * share, share)
+    for number, (samples, speed) in enumerate((samples, speed) for samples in sounds for speed in speeds):
+        part = Part(number / runs, 1 / runs)
+        onset, velocity, sound = run_blocks(how, samples, speed, gain=level(samples), part=part)
         onsets.add(at_original_times(onset, speed, frames))
         velocities.add(at_original_times(velocity, speed, frames))
         if speed == plainest:
@@ -133,8 +140,18 @@ def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Pa
     return path, path.stem if settings.model_uri else default_card().title
 
 
+def _mono(samples: FloatArray) -> FloatArray:
+    # one channel is taken without a copy
+    mono = np.ascontiguousarray(samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32))
+    if not len(mono) or not np.isfinite(mono).all():
+        raise DetectionError("The stem is empty or holds values that are not numbers.",
+                             "Load the recording with drumscribe.audio.decode, which checks it.")  # fmt: skip
+    return mono
+
+
 def activations(
     stem: Stem,
+    mix: FloatArray | None = None,
     *,
     speeds: Sequence[int] = SPEEDS,
     settings: Settings | None = None,
@@ -145,6 +162,7 @@ def activations(
 
     Args:
         stem: what :func:`drumscribe.audio.separation.separate` gave, 44.1 kHz.
+        mix: the whole recording, ``(channels, n)`` at 44.1 kHz, to be heard as well; what is heard in both is averaged.
         speeds: in per cent, at which it is heard.
         settings: ``model_uri`` chooses the model, ``threads`` how many cores.
         on_progress: told the fraction done.
@@ -162,15 +180,10 @@ def activations(
     if stem.sample_rate != SAMPLE_RATE:
         raise DetectionError(f"The hit model listens at {SAMPLE_RATE} Hz, not {stem.sample_rate} Hz.",
                              "Load the recording with drumscribe.audio.decode, which resamples it.")  # fmt: skip
-    one = len(stem.samples) == 1  # then without a copy
-    mono = np.ascontiguousarray(stem.samples[0] if one else stem.samples.mean(axis=0, dtype=np.float32))
-    if not len(mono) or not np.isfinite(mono).all():
-        raise DetectionError("The stem is empty or holds values that are not numbers.",
-                             "Load the recording with drumscribe.audio.decode, which checks it.")  # fmt: skip
+    sounds = [_mono(samples) for samples in (stem.samples, mix) if samples is not None]
     path, title = chosen(settings, cancel=cancel)
     run = load(path, settings.threads, BLOCK + 2 * CONTEXT, path.stat().st_mtime_ns)
-    with fft.set_workers(settings.threads or cores()):
-        onset, velocity, embedding = hear(Listening(run, level(mono), on_progress, cancel), mono, speeds)
+    onset, velocity, embedding = hear(Listening(run, on_progress, cancel), sounds, speeds)
     card = card_of(title)
     if card.speeds is not None and len(speeds) > 1:
         onset = recalibrated(onset, *([by[label] for label in LABELS] for by in (card.speeds.scale, card.speeds.shift)))

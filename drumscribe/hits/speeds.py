@@ -102,4 +102,4 @@ class Mean:
 
 def recalibrated(probabilities: FloatArray, scale: Sequence[float], shift: Sequence[float]) -> FloatArray:
     """Curves ``(frames, drums)`` with each drum's log-odds scaled and shifted."""
-    return _probabilities(np.float32(scale) * log_odds(probabilities) + np.float32(shift))
+    return _probabilities(np.asarray(scale, np.float32) * log_odds(probabilities) + np.asarray(shift, np.float32))

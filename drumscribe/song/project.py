@@ -16,17 +16,18 @@ import time
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.choices import Source
 from drumscribe.errors import DrumScribeError, ProjectError
 from drumscribe.options import Options
 from drumscribe.song import edits
 from drumscribe.storage.files import write_atomic
-from drumscribe.types import Activations, BeatGrid, Hit, Hits
+from drumscribe.types import Activations, BeatGrid, Hit, Hits, Stem
 
 FORMAT = "drumscribe-project"
 VERSION = 1
@@ -55,11 +56,26 @@ class Song:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the network listened to; fields as in :class:`~drumscribe.types.Stem`."""
+    """What the network listened to; the first fields as in :class:`~drumscribe.types.Stem`.
+
+    Attributes:
+        source: in what hits were heard: ``"mix"``, ``"stem"`` or ``"both"``; ``""`` where none were.
+    """
 
     method: str = "none"
     model: str = ""
     note: str = ""
+    source: str = ""
+
+
+_ONCE = {"none": "mix", "demucs": "stem"}  # in what hits were heard before there was a choice
+
+
+def heard_in(stem: Stem, wish: Source) -> Literal["mix", "stem", "both"]:
+    """In what hits are heard, where this stem is at hand."""
+    if stem.method == "none":
+        return "mix"
+    return "both" if wish == "auto" else wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +152,16 @@ def loads(data: bytes) -> Project:
             "Update DrumScribe.",
         )
     document = parse(data, _Document)
+    heard = document.heard
+    if not heard.source and document.activations.model:
+        heard = replace(heard, source=_ONCE.get(heard.method, "mix"))
     try:
         history = edits.replay(Hits.of(document.base), document.log)
         history = history.do(edits.replace_all(history.hits, Hits.of(document.hits), "Edit outside DrumScribe"))
         return Project(
             song=document.song,
-            heard=document.heard,
-            options=Options.parse(_dated(document.options)),
+            heard=heard,
+            options=Options.parse(_dated(document.options, heard.method)),
             history=history,
             grid=_checked_grid(document.grid),
             activations=_unpack_activations(document.activations),
@@ -157,9 +176,10 @@ def loads(data: bytes) -> Project:
         raise _damaged(str(error)) from error
 
 
-def _dated(options: dict[str, Any]) -> dict[str, Any]:
-    """Options with what held when a project was saved that does not name it yet: songs were heard once."""
-    return {**options, "detect": {"speeds": [100], **options.get("detect", {})}}
+def _dated(options: dict[str, Any], method: str) -> dict[str, Any]:
+    """Options with what held before they had a name: songs were heard once, and in the stem where there was one."""
+    before = {"speeds": [100], "source": _ONCE.get(method, "auto")}
+    return {**options, "detect": before | options.get("detect", {})}
 
 
 def load(path: Path) -> Project:

@@ -104,16 +104,18 @@ class Transcription:
             groups: changed fields by group of :class:`~drumscribe.options.Options`.
 
         Raises:
-            OptionsError: a bad field, or ``separate`` or ``detect.speeds``, which need a new transcription.
+            OptionsError: a bad field, or one that needs a new transcription: ``separate``,
+                ``detect.speeds``, ``detect.source``.
             EditError: the hits do not fit together.
             RhythmError, NotationError: the stages cannot do it.
         """
         if "separate" in groups:
             raise OptionsError("Separation cannot be changed afterwards.", "Transcribe the song again with it.")
         options = self.options.updated(**groups)
-        if options.detect.speeds != self.options.detect.speeds:
-            raise OptionsError("The speeds at which a song is heard cannot be changed afterwards.",
-                               "Transcribe the song again with them.")  # fmt: skip
+        now, before = options.detect, self.options.detect
+        if (now.speeds, now.source) != (before.speeds, before.source):
+            raise OptionsError("How a song is heard (speeds, source) cannot be changed afterwards.",
+                               "Transcribe the song again with it.")  # fmt: skip
         history = self.history
         if options.detect != self.options.detect:
             history = history.rebase(picked(self.activations, options.detect))
