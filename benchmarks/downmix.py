@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rendered import FONTS, GROOVES, RATE, f_measure, hear, pairs, play, strokes
-from drumscribe.audio import decode
+from drumscribe.audio import decode, from_samples
 from drumscribe.settings import get_settings
 
 Samples = NDArray[np.float32]
@@ -52,16 +52,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--font", type=Path, default=FONTS / "FluidR3_GM.sf2")
     args = parser.parse_args()
+    settings = get_settings()
     songs: list[Samples] = []
     for path in args.recordings:
-        samples = decode(path, settings=get_settings(), on_progress=None, cancel=None).samples
+        samples = decode(path, settings=settings, on_progress=None, cancel=None).samples
         songs.append(np.broadcast_to(samples, (2, samples.shape[1]))[:, : int(args.seconds * RATE)])
     if not songs:
         songs = [play(strokes(groove, 104, 6), args.font) for groove in GROOVES]
     plain = [pairs(hear(song)) for song in songs]
     print(f"{len(songs)} recordings, {sum(map(len, plain))} hits as they are\n{'':34s}mean F  worst F   hits")
     for name, change in VARIANTS.items():
-        heard = [pairs(hear(np.ascontiguousarray(change(song), dtype=np.float32))) for song in songs]
+        heard = [pairs(hear(from_samples(change(song), RATE, settings=settings).samples)) for song in songs]
         scores = [compared(a, b) for a, b in zip(plain, heard, strict=True)]
         print(f"{name:34s}{np.mean(scores):6.3f} {min(scores):8.3f} {sum(map(len, heard)):6d}", flush=True)
 

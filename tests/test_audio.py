@@ -241,3 +241,51 @@ def test_limits_come_from_settings(tmp_path: Path) -> None:
     with pytest.raises(errors.TooLongError):
         audio.from_samples(media.clicks(4.0), 44100, settings=Settings(max_duration_s=3))
     assert audio.decode(path, settings=Settings(max_duration_s=4)).duration_s == 4
+
+
+# left and right
+
+
+@pytest.fixture(scope="module")
+def stereo() -> np.ndarray:
+    """Twelve seconds of the packaged example, whose sides differ."""
+    samples = audio.decode(Path(audio.__file__).parents[1] / "assets" / "example.ogg").samples[:, : 12 * 44100]
+    assert len(samples) == 2 and not np.array_equal(*samples)
+    return samples
+
+
+def late(samples: np.ndarray, side: int, ms: float) -> np.ndarray:
+    by = round(44.1 * ms)
+    moved = [np.pad(row, (by, 0) if number == side else (0, by)) for number, row in enumerate(samples)]
+    return np.stack(moved)
+
+
+def test_sides_that_do_not_cancel_are_left_alone(stereo):
+    rng = np.random.default_rng(0)
+    wide = stereo + rng.normal(0, stereo.std(), stereo.shape).astype(np.float32)
+    for samples in (stereo, stereo[:1], wide, stereo * np.array([[1], [0]], np.float32), stereo[[0, 0]]):
+        taken = audio.from_samples(samples, 44100)
+        assert taken.warnings == ()
+        np.testing.assert_array_equal(taken.samples, samples)
+
+
+@pytest.mark.parametrize("loud", [1.0, 0.5])
+def test_an_inverted_side_is_turned(stereo, loud):
+    level = np.array([[1], [loud]], np.float32)
+    taken = audio.from_samples(stereo * level * np.array([[1], [-1]], np.float32), 44100)
+    assert len(taken.warnings) == 1 and "right side is inverted" in taken.warnings[0]
+    np.testing.assert_allclose(taken.samples, stereo * level, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("ms", [1, 2, 5, 10, 20])
+def test_a_late_side_is_moved(stereo, side, ms):
+    taken = audio.from_samples(late(stereo, side, ms), 44100)
+    assert f"the {('left', 'right')[side]} side is {ms}.0 ms late" in taken.warnings[0]
+    np.testing.assert_allclose(taken.samples[:, : stereo.shape[1]], stereo, atol=1e-6)
+
+
+def test_a_side_may_be_late_and_inverted(stereo):
+    taken = audio.from_samples(late(stereo * np.array([[1], [-1]], np.float32), 1, 5), 44100)
+    assert "inverted and the right side is 5.0 ms late" in taken.warnings[0]
+    np.testing.assert_allclose(taken.samples[:, : stereo.shape[1]], stereo, atol=1e-6)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.audio import sides
 from drumscribe.errors import EmptyAudioError, NotAudioError, SilentAudioError, TooLongError
 from drumscribe.settings import Settings
 from drumscribe.types import Audio, FloatArray
@@ -150,6 +151,8 @@ class Collector:
             warnings.append(
                 f"The recording has a low sample rate ({min(self._rates)} Hz): cymbals and hi-hats may be missed."
             )
+        if mended := sides.mend(samples):
+            warnings.append(mended)
         digest = hashlib.sha256(f"{samples.shape[0]}x{samples.shape[1]}@{SAMPLE_RATE}".encode())
         digest.update(samples.data)
         samples.flags.writeable = False
