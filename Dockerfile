@@ -3,19 +3,13 @@
 # All state is under /data (a volume); the rest of the file system may be read-only.
 
 FROM python:3.11-slim-bookworm AS build
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
-# madmom is built from source. Debian's versions move with its security updates, which we want.
-# hadolint ignore=DL3008
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends build-essential \
-    && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 # The libraries first: they change less often than the code, so this layer is usually there already.
-COPY requirements.txt requirements-nodeps.txt constraints.txt pyproject.toml README.md LICENSE ./
-COPY scripts/setup.sh scripts/
+COPY requirements.txt constraints.txt pyproject.toml setup.py README.md LICENSE ./
+COPY scripts/run.py scripts/
 COPY drumscribe/__init__.py drumscribe/_version.py drumscribe/
 ENV PIP_NO_CACHE_DIR=1
-RUN PYTHON=python3.11 scripts/setup.sh /opt/venv
+RUN VENV=/opt/venv python scripts/run.py setup
 COPY . .
 RUN /opt/venv/bin/python -m compileall -q drumscribe pages app.py \
     && rm -rf tests training benchmarks .github

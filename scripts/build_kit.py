@@ -1,16 +1,21 @@
-"""Cut DrumScribe's drum kit (``drumscribe/assets/kit.sf2``) out of a General MIDI soundfont.
+"""Play DrumScribe's drum kit (``drumscribe/assets/kit.flac``) out of a General MIDI soundfont.
 
+    pip install --no-deps tinysoundfont==0.3.7
     python scripts/build_kit.py /usr/share/sounds/sf2/FluidR3_GM.sf2
 
 Keeps preset 0 of bank 128 ("Standard"), and in it only the keys of the drum table and the metronome, shortens long
-cymbals with a fade, and writes a valid SoundFont 2.01 file. The shipped kit comes from Fluid R3 GM (Frank Wen, MIT
-licence; Debian package ``fluid-soundfont-gm``). The format: E-mu, *SoundFont Technical Specification 2.01*.
+cymbals with a fade, and has TinySoundFont play each key once for each of its velocity layers. A drum is a one-shot and
+its level is linear in the velocity within a layer, so that adding these up is what a synthesiser would give, and the
+product needs none. The shipped kit comes from Fluid R3 GM (Frank Wen, MIT licence; Debian package
+``fluid-soundfont-gm``). The format: E-mu, *SoundFont Technical Specification 2.01*.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import struct
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +23,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drumscribe.audio.synth import CLICK_KEY, CLICK_KEY_ACCENT, KIT
+from drumscribe.audio.synth import CLICK_KEY, CLICK_KEY_ACCENT, KIT, LAYERS, SAMPLE_RATE
 from drumscribe.kit import DRUMS
 
 LONGEST_S = {49: 2.6, 51: 1.8, 53: 1.8, 52: 1.8, 55: 1.5, 46: 1.5, 37: 0.4, 42: 0.5, 44: 0.5}
 LONGEST_DEFAULT_S = 1.1
 FADE_S = 0.15
-GEN_INSTRUMENT, GEN_KEY_RANGE, GEN_ATTENUATION, GEN_SAMPLE = 41, 43, 48, 53
+GEN_INSTRUMENT, GEN_KEY_RANGE, GEN_VELOCITY_RANGE, GEN_ATTENUATION, GEN_SAMPLE = 41, 43, 44, 48, 53
+GAIN_DB = -3.0
+TAIL_S = 2.7
+INAUDIBLE = 10 ** (-84 / 20)
 PAD = 46  # zero frames the specification asks for after each sample
 
 
@@ -37,6 +45,10 @@ class Zone:
     def value(self, generator: int) -> int | None:
         """The generator's value, or ``None``."""
         return dict(self.generators).get(generator)
+
+    def has(self, key: int) -> bool:
+        """Whether the zone plays ``key``."""
+        return key in self.keys()
 
     def keys(self) -> range:
         """MIDI keys of the zone."""
@@ -161,19 +173,50 @@ def cut(font: SoundFont, keys: set[int]) -> bytes:
     return chunk(b"RIFF", b"sfbk" + chunk(b"LIST", info) + chunk(b"LIST", sdta) + chunk(b"LIST", pdta))
 
 
+def tops(font: SoundFont, key: int) -> list[int]:
+    """The loudest velocity of each layer of ``key``, softest first."""
+    found = {127}
+    for row in range(len(font.tables["inst"]) - 1):
+        first, last = font.tables["inst"][row][1], font.tables["inst"][row + 1][1]
+        for zone in font.zones("ibag", "igen", first, last):
+            velocities = zone.value(GEN_VELOCITY_RANGE)
+            if velocities is not None and zone.has(key) and zone.value(GEN_SAMPLE) is not None:
+                found.add(velocities >> 8)
+    return sorted(found)
+
+
+def played(path: Path, key: int, velocity: int) -> NDArray[np.float32]:
+    """One stroke until it cannot be heard, ``(frames, 2)``."""
+    from tinysoundfont import Synth
+
+    synth = Synth(samplerate=SAMPLE_RATE)
+    synth.program_select(9, synth.sfload(str(path), gain=GAIN_DB), 128, 0, True)
+    synth.noteon(9, key, velocity)
+    sound = np.frombuffer(synth.generate(round(TAIL_S * SAMPLE_RATE)), dtype=np.float32).reshape(-1, 2)
+    return sound[: int(np.flatnonzero(np.abs(sound).max(axis=1) > INAUDIBLE)[-1]) + 1].copy()
+
+
 def main() -> None:
     """Command line."""
+    import soundfile
+
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("soundfont", type=Path)
-    parser.add_argument("--output", type=Path, default=KIT)
     arguments = parser.parse_args()
-    keys = {drum.midi for drum in DRUMS.values()} | {CLICK_KEY, CLICK_KEY_ACCENT}
-    kit = cut(SoundFont.read(arguments.soundfont), keys)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    part = arguments.output.with_suffix(".part")
-    part.write_bytes(kit)
-    part.replace(arguments.output)
-    print(f"{arguments.output}: {len(kit) / 1e6:.1f} MB, {len(keys)} keys")
+    keys = sorted({drum.midi for drum in DRUMS.values()} | {CLICK_KEY, CLICK_KEY_ACCENT})
+    sounds, rows, at = [], [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kit.sf2"
+        path.write_bytes(cut(SoundFont.read(arguments.soundfont), set(keys)))
+        font = SoundFont.read(path)
+        strokes = [(key, top) for key in keys for top in tops(font, key)]
+        for key, top in strokes:
+            sounds.append(played(path, key, top))
+            rows.append({"key": key, "velocity": top, "start": at, "frames": len(sounds[-1])})
+            at += len(sounds[-1])
+    soundfile.write(KIT, np.concatenate(sounds), SAMPLE_RATE, subtype="PCM_16")
+    LAYERS.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", encoding="utf-8")
+    print(f"{KIT}: {KIT.stat().st_size / 1e6:.1f} MB, {len(rows)} sounds of {len(keys)} keys")
 
 
 if __name__ == "__main__":

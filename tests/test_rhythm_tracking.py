@@ -34,12 +34,14 @@ def beat(seconds: float = 8.0, bpm: float = 120.0) -> Audio:
 
 @pytest.mark.slow
 def test_all_networks_at_once_give_what_madmom_gives() -> None:
-    from drumscribe.rhythm import _madmom, networks
+    from madmom.audio.signal import Signal
+    from madmom.features.downbeats import RNNDownBeatProcessor
 
-    madmom = _madmom.load()
+    from drumscribe.rhythm import networks
+
     audio = beat(5.0)
-    signal = madmom.signal.Signal(audio.mono(), sample_rate=RATE, num_channels=1)
-    theirs = madmom.downbeats.RNNDownBeatProcessor()(signal)
+    signal = Signal(audio.mono(), sample_rate=RATE, num_channels=1)
+    theirs = RNNDownBeatProcessor()(signal)
     seen: list[float] = []
     ours = networks.activations(np.concatenate([1.5 * audio.samples, 0.5 * audio.samples]), seen.append)
     assert ours.shape == theirs.shape
@@ -51,10 +53,9 @@ def test_all_networks_at_once_give_what_madmom_gives() -> None:
 
 @pytest.mark.parametrize("bpm", [(55.0, 215.0), (85.0, 98.0)])
 def test_the_decoded_path_is_that_of_madmoms_search_over_all_states(bpm: tuple[float, float]) -> None:
-    from drumscribe.rhythm import _madmom, dbn
-
-    _madmom.load()
     from madmom.features.beats import DBNBeatTrackingProcessor
+
+    from drumscribe.rhythm import dbn
 
     network = DBNBeatTrackingProcessor(min_bpm=bpm[0], max_bpm=bpm[1], fps=100)
     random = np.random.default_rng(0)

@@ -147,7 +147,7 @@ def test_without_weights(
 
 def test_without_the_package(song: audio.Audio, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "demucs", None)  # as if it were not installed
-    with pytest.raises(errors.WeightsUnavailableError, match="demucs is not installed"):
+    with pytest.raises(errors.MissingExtraError, match=r"demucs, which is not installed.*drumscribe\[separation\]"):
         separation.separate(song, DEMUCS, settings=settings)
     assert "not installed" in separation.separate(song, AUTO, settings=settings).note
 

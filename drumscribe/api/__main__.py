@@ -5,11 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 
-import uvicorn
-
-from drumscribe import observability
-from drumscribe.api.app import create_app
-from drumscribe.api.auth import check_exposure
+from drumscribe import extras
 from drumscribe.errors import DrumScribeError
 from drumscribe.settings import get_settings
 from drumscribe.storage.files import storing
@@ -19,6 +15,13 @@ def main() -> int:
     """Run until asked to stop. Returns the exit status."""
     settings = get_settings()
     try:
+        extras.need("service")
+        import uvicorn
+
+        from drumscribe import observability
+        from drumscribe.api.app import create_app
+        from drumscribe.api.auth import check_exposure
+
         check_exposure(settings)
         app = create_app(settings)
         # Parts of uploads over 1 MB wait in a file until they are stored; /tmp may be memory in a container.

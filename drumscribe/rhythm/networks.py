@@ -17,7 +17,6 @@ import numpy as np
 from scipy.fft import rfft
 from scipy.special import softmax
 
-from drumscribe.rhythm import _madmom
 from drumscribe.types import FloatArray
 
 SAMPLE_RATE = 44_100
@@ -186,17 +185,21 @@ def _layer(layer: _Lstm, data: FloatArray, on_step: OnStep) -> FloatArray:
 @lru_cache(maxsize=1)
 def _load() -> _Ensemble:
     """Take weights and filters out of madmom's objects."""
-    madmom = _madmom.load()
+    from madmom import models
+    from madmom.audio import filters as filterbanks
+    from madmom.audio import spectrogram
+    from madmom.ml import nn
+
     bands = []
     for size, per_octave in _FRAME_SIZES.items():
         frequencies = np.arange(size // 2) * SAMPLE_RATE / size
-        filters = madmom.filters.LogarithmicFilterbank(
+        filters = filterbanks.LogarithmicFilterbank(
             frequencies, num_bands=per_octave, fmin=30, fmax=17_000, norm_filters=True
         )
         window = np.hanning(size)
-        lag = madmom.spectrogram._diff_frames(0.5, hop_size=HOP, frame_size=size, window=window)
+        lag = spectrogram._diff_frames(0.5, hop_size=HOP, frame_size=size, window=window)
         bands.append(_Band(window.astype(np.float32), np.ascontiguousarray(filters, np.float32), int(lag)))
-    networks = [madmom.nn.NeuralNetwork.load(path) for path in madmom.models.DOWNBEATS_BLSTM]
+    networks = [nn.NeuralNetwork.load(path) for path in models.DOWNBEATS_BLSTM]
     layers = []
     for index in range(len(networks[0].layers) - 1):
         both = [network.layers[index] for network in networks]

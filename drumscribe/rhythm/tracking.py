@@ -8,13 +8,15 @@ D. Ellis, *Beat tracking by dynamic programming*, J. New Music Research 36(1), 2
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe import extras
 from drumscribe.choices import Tracker
 from drumscribe.errors import Cancelled, RhythmError
-from drumscribe.rhythm import _madmom, dbn
+from drumscribe.rhythm import dbn
 from drumscribe.rhythm.evidence import BeatEvidence
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction
 
@@ -39,10 +41,11 @@ def track(
 
     Raises:
         RhythmError: madmom was asked for and is not installed.
+        MissingExtraError: neither is.
         Cancelled: ``cancel`` was set.
     """
     if tracker == "auto":
-        tracker = "madmom" if _madmom.installed() else "librosa"
+        tracker = "madmom" if find_spec("madmom") else "librosa"
 
     def step(fraction: float, message: str = f"Listening for beats with {tracker}") -> None:
         if cancel is not None and cancel.is_set():
@@ -66,6 +69,7 @@ def decode(evidence: BeatEvidence, min_bpm: float, max_bpm: float) -> NDArray[np
         return np.zeros(0)
     if evidence.tracker == "madmom":
         return dbn.follow(activations.sum(axis=1), evidence.fps, min_bpm, max_bpm)
+    extras.need("librosa")
     from librosa.beat import beat_track
 
     start = float(np.clip(120.0, min_bpm, max_bpm))
@@ -92,6 +96,7 @@ def _networks(audio: Audio, step: Callable[[float], None]) -> FloatArray:
 
 def _onset_strength(audio: Audio) -> FloatArray:
     """Spectral flux over mel bands at 100 frames a second, ``(frames, 1)``."""
+    extras.need("librosa")
     from librosa.onset import onset_strength
     from soxr import resample
 
