@@ -120,7 +120,7 @@ class Run:
         else:
             source = Path(source)
             content, called = _digest(source), source.name
-        limits = [self.settings.max_file_size_mb, self.settings.max_duration_s]
+        limits = [self.settings.largest_mb, self.settings.longest_s]
         audio = self._stage(
             "ingest",
             {"content": content, "called": called, "limits": limits},

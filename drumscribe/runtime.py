@@ -5,6 +5,7 @@ All state lives under one folder, so that the rest of the file system may be rea
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
 from contextlib import suppress
@@ -31,6 +32,14 @@ NICE = 5
 def cores() -> int:
     """Cores that this process may use (fewer than the machine's in a container or under ``taskset``)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def prepare(settings: Settings) -> None:

@@ -21,8 +21,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
 
     # limits
-    max_file_size_mb: float = Field(50, gt=0, description="Largest upload or download, in MiB.")
-    max_duration_s: float = Field(900, gt=0, description="Longest recording, in seconds.")
+    public: bool = Field(
+        False,
+        description="Serves others than whoever sits here, so the two limits below hold. The API, its workers, and "
+        "'drumscribe serve' on an address that others reach switch it on by themselves.",
+    )
+    max_file_size_mb: float = Field(50, gt=0, description="Largest upload or download, in MiB, of what is served.")
+    max_duration_s: float = Field(900, gt=0, description="Longest recording, in seconds, of what is served.")
 
     # state
     data_dir: Path = Field(Path("data"), description="The one folder for all state: cache, jobs, weights, database.")
@@ -82,6 +87,16 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     otlp_endpoint: str = Field("", description="OpenTelemetry collector, http://host:4318; empty: no traces.")
+
+    @property
+    def largest_mb(self) -> float:
+        """Largest file in MiB; infinite on one's own machine."""
+        return self.max_file_size_mb if self.public else float("inf")
+
+    @property
+    def longest_s(self) -> float:
+        """Longest recording in seconds; infinite on one's own machine."""
+        return self.max_duration_s if self.public else float("inf")
 
     @property
     def cache_dir(self) -> Path:

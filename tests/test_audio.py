@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drumscribe import audio, errors
+from drumscribe.audio import collector as collecting
+from drumscribe.audio.collector import Collector
 from drumscribe.settings import Settings
 
 
@@ -213,6 +216,8 @@ def test_a_damaged_stretch_keeps_time(tmp_path: Path, extension: str) -> None:
 MEASURE = """
 import resource, sys
 from drumscribe import audio
+from drumscribe.audio import collector as collecting
+from drumscribe.audio.collector import Collector
 from drumscribe.settings import Settings
 audio.decode(sys.argv[1])  # a short one first: libraries are loaded
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -235,12 +240,43 @@ def test_memory_is_the_audio_and_little_else(tmp_path: Path) -> None:
 def test_limits_come_from_settings(tmp_path: Path) -> None:
     path = media.encode(tmp_path / "a.wav", media.clicks(4.0))
     with pytest.raises(errors.TooLongError, match=r"0:04 min; the limit is 0:03"):
-        audio.decode(path, settings=Settings(max_duration_s=3))
+        audio.decode(path, settings=Settings(public=True, max_duration_s=3))
     with pytest.raises(errors.TooLargeError):
-        audio.decode(path, settings=Settings(max_file_size_mb=0.1))
+        audio.decode(path, settings=Settings(public=True, max_file_size_mb=0.1))
     with pytest.raises(errors.TooLongError):
-        audio.from_samples(media.clicks(4.0), 44100, settings=Settings(max_duration_s=3))
-    assert audio.decode(path, settings=Settings(max_duration_s=4)).duration_s == 4
+        audio.from_samples(media.clicks(4.0), 44100, settings=Settings(public=True, max_duration_s=3))
+    assert audio.decode(path, settings=Settings(public=True, max_duration_s=4)).duration_s == 4
+
+
+def test_what_is_not_served_has_no_limits(tmp_path: Path) -> None:
+    path = media.encode(tmp_path / "a.wav", media.clicks(4.0))
+    own = Settings(max_duration_s=3, max_file_size_mb=0.1)
+    assert audio.decode(path, settings=own).duration_s == 4
+    assert audio.from_samples(media.clicks(4.0), 44100, settings=own).duration_s == 4
+
+
+def test_a_long_one_is_taken_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert collecting.LONG_S == 3600
+    monkeypatch.setattr(collecting, "LONG_S", 3)
+    assert any("lasts 0:04 min" in warning for warning in audio.from_samples(media.clicks(4.0), 44100).warnings)
+    assert not audio.from_samples(media.clicks(3.0), 44100).warnings
+
+
+def test_a_wav_that_promises_more_is_read_to_its_end(tmp_path: Path) -> None:
+    data = media.wav_bytes(media.clicks(6.0, times=(1.0, 2.0)))
+    (tmp_path / "cut.wav").write_bytes(data[: len(data) // 2])
+    taken = audio.decode(tmp_path / "cut.wav")
+    assert taken.duration_s == pytest.approx(3.0, abs=0.01)
+    assert any("promises 6.0 s" in warning for warning in taken.warnings)
+
+
+def test_a_length_that_was_underestimated(tmp_path: Path) -> None:
+    collector = Collector(math.inf, 1.0)
+    for _ in range(70):
+        collector.push(media.clicks(2.0, 44100, 2, (1.0,)), 44100)
+    taken = collector.finish(title="", artist="", origin="")
+    assert taken.duration_s == 140
+    assert taken.samples[:, 44100 * 3 - 100 : 44100 * 3 + 100].any()
 
 
 # left and right

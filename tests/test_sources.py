@@ -124,7 +124,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path / "data", max_duration_s=60, max_file_size_mb=1)
+    return Settings(data_dir=tmp_path / "data", public=True, max_duration_s=60, max_file_size_mb=1)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ JOB = "0123456789abcdef" * 2
 def store(request, tmp_path) -> Store:
     """The store over a folder, and over a fsspec file system that is not the local one."""
     url = "" if request.param == "folder" else f"memory://{tmp_path.name}"
-    return Store(Settings(data_dir=tmp_path / "data", storage_url=url, max_file_size_mb=1))
+    return Store(Settings(data_dir=tmp_path / "data", storage_url=url, public=True, max_file_size_mb=1))
 
 
 def files(folder: Path) -> list[str]:

@@ -38,7 +38,7 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
 
     Raises OptionsError for settings that do not make sense.
     """
-    settings = settings or get_settings()
+    settings = (settings or get_settings()).model_copy(update={"public": True})
     gate = Gate(settings)
 
     @asynccontextmanager

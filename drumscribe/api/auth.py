@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import math
 import time
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from drumscribe.api.problems import ProblemError
 from drumscribe.errors import OptionsError
 from drumscribe.observability import logs
+from drumscribe.runtime import loopback
 from drumscribe.settings import Settings
 
 _log = logs.get(__name__)
@@ -68,11 +68,7 @@ def check_exposure(settings: Settings) -> None:
     """Refuse to be open to a network without keys. Raises OptionsError."""
     if settings.api_keys.get_secret_value():
         return
-    try:
-        loopback = ipaddress.ip_address(settings.api_host).is_loopback
-    except ValueError:
-        loopback = settings.api_host == "localhost"
-    if not loopback:
+    if not loopback(settings.api_host):
         raise OptionsError(
             f"Without API_KEYS the API would be open to everyone who reaches {settings.api_host}.",
             "Set API_KEYS, or listen on 127.0.0.1.",

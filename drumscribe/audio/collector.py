@@ -24,6 +24,8 @@ MIN_DURATION_S = 0.25
 """Shorter than this, nothing can be said about beats, and hardly about a single hit."""
 SILENCE = 1e-4
 """Peak-to-peak amplitude (about -80 dB full scale) under which a recording counts as silent."""
+LONG_S = 3600.0
+"""From here on the user is told that it will take a while."""
 
 EXPORT_AGAIN = "Export it again, for example as WAV, FLAC or MP3."
 
@@ -56,15 +58,18 @@ def check_rate(rate: float) -> None:
 
 
 class Collector:
-    """Resamples blocks to 44.1 kHz into one array sized by what the header states (else by the limit).
+    """Resamples blocks to 44.1 kHz into one array sized by what the header states.
 
-    Memory that is reserved and not written costs nothing, so the array is generous and never copied.
+    Memory that is reserved and not written costs nothing, so the array is generous and rarely copied.
+
+    Args:
+        limit_s: where a recording is refused as too long; may be infinite.
+        expected_s: how long it should become; more is room for, and less costs nothing.
     """
 
-    def __init__(self, limit_s: float, stated_s: float | None) -> None:
-        self._limit = int(limit_s * SAMPLE_RATE)
-        expected = self._limit if stated_s is None else min(self._limit, int((stated_s + 1) * SAMPLE_RATE))
-        self._capacity = expected + 1
+    def __init__(self, limit_s: float, expected_s: float) -> None:
+        self._limit = limit_s * SAMPLE_RATE
+        self._capacity = int(min(self._limit, max(60.0, 1.05 * expected_s + 1) * SAMPLE_RATE)) + 1
         self._buffer: FloatArray = np.empty((0, 0), np.float32)
         self._length = 0
         self._resampler: Any = None
@@ -72,6 +77,7 @@ class Collector:
         self._mended = 0
         self._rates: list[int] = []
         self._missing_s = 0.0
+        self._warnings: list[str] = []
 
     @property
     def seconds(self) -> float:
@@ -96,6 +102,10 @@ class Collector:
             block = self._resampler.resample_chunk(np.ascontiguousarray(block.T)).T
         self._append(block)
 
+    def warn(self, sentence: str) -> None:
+        """Tell the user about something that was mended."""
+        self._warnings.append(sentence)
+
     def push_silence(self, seconds: float) -> None:
         """Stand in for what could not be decoded; not at the very beginning."""
         self._missing_s += seconds
@@ -119,7 +129,8 @@ class Collector:
         if end > self._limit + 1:  # one sample of grace for rounding in the resampler
             raise _longer_than(self._limit / SAMPLE_RATE)
         if end > self._buffer.shape[1]:  # the header stated too little
-            grown = np.empty((self._buffer.shape[0], self._limit + 1), np.float32)
+            room = int(min(self._limit, 2 * end)) + 1
+            grown = np.empty((self._buffer.shape[0], room), np.float32)
             grown[:, : self._length] = self._buffer[:, : self._length]
             self._buffer = grown
         self._buffer[:, self._length : end] = block
@@ -134,7 +145,9 @@ class Collector:
                 f"The recording lasts {self.seconds:.2f} s, too short to hold a rhythm.",
                 "Give one of a few seconds or more.",
             )
-        warnings = []
+        warnings = self._warnings
+        if self.seconds > LONG_S:
+            warnings.append(f"The recording lasts {_clock(self.seconds)}: separation and beats take a while.")
         if self._mended > samples.size / 2:
             raise NotAudioError("Most of the samples are not numbers (NaN).", EXPORT_AGAIN)
         if self._mended:
@@ -173,7 +186,7 @@ def _packed(buffer: FloatArray, length: int) -> FloatArray:
 
 def too_long(seconds: float, settings: Settings) -> TooLongError:
     """The error for a recording known to last ``seconds``."""
-    limit = settings.max_duration_s
+    limit = settings.longest_s
     return TooLongError(
         f"The recording lasts {_clock(seconds)}; the limit is {_clock(limit)}.",
         f"Cut it to {_clock(limit)}, or raise MAX_DURATION_S.",

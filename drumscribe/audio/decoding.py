@@ -75,7 +75,7 @@ def decode(
         size = os.fstat(file.fileno()).st_size
         if size == 0:
             raise EmptyAudioError("The file is empty (0 bytes).", _FETCH_AGAIN)
-        limit_mb = settings.max_file_size_mb
+        limit_mb = settings.largest_mb
         if size > limit_mb * 2**20:
             raise TooLargeError(
                 f"The file has {size / 2**20:.0f} MB; the limit is {limit_mb:g} MB.",
@@ -112,7 +112,7 @@ def from_samples(
     settings = settings or get_settings()
     block = as_float(np.asarray(samples))
     check_rate(sample_rate)
-    collector = Collector(settings.max_duration_s, block.shape[1] / sample_rate)
+    collector = Collector(settings.longest_s, block.shape[1] / sample_rate)
     step = int(10 * sample_rate)
     for start in range(0, block.shape[1], step):
         collector.push(block[:, start : start + step], int(sample_rate))
@@ -190,12 +190,13 @@ def _decode_open(
             raise NotAudioError("The file has no audio track.", "Choose a file with sound in it.")
         stream = container.streams.audio[0]
         stated = stated_duration(container, stream, file, size)
-        if stated and stated > settings.max_duration_s:
+        is_wav = "wav" in container.format.name.split(",")
+        if stated and stated > settings.longest_s:
             raise too_long(stated, settings)
-        collector = Collector(settings.max_duration_s, stated)
+        collector = Collector(settings.longest_s, stated if stated is not None else (container.duration or 0) / 1e6)
         _read(container, stream, collector, lambda: file.tell() / size, on_progress, cancel)
         tags = {key.lower(): value for source in (container, stream) for key, value in source.metadata.items()}
-    _check_complete(collector, stated, file, size)
+        _check_complete(collector, stated, file, size, mend=is_wav)
     return collector.finish(
         title=clean_name(tags.get("title", "")) or clean_name(Path(name).stem.replace("_", " ")),
         artist=clean_name(tags.get("artist", "") or tags.get("album_artist", "")),
@@ -259,13 +260,22 @@ def _planes(frame: av.AudioFrame) -> FloatArray:
     return planes.mean(axis=0, keepdims=True, dtype=np.float32) if channels > 2 else planes
 
 
-def _check_complete(collector: Collector, stated: float | None, file: BinaryIO, size: int) -> None:
-    """Raise TruncatedAudioError if less came than the header states (0.25 s or 1 % of slack), or a page is cut."""
+def _check_complete(collector: Collector, stated: float | None, file: BinaryIO, size: int, *, mend: bool) -> None:
+    """Raise TruncatedAudioError if less came than the header states (0.25 s or 1 % of slack), or a page is cut.
+
+    Args:
+        mend: warn instead, where each sample stands for itself, so that what is there is good to its end.
+    """
     file.seek(0)
     is_ogg = file.read(4) == b"OggS"
     if is_ogg and page_breaks_off(file, size):
         raise TruncatedAudioError("The file ends in the middle: part of it is missing.", _FETCH_AGAIN)
     if stated is not None and not is_ogg and stated - collector.seconds > max(0.25, 0.01 * stated):
+        if mend:
+            collector.warn(
+                f"The file's header promises {stated:.1f} s; the {collector.seconds:.1f} s that are there were taken."
+            )
+            return
         raise TruncatedAudioError(
             f"Only {collector.seconds:.1f} s of the {stated:.1f} s that the file should last can be read.", _FETCH_AGAIN
         )

@@ -193,15 +193,15 @@ def _check_info(info: dict[str, Any] | None, settings: Settings) -> None:
         raise UnsupportedLinkError(
             "This is a live stream; it has no end yet.", "Wait until its recording is published."
         )
-    if (duration := float(info.get("duration") or 0)) > settings.max_duration_s:
+    if (duration := float(info.get("duration") or 0)) > settings.longest_s:
         raise too_long(duration, settings)
     _check_size(info.get("filesize") or 0, settings)
 
 
 def _check_size(size: float, settings: Settings) -> None:
-    if size > settings.max_file_size_mb * 2**20:
+    if size > settings.largest_mb * 2**20:
         raise TooLargeError(
-            f"The sound of this video has over {size / 2**20:.0f} MB; the limit is {settings.max_file_size_mb:g} MB.",
+            f"The sound of this video has over {size / 2**20:.0f} MB; the limit is {settings.largest_mb:g} MB.",
             "Choose a shorter video, or raise MAX_FILE_SIZE_MB.",
         )
 

@@ -211,6 +211,10 @@ def serve(host: str, port: int, browser: bool) -> int:
     app = next((app for app in (package / "_studio" / "app.py", package.parent / "app.py") if app.is_file()), None)
     if app is None:
         raise OptionsError("The app's pages are missing from this installation.", "Install DrumScribe again.")
+    from drumscribe.runtime import loopback
+
+    if not loopback(host):
+        os.environ["PUBLIC"] = "true"
     ready_settings()
     flags = ["--server.address", host, "--server.port", str(port), "--server.headless", str(not browser).lower()]
     command = [sys.executable, "-m", "streamlit", "run", str(app), *flags]

@@ -42,6 +42,7 @@ def arguments(queue: str, settings: Settings) -> list[str]:
 
 def main(queue: str) -> int:
     """Work until asked to stop. Returns the exit status."""
+    os.environ["PUBLIC"] = "true"
     settings = get_settings()
     if not settings.redis_url:
         print("A Celery worker needs REDIS_URL.", file=sys.stderr)

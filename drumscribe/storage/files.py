@@ -95,7 +95,7 @@ class Store:
     """Files of this deployment. Cheap to make, safe to share between threads and to pickle.
 
     Args:
-        settings: ``data_dir`` and ``storage_url`` say where; ``max_file_size_mb`` bounds uploads.
+        settings: ``data_dir`` and ``storage_url`` say where; ``max_file_size_mb`` bounds uploads of a public one.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -138,7 +138,7 @@ class Store:
             incoming.unlink(missing_ok=True)
 
     def _receive(self, source: Path | BinaryIO, target: Path) -> tuple[str, int]:
-        limit = int(self.settings.max_file_size_mb * 2**20)
+        limit = self.settings.largest_mb * 2**20
         digest, size = hashlib.sha256(), 0
         with _opened(source) as stream, storing("The upload"), target.open("wb") as out:
             while block := stream.read(BLOCK):

@@ -74,7 +74,7 @@ def show() -> None:
     )
     st.header("Limits")
     st.markdown(
-        f"- Files up to {settings.max_file_size_mb:g} MB and {labels.span(settings.max_duration_s)}.\n"
+        f"- {labels.limits(settings)}.\n"
         "- It is surest of bass drum, snare and closed hi-hat, less so of cymbals and toms, and least of ghost notes "
         "in a dense mix. A confidence of 80 % means that about eight in ten such hits are right.\n"
         "- Splash and china are often taken for one another or for a crash, the bell for the ride: the chart writes "

@@ -20,6 +20,8 @@ from drumscribe.ui.owner import owner
 EXAMPLE = Path(__file__).parent.parent / "assets" / "example.ogg"
 EXAMPLE_NAME = "Example song.ogg"
 TYPES = ["wav", "flac", "mp3", "m4a", "aac", "ogg", "opus", "oga", "webm", "mp4", "aif", "aiff", "mka"]
+_LARGEST_MB = 16_384
+"""Streamlit wants a number; what is uploaded waits in memory."""
 READY = ["json", *(ending[1:] for ending in imports.ENDINGS)]
 """What needs no listening: project files and charts."""
 METERS = ["Find it", "4/4", "3/4", "2/4", "6/8", "12/8", "9/8", "5/4", "7/8"]
@@ -45,13 +47,13 @@ def form() -> None:
         if recording is not None:
             sources.append((recording, "Recording.wav"))
     else:
-        limit = get_settings()
+        settings = get_settings()
         files = st.file_uploader(
-            f"Drop audio files here. Up to {limit.max_file_size_mb:g} MB and {labels.span(limit.max_duration_s)} each; "
+            f"Drop audio files here. {labels.limits(settings)}; "
             "several files make a queue. DrumScribe projects, MusicXML and MIDI open at once.",
             type=TYPES + READY,
             accept_multiple_files=True,
-            max_upload_size=max(1, int(limit.max_file_size_mb)),
+            max_upload_size=max(1, int(min(settings.largest_mb, _LARGEST_MB))),
             key=f"ds_files_{number}",
         )
         sources.extend((file, file.name) for file in files)

@@ -12,6 +12,7 @@ import time
 from fractions import Fraction
 
 from drumscribe.kit import DRUMS
+from drumscribe.settings import Settings
 from drumscribe.types import Meter
 
 STAGE_NAMES = {
@@ -56,6 +57,13 @@ def span(seconds: float) -> str:
     if whole < 60:
         return f"{whole} s"
     return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+
+
+def limits(settings: Settings) -> str:
+    """What may be given, in words."""
+    if not settings.public:
+        return "Any size and length"
+    return f"Up to {settings.max_file_size_mb:g} MB and {span(settings.max_duration_s)} each"
 
 
 def ago(moment: float, now: float | None = None) -> str:
