@@ -51,7 +51,7 @@ def measure(folder: str, seconds: float, threads: int, device: str) -> dict[str,
     from drumscribe.options import SeparateOptions
     from drumscribe.settings import Settings
 
-    settings = Settings(demucs_model=folder, threads=threads, device=device, max_duration_s=10_000)
+    settings = Settings(demucs_model=folder, threads=threads, device=device)
     options = SeparateOptions(separator="demucs")
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, round(seconds * 44100))).astype(np.float32)
     separation.separate(audio.from_samples(noise[:, :44100], 44100), options, settings=settings)  # loads it all

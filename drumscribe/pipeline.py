@@ -292,7 +292,7 @@ def _provenance(stem: Stem, activations: Activations, tracker: str, source: str)
     return {
         "drumscribe": __version__,
         "python": platform.python_version(),
-        "separation": stem.model or stem.method,
+        "separation": f"{stem.model} on {stem.device}" if stem.model else stem.method,
         "hit_model": activations.model,
         "hits_heard_in": source,
         "beat_tracker": tracker,

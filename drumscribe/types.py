@@ -96,7 +96,8 @@ class Stem:
         accompaniment: mix minus drums where separated, else ``None``.
         method: ``"demucs"`` or ``"none"``.
         model: name of the Demucs model, or ``""``.
-        note: plain sentence for the user when the wish (``SEPARATOR``) could not be met, or ``""``.
+        note: plain sentence for the user when the wish (``SEPARATOR``, ``DEVICE``) could not be met, or ``""``.
+        device: where the model ran (``"cpu"``, ``"cuda"``, ``"mps"``), or ``""``.
     """
 
     samples: FloatArray
@@ -105,6 +106,7 @@ class Stem:
     model: str = ""
     note: str = ""
     accompaniment: FloatArray | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

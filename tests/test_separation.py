@@ -256,3 +256,35 @@ def test_the_model_is_kept_between_songs(song: audio.Audio, settings: Settings) 
     for _ in range(3):
         separation.separate(song, DEMUCS, settings=settings)
     assert separation._load.cache_info().misses == 1
+
+
+def test_a_gpu_without_enough_memory(song: audio.Audio, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second segment fails as PyTorch fails; cpu:0 stands for a GPU, so that all else is real."""
+    import torch
+    from demucs import apply
+
+    run, tried = apply.apply_model, []
+
+    def small(model: object, mix: torch.Tensor, **options: object) -> torch.Tensor:
+        tried.append(options["device"])
+        if tried == ["cpu:0", "cpu:0"]:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return run(model, mix, **options)
+
+    plain = separation.separate(song, DEMUCS, settings=settings)
+    assert plain.device == "cpu" and not plain.note
+    choose = separation._device
+    monkeypatch.setattr(separation, "_device", lambda s: choose(s) if s.device == "cpu" else "cpu:0")
+    monkeypatch.setattr(apply, "apply_model", small)
+    stem = separation.separate(song, DEMUCS, settings=settings)
+    assert tried[:3] == ["cpu:0", "cpu:0", "cpu"] and set(tried[2:]) == {"cpu"}
+    assert stem.device == "cpu" and "separated on the processor" in stem.note
+    np.testing.assert_array_equal(stem.samples, plain.samples)
+
+
+def test_a_gpu_that_is_not_here(song: audio.Audio, settings: Settings) -> None:
+    import torch
+
+    absent = "mps" if torch.cuda.is_available() or not torch.backends.mps.is_available() else "cuda"
+    with pytest.raises(errors.OptionsError, match=f"DEVICE={absent}"):
+        separation.separate(song, DEMUCS, settings=settings.model_copy(update={"device": absent}))

@@ -24,6 +24,7 @@ from drumscribe.errors import (
     DrumScribeError,
     MissingExtraError,
     ModelError,
+    OptionsError,
     SeparationError,
     StorageError,
 )
@@ -58,6 +59,7 @@ def separate(
     Raises:
         WeightsUnavailableError, ChecksumError, BadWeightsError: ``"demucs"`` was asked for, and there is no model.
         MissingExtraError: ``"demucs"`` was asked for, and Demucs or PyTorch is not installed.
+        OptionsError: ``DEVICE`` names a GPU that is not here.
         SeparationError: the model ran and failed, or has no drums.
         Cancelled: ``cancel`` was set.
     """
@@ -65,16 +67,30 @@ def separate(
     wish = (options.separator if options is not None else None) or settings.separator
     if wish == "none":
         return Stem(audio.samples, audio.sample_rate, "none")
-    name = settings.demucs_model
+    name, note = settings.demucs_model, ""
     try:
         model = _obtain(name, settings, wish, part_of(on_progress, 0.0, 0.1), cancel)
     except (ModelError, StorageError, MissingExtraError) as error:
         if wish == "demucs":
             raise
         return Stem(audio.samples, audio.sample_rate, "none", note=_why(error))
-    drums = model.drums(audio, settings, part_of(on_progress, 0.1, 1.0), cancel)
+    try:
+        drums = model.drums(audio, settings, part_of(on_progress, 0.1, 1.0), cancel)
+    except _OutOfMemory:
+        note = f"The memory of the GPU ({model.device}) was too small, so the drums were separated on the processor."
+        del model
+        model = _obtain(name, settings.model_copy(update={"device": "cpu"}), wish, None, cancel)
+        drums = model.drums(audio, settings, part_of(on_progress, 0.1, 1.0), cancel)
     shown = name if name in registry.DEMUCS else Path(name).name
-    return Stem(drums, audio.sample_rate, "demucs", model=shown, accompaniment=audio.samples - drums)
+    return Stem(
+        drums,
+        audio.sample_rate,
+        "demucs",
+        shown,
+        note,
+        model.device.partition(":")[0],
+        accompaniment=audio.samples - drums,
+    )
 
 
 def _obtain(
@@ -99,11 +115,18 @@ def _why(error: DrumScribeError) -> str:
 
 
 def _device(settings: Settings) -> str:
-    if settings.device != "auto":
-        return settings.device
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if settings.device == "auto":
+        return next(device for device, there in here.items() if there)
+    if not here[settings.device]:
+        raise OptionsError(f"DEVICE={settings.device}: PyTorch finds no such GPU here.", "Set DEVICE=auto.")
+    return settings.device
+
+
+class _OutOfMemory(Exception):
+    """The GPU's memory was too small for one segment."""
 
 
 class _Separator:
@@ -130,6 +153,13 @@ class _Separator:
             with torch.inference_mode():
                 out = self._run(audio.samples, mean, std, settings.demucs_overlap, on_progress, cancel)
         except (RuntimeError, ValueError, MemoryError) as error:
+            if self.device != "cpu" and "out of memory" in str(error).lower():
+                for member, _ in self.members:
+                    member.cpu()
+                _load.cache_clear()
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+                raise _OutOfMemory from error
             raise SeparationError(
                 f"Demucs failed: {error}.", "Try again with SEPARATOR=none, or DEVICE=cpu if it ran out of memory."
             ) from error
