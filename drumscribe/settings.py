@@ -1,24 +1,44 @@
-"""Deployment settings: one frozen object, read from the environment and ``.env``; each name is the variable's.
+"""Deployment settings: one frozen object, read from the environment, ``.env``, and ``drumscribe.toml``.
+
+Each name is the variable's; in the TOML file it may be written small.
 
 Choices that belong to one song are in :mod:`drumscribe.options`.
 """
 
 from __future__ import annotations
 
+import tomllib
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from drumscribe.choices import PdfBackend, Separator, Tracker
+from drumscribe.errors import OptionsError
+
+CONFIG = Path("drumscribe.toml")
+"""Settings of a folder, under the names of the environment variables."""
 
 
 class Settings(BaseSettings):
     """Every deployment setting with its default; a fresh machine needs none of them set."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before ``.env``, that before ``drumscribe.toml``. Raises OptionsError for a bad file."""
+        return init_settings, env_settings, dotenv_settings, _Toml(settings_cls)
 
     # limits
     public: bool = Field(
@@ -43,7 +63,9 @@ class Settings(BaseSettings):
         description="Where Demucs weights are fetched from.",
     )
     demucs_overlap: float = Field(0.1, ge=0, lt=1, description="Overlap of Demucs segments; more is slower, smoother.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where Demucs runs.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="Where Demucs runs: auto takes a GPU (NVIDIA's by CUDA, Apple's by MPS) where there is one."
+    )
     model_uri: str = Field("", description="Hit model: empty for the packaged one, or a path, http(s) or s3 URL.")
     hit_engine: Literal["auto", "litert", "keras"] = Field(
         "auto", description="What runs the packaged hit model: LiteRT where it is installed, or Keras on TensorFlow."
@@ -107,6 +129,29 @@ class Settings(BaseSettings):
     def weights_dir(self) -> Path:
         """Fetched weights."""
         return self.data_dir / "weights"
+
+
+class _Toml(PydanticBaseSettingsSource):
+    """The file :data:`CONFIG` of the working folder, where there is one."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: the whole file is read at once."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        """The values by the names of the fields."""
+        try:
+            values = tomllib.loads(CONFIG.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise OptionsError(f"{CONFIG} cannot be read: {error}.", "Correct it, or take it away.") from error
+        named = {name.lower(): value for name, value in values.items()}
+        if unknown := [name for name in values if name.lower() not in self.settings_cls.model_fields]:
+            raise OptionsError(
+                f"{CONFIG} names {unknown[0]}, which is no setting.", "See .env.example for their names."
+            )
+        return named
 
 
 @lru_cache(maxsize=1)

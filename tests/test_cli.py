@@ -1,6 +1,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ def test_help_imports_little_and_documents_exit_statuses():
     program = [sys.executable, "-X", "importtime", "-m", "drumscribe", "--help"]
     done = subprocess.run(program, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0
-    for status in ("0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "6 ", "130"):
+    for status in ("0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "6 ", "7 ", "130"):
         assert f"\n    {status}" in done.stdout
     imported = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     assert len(imported) < 400, "more than click needs"
@@ -243,3 +244,59 @@ def test_an_edited_chart_returns_and_a_midi_file_becomes_a_score(run, place):
     assert (place / "of midi" / "Beat.musicxml").read_bytes().count(b"<unpitched>") == len(found.hits)
     done = run("rescore", place / "Beat.json", "--chart", place / "Beat.json")
     assert (done.exit_code, "MusicXML" in done.stderr or "XML" in done.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_of_the_shell(run, shell):
+    told = run("completion", shell)
+    assert told.exit_code == 0 and "_DRUMSCRIBE_COMPLETE" in told.stdout and "drumscribe" in told.stdout
+
+
+def test_bash_completes_commands_and_options(tmp_path):
+    if shutil.which("bash") is None:
+        pytest.skip("no bash")
+    words = {"COMP_WORDS": "drumscribe tr", "COMP_CWORD": "1", "_DRUMSCRIBE_COMPLETE": "bash_complete"}
+    program = "import sys; sys.argv = ['drumscribe']; from drumscribe.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **words}, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout.split() == ["plain,transcribe"]
+
+
+def test_every_command_that_reports_speaks_json(run):
+    assert Path(json.loads(run("example", "--json").stdout)["path"]).is_file()
+    assert json.loads(run("models", "verify", "hits", "--json").stdout)[0]["model"] == "hits"
+    assert "hits" in json.loads(run("models", "fetch", "hits", "--json").stdout)
+
+
+def test_a_project_through_a_pipe(run, loop, tmp_path):
+    assert run("transcribe", loop, "-o", tmp_path, "--formats", "json", "-q").exit_code == 0
+    project = (tmp_path / "Loop.json").read_bytes()
+    run_with = CliRunner().invoke
+    done = run_with(cli, ["rescore", "-", "--formats", "midi"], input=project)
+    assert done.exit_code == 0 and done.stdout_bytes.startswith(b"MThd")
+    assert run_with(cli, ["rescore", "-"], input=project).exit_code == 2  # several formats
+    heard = run_with(cli, ["transcribe", "-", "-o", "-", "--formats", "csv"], input=loop.read_bytes())
+    assert heard.exit_code == 0 and heard.stdout.startswith("time_s,drum,confidence,velocity")
+    assert run_with(cli, ["transcribe", "-", "-o", str(tmp_path)], input=b"").exit_code == 3
+
+
+def test_two_dashes_end_the_options(run, loop, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-q").mkdir()
+    shutil.copy(loop, tmp_path / "-q" / "--json.wav")
+    assert run("transcribe", "-o", "out", "--formats", "csv", "--", "-q").exit_code == 0
+    assert (tmp_path / "out" / "--json.hits.csv").is_file()
+
+
+def test_a_folder_may_have_settings_of_its_own(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "drumscribe.toml").write_text('DEMUCS_OVERLAP = 0.25\nseparator = "demucs"\nbeat_tracker = "librosa"\n')
+    get_settings.cache_clear()
+    settings = get_settings()
+    assert (settings.demucs_overlap, settings.separator, settings.beat_tracker) == (0.25, "none", "madmom")
+    for text, says in (("DEMUCS_OVERLAP = 2", "DEMUCS_OVERLAP"), ("THREDS = 2", "THREDS"), ("a = ", "drumscribe.toml")):
+        (tmp_path / "drumscribe.toml").write_text(text)
+        get_settings.cache_clear()
+        told = run("doctor")
+        assert told.exit_code == 2 and says in told.stderr

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
@@ -16,9 +17,11 @@ import click
 from drumscribe import extras
 from drumscribe._version import __version__
 from drumscribe.choices import DEFAULT_FORMATS, FORMATS, Finest, Separator, Source, Swing, Tracker, Voices
+from drumscribe.cli.completion import completion
 from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
 from drumscribe.cli.models import models
 from drumscribe.cli.running import cancelled_by_ctrl_c, guarded, ready_settings, trace, unexpected
+from drumscribe.cli.streams import STANDARD, check_standard_output, standard_input, to_standard_output
 from drumscribe.errors import Cancelled, DrumScribeError, NotationError, OptionsError, ProjectError, SourceError
 
 if TYPE_CHECKING:
@@ -88,11 +91,18 @@ def cli() -> None:
 
 
 cli.add_command(models)
+cli.add_command(completion)
 
 
 @cli.command(epilog=EPILOG)
 @click.argument("songs", nargs=-1, required=True, metavar="SONG...")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path(), help="Folder for the files [.].")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="Folder for the files [.]; - for standard output.",
+)
 @click.option("--separator", type=_among(Separator), help="Take the drums out of the mix first.")
 @click.option("--tracker", type=_among(Tracker), help="Who finds the beats.")
 @click.option("--source", type=_among(Source), help="Hear hits in the mix, the separated drums, or both [auto].")
@@ -102,17 +112,21 @@ cli.add_command(models)
 def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool, quiet: bool, **choices: Any) -> int:
     """Transcribe the drums of one or more songs.
 
-    SONG is an audio file, a folder of them, or a YouTube link. For each, NAME.musicxml, NAME.pdf, NAME.mid,
-    NAME.hits.csv and NAME.json (the project, which reopens in the app) are written.
+    SONG is an audio file, a folder of them, a YouTube link, or - for standard input. For each, NAME.musicxml,
+    NAME.pdf, NAME.mid, NAME.hits.csv and NAME.json (the project, which reopens in the app) are written.
     """
     settings = ready_settings()
     options = _options(choices)
     kinds = _formats(formats)
     sources = list(_sources(songs))
+    if output == STANDARD:
+        check_standard_output(len(sources), kinds, as_json)
     taken: set[str] = set()
     reports = []
     cancel = cancelled_by_ctrl_c()
-    with native_noise_in(settings.cache_dir / "native.log"), bars_on(quiet or as_json) as bars:
+    noise = native_noise_in(settings.cache_dir / "native.log")
+    with ExitStack() as stack, noise, bars_on(quiet or as_json) as bars:
+        sources = [stack.enter_context(standard_input(settings)) if s == STANDARD else s for s in sources]
         for source in sources:
             report = Report(str(source))
             reports.append(report)
@@ -128,7 +142,7 @@ def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool
                     break
             except Exception as error:  # noqa: BLE001 - one song that breaks a library must not stop the others
                 report.fail(unexpected(error))
-    conclude(reports, as_json=as_json, quiet=quiet)
+    conclude(reports, as_json=as_json, quiet=quiet or output == STANDARD)
     return next((report.status for report in reports if report.status), 0)
 
 
@@ -145,14 +159,22 @@ def rescore(
 ) -> int:
     """Write the score of a project file again with other choices; the recording is not needed.
 
-    PROJECT may also be a MusicXML or MIDI file from another program: it becomes a project.
+    PROJECT may also be a MusicXML or MIDI file from another program: it becomes a project; or - for a project
+    on standard input.
     """
     from drumscribe.song import imports
     from drumscribe.song.transcription import Transcription
 
     settings = ready_settings()
+    kinds = _formats(formats)
+    if output == STANDARD or (output is None and project == STANDARD):
+        output = STANDARD
+        check_standard_output(1, kinds, as_json)
     report = Report(str(project))
-    if project.suffix.lower() in imports.ENDINGS:
+    if project == STANDARD:
+        with standard_input(settings) as path:
+            result = Transcription.load(path)
+    elif project.suffix.lower() in imports.ENDINGS:
         result = imports.opened(_bytes(project), project.name)
     else:
         result = Transcription.load(project)
@@ -161,8 +183,8 @@ def rescore(
     result = result.rescore(None, **_changes(choices))
     report.describe(result)
     with bars_on(True) as bars:
-        _write(result, output or project.parent, _formats(formats), project.stem, settings, bars, report)
-    conclude([report], as_json=as_json, quiet=quiet)
+        _write(result, output or project.parent, kinds, project.stem, settings, bars, report)
+    conclude([report], as_json=as_json, quiet=quiet or output == STANDARD)
     return report.status
 
 
@@ -184,8 +206,9 @@ def doctor(as_json: bool) -> int:
 
 @cli.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Copy it into this folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @guarded
-def example(output: Path | None) -> None:
+def example(output: Path | None, as_json: bool) -> None:
     """Print the path of the example song that comes with DrumScribe."""
     songs = sorted((Path(__file__).parents[1] / "assets").glob("example.ogg"))
     if not songs:
@@ -196,7 +219,7 @@ def example(output: Path | None) -> None:
 
         path = output / path.name
         write_atomic(path, songs[0].read_bytes())
-    click.echo(str(path))
+    click.echo(json.dumps({"path": str(path)}) if as_json else str(path))
 
 
 @cli.command()
@@ -255,6 +278,10 @@ def _write(
     """Write every format that can be made; one that cannot is an error of its own."""
     from drumscribe.types import Progress
 
+    if folder == STANDARD:
+        to_standard_output(result, kinds[0], settings)
+        report.files[kinds[0]] = "-"
+        return
     for done, kind in enumerate(kinds):
         bars.update(Progress("export", done / len(kinds), kind))
         try:

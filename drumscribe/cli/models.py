@@ -49,8 +49,9 @@ def models_list(as_json: bool) -> None:
 
 @models.command("fetch")
 @click.argument("names", nargs=-1, metavar="[MODEL]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @guarded
-def models_fetch(names: tuple[str, ...]) -> None:
+def models_fetch(names: tuple[str, ...], as_json: bool) -> None:
     """Fetch models (by default those that the settings use), so that the first song need not wait for them."""
     from drumscribe.types import Progress
     from drumscribe.weights import registry
@@ -58,24 +59,34 @@ def models_fetch(names: tuple[str, ...]) -> None:
     settings = ready_settings()
     wanted = names or tuple(row.name for row in registry.catalogue(settings) if row.used and row.purpose != "beats")
     cancel = cancelled_by_ctrl_c()
-    with bars_on(False) as bars:
+    paths = {}
+    with bars_on(as_json) as bars:
         for name in wanted:
             report = functools.partial(lambda name, fraction, text: bars.update(Progress(name, fraction, text)), name)
-            path = registry.resolve(name, settings, on_progress=report, cancel=cancel)
-            bars.say(f"{name}: {path}")
+            paths[name] = str(registry.resolve(name, settings, on_progress=report, cancel=cancel))
+            if not as_json:
+                bars.say(f"{name}: {paths[name]}")
+    if as_json:
+        click.echo(json.dumps(paths, indent=2))
 
 
 @models.command("verify")
 @click.argument("names", nargs=-1, metavar="[MODEL]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @guarded
-def models_verify(names: tuple[str, ...]) -> int:
+def models_verify(names: tuple[str, ...], as_json: bool) -> int:
     """Compare checksums of what is on disk; status 4 if anything is damaged."""
     from drumscribe.weights import registry
 
     settings = ready_settings()
     present = [row.name for row in registry.catalogue(settings) if row.state not in ("missing", "folder")]
     rows = [registry.verify(name, settings) for name in names or present]
-    table(("model", "state", "path"), [(row.name, row.state, str(row.path)) for row in rows])
+    columns = ("model", "state", "path")
+    found = [(row.name, row.state, str(row.path)) for row in rows]
+    if as_json:
+        click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in found], indent=2))
+    else:
+        table(columns, found)
     return 4 if any(row.state in ("damaged", "missing") for row in rows) else 0
 
 

@@ -67,7 +67,8 @@ def ready_settings() -> Settings:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         raise OptionsError(
-            f"The setting {name} is not valid: {first['msg']}.", "Correct it in .env or the environment."
+            f"The setting {name} is not valid: {first['msg']}.",
+            "Correct it in the environment, .env, or drumscribe.toml.",
         ) from error
     prepare(settings)
     return settings
