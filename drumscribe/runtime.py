@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,6 +56,7 @@ def prepare(settings: Settings) -> None:
         os.environ.setdefault(variable, str(home / name))
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # Keras imports it, and it tells of its font cache
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # what Apple's GPU lacks runs on the processor
     os.environ.setdefault("KERAS_BACKEND", "tensorflow" if find_spec("tensorflow") else "torch")
 
 
@@ -64,6 +66,8 @@ def give_way() -> None:
     Linux may share the processor among sessions first (autogroup) and only within each by ``nice``, so a worker that
     leads its session, as services and containers do, lowers the session too.
     """
+    if sys.platform == "win32":
+        return
     os.nice(max(0, NICE - os.nice(0)))
     if os.getsid(0) == os.getpid():
         with suppress(OSError):  # no autogroups here, or not ours to change

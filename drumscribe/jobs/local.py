@@ -210,7 +210,7 @@ def _death(code: int, stage: str, settings: Settings) -> DrumScribeError:
     again = "Try again: the stages that were finished are reused."
     if code == TOO_LATE:
         return too_slow(stage, settings)
-    if code == -signal.SIGKILL:
+    if code == -getattr(signal, "SIGKILL", 9):
         return WorkerDiedError(
             f"The worker process was killed{where}, most likely because memory ran out.",
             f"{again} A shorter recording, or SEPARATOR=none, needs less memory.",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import sys
 import threading
 import time
@@ -132,7 +131,9 @@ def _warm(settings: Settings) -> None:
 
 def _limit_memory(settings: Settings) -> None:
     """Let an allocation fail with an error that names the reason, before the kernel kills without one."""
-    if settings.worker_memory_mb:
+    if settings.worker_memory_mb and sys.platform == "linux":  # elsewhere the limit does not hold or does not exist
+        import resource
+
         limit = settings.worker_memory_mb * 2**20
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         logging.getLogger(__name__).info("memory limit %s MiB", settings.worker_memory_mb)

@@ -7,7 +7,7 @@ then adds up what its children wrote there.
 from __future__ import annotations
 
 import os
-import resource
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -107,8 +107,13 @@ def stages_of(job: Ended) -> None:
 
 
 def peak_memory(pool: str) -> int:
-    """Note and return this process's peak resident memory in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Note and return this process's peak resident memory in bytes; 0 where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     PEAK_MEMORY.labels(pool).set(peak)
     return peak
 
