@@ -252,6 +252,25 @@ class TempoCandidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another way to count the song: level, meter, and bar lines together.
+
+    Choosing it means the options ``beats={"bpm": bpm, "meter": str(meter), "first_downbeat_s": first_downbeat_s}``.
+
+    Attributes:
+        bpm: pulses of the meter a minute.
+        meter: of all bars.
+        first_downbeat_s: a bar begins here.
+        confidence: chance of it, 0-1; that of the chosen reading and of all alternatives together is at most 1.
+    """
+
+    bpm: float
+    meter: Meter
+    first_downbeat_s: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class BeatGrid:
     """Where the pulses of the bars fall in time.
 
@@ -266,6 +285,7 @@ class BeatGrid:
         candidates: half/double/other readings, best first, including the chosen one.
         tracker: ``"madmom"``, ``"librosa"``, or ``"user"``.
         confidence: 0–1 that the downbeats are right.
+        alternatives: the readings next to the chosen one, the likeliest first; none where the strokes are too few.
     """
 
     times: NDArray[np.float64]
@@ -275,6 +295,7 @@ class BeatGrid:
     tracker: str
     candidates: tuple[TempoCandidate, ...] = ()
     confidence: float = 0.0
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def meter(self) -> Meter | None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.rhythm.evidence import BeatEvidence
+from drumscribe.rhythm.legibility import in_meters
 from drumscribe.rhythm.patterns import USUAL, Strokes
 from drumscribe.rhythm.readings import METERS, Reading, alike, common, read, shares
 from drumscribe.rhythm.statistics import ReadingModel, load
@@ -108,11 +109,14 @@ def chains(reading: Reading, model: ReadingModel, meters: list[Meter]) -> tuple[
     """
     logit = np.where(reading.played, reading.logit, USUAL)  # nothing outside calls for another meter
     first, again = {}, {}
-    for each, more in zip(meters, alike(reading, meters), strict=True):
+    legible = in_meters(reading.legible, reading.snare, meters) @ model.legible
+    for each, more, reads in zip(meters, alike(reading, meters), legible, strict=True):
         # to begin with a bar speaks for all bars of that phase: a single odd bar at the beginning must not pay
         phase = (np.arange(len(reading.times)) - reading.begin) % each.pulses_per_bar == 0
-        begins = model.begins / model.weight * each.pulses_per_bar
-        first[each] = np.where(phase & reading.played & (reading.begin >= 0), begins, 0.0)
+        each_bar = each.pulses_per_bar / model.weight
+        first[each] = np.where(phase & reading.played & (reading.begin >= 0), model.begins * each_bar, 0.0)
+        at = np.arange(len(reading.times)) % each.pulses_per_bar
+        first[each] += np.where(reading.played, reads[at] * each_bar, 0.0)
         again[each] = np.concatenate([[0.0], np.cumsum(np.where(reading.played, model.like @ more, 0.0))])
     count = int(reading.played.sum())
     usual = common(reading, model, meters) / model.weight * count

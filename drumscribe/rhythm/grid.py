@@ -5,6 +5,8 @@ What the user said counts first, then the evidence, then the default (4/4).
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +14,8 @@ from drumscribe.options import BeatOptions
 from drumscribe.rhythm.bars import Bars, find_bars, ternary
 from drumscribe.rhythm.evidence import BeatEvidence
 from drumscribe.rhythm.pulses import aligned, candidates, pulses_of, smoothed
-from drumscribe.rhythm.readings import choose, extended, tempo
-from drumscribe.types import BeatGrid, Hits, Meter
+from drumscribe.rhythm.readings import Choice, choose, extended, tempo
+from drumscribe.types import Alternative, BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
 
@@ -21,6 +23,10 @@ _PICKUP = 0.5
 """A first bar whose hits start after this part of it is written as a pickup."""
 _EIGHTHS_BPM = 140.0
 """From here on the pulses of seven are written as eighths."""
+_WORTH_OFFERING, _ALWAYS, _MOST_OFFERED = 0.01, 2, 4
+"""Chance from which on another reading is offered, how many are whatever their chance, and how many at most."""
+_SAME = 0.03
+"""How far two tempi may be apart, as a natural logarithm, to be one."""
 _COMPOUND = {Meter(2, 4): Meter(6, 8), Meter(3, 4): Meter(9, 8), Meter(4, 4): Meter(12, 8)}
 
 
@@ -50,12 +56,13 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
     times = extended(times, hits, margin=wish.pulses_per_bar if wish else 8)
     found = find_bars(times, evidence, hits, wish, count)
     if wish is None and options.bpm is None:
-        found = _named(found, times, hits)
+        found = found.renamed(_names(times, hits))
     if options.first_downbeat_s is not None:
         found = found.anchored(int(np.argmin(np.abs(times - options.first_downbeat_s))))
     if options.bar_shift:
         found = found.shifted(options.bar_shift)
     times, numbers, meters = _cut(times, found, first_s, last_s)
+    usual = Counter(meters).most_common(1)[0][0]
     return BeatGrid(
         times=times,
         numbers=numbers,
@@ -64,14 +71,32 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
         tracker=evidence.tracker if tracked else "user",
         candidates=candidates(times, choice.speeds),
         confidence=1.0 if options.first_downbeat_s is not None else share * found.confidence,
+        alternatives=_alternatives(choice, hits, tempo(times), usual),
     )
 
 
-def _named(found: Bars, times: Times, hits: Hits) -> Bars:
+def _alternatives(choice: Choice, hits: Hits, bpm: float, meter: Meter) -> tuple[Alternative, ...]:
+    """Readings worth offering beside the one in force; an off-beat is no other page, and is left out."""
+    found: list[Alternative] = []
+    for times, plain, first, chance in choice.readings:
+        named = _names(times, hits).get(plain, plain)
+        pulses = tempo(times)
+        taken = [(bpm, meter), *((other.bpm, other.meter) for other in found)]
+        if (chance < _WORTH_OFFERING and len(found) >= _ALWAYS) or not 20 <= pulses <= 400:
+            continue
+        if any(abs(np.log(pulses / speed)) < _SAME and name == named for speed, name in taken):
+            continue
+        lines = times[first :: plain.pulses_per_bar]
+        begin = max(0.0, hits[0].time_s - 0.12 * 60.0 / pulses)
+        line = float(lines[min(len(lines) - 1, int(np.searchsorted(lines, begin)))])
+        found.append(Alternative(pulses, named, line, chance))
+    return tuple(found[:_MOST_OFFERED])
+
+
+def _names(times: Times, hits: Hits) -> dict[Meter, Meter]:
     """Time signatures in which a pulse may prove an eighth or a dotted quarter."""
     renamed = {Meter(7, 4): Meter(7, 8)} if tempo(times) >= _EIGHTHS_BPM else {}
-    renamed |= _COMPOUND if ternary(times, hits) else {}
-    return found.renamed(renamed)
+    return renamed | (_COMPOUND if ternary(times, hits) else {})
 
 
 def _through(times: Times, moment_s: float) -> Times:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from drumscribe.rhythm.evidence import BeatEvidence
+from drumscribe.rhythm.legibility import in_meters, terms
 from drumscribe.rhythm.patterns import Strokes, divided, downbeat_logit, echoes, features, thirds
 from drumscribe.rhythm.statistics import Layer, ReadingModel, load
 from drumscribe.types import BeatGrid, Hits, Meter
@@ -26,6 +27,8 @@ Times = NDArray[np.float64]
 
 COUNTS = ((1, 1), (2, 1), (1, 2), (2, 2), (1, 3), (2, 3), (3, 2))
 """Into how many parts a tracked beat is divided, and how many of them are a pulse. (2, 2) is the off-beat."""
+_KEPT = 12
+"""Readings that are kept beside the best."""
 _FEWEST = 24
 """Hits from which on they tell anything but the tracked speed."""
 _SLOWEST, _FASTEST = 38.0, 300.0
@@ -54,6 +57,8 @@ class Reading:
         cues: ``(56,)`` what tells whether it is counted rightly, and in which meter: how it is counted (one of seven),
             tempo (log2 over 110) and its square, strokes (per four pulses), thirds of pulses played, drums in the parts
             of a pulse, beats heard on and between the pulses, how like pulses are to those before.
+        legible: ``(4,)`` how well it reads, whatever the meter.
+        snare: ``(n,)`` whether a loud snare is on each pulse (:func:`drumscribe.rhythm.legibility.terms`).
     """
 
     count: tuple[int, int]
@@ -64,6 +69,8 @@ class Reading:
     played: NDArray[np.bool_]
     begin: int
     cues: Times
+    legible: Times
+    snare: Times
 
 
 def rows_of(beats: Times) -> list[tuple[tuple[int, int], Times]]:
@@ -114,7 +121,10 @@ def read(times: Times, count: tuple[int, int], evidence: BeatEvidence, strokes: 
     kind = [float(count == each) for each in COUNTS]
     numbers = [speed, speed * speed, density, thirds(drums)]
     cues = np.concatenate([kind, numbers, drums, _beats(times, played, evidence), _again(parts, played)])
-    return Reading(count, times, table, parts, logit, played, _begin(times, strokes), cues)
+    reads = terms(tempo(times), place, strokes, table, played)
+    return Reading(
+        count, times, table, parts, logit, played, _begin(times, strokes), cues, reads["row"], reads["snare"]
+    )
 
 
 def _played(times: Times, strokes: Strokes) -> NDArray[np.bool_]:
@@ -151,23 +161,25 @@ def _beats(times: Times, played: NDArray[np.bool_], evidence: BeatEvidence) -> T
     return np.array([on, on - half, on - third])
 
 
-def chances(reading: Reading, model: ReadingModel, meters: list[Meter]) -> Times:
+def chances(reading: Reading, model: ReadingModel, meters: list[Meter], like: Times | None = None) -> Times:
     """Unnormalised log-chance of each meter and each first beat, ``(meters, 7)``; ``-inf`` beyond a meter's length.
 
     Args:
         reading: the pulses.
         model: the weights.
         meters: those that may be.
+        like: :func:`likes` of it, where known already.
     """
     scores = np.full((len(meters), max(7, *(meter.pulses_per_bar for meter in meters))), -np.inf)
-    (rest, sums), like, usual = sides(reading, meters), likes(reading, meters), common(reading, model, meters)
+    (rest, sums), usual = sides(reading, meters), common(reading, model, meters)
+    like = likes(reading, meters) if like is None else like
     for row, meter in enumerate(meters):
         scores[row, : meter.pulses_per_bar] = (
             model.weight * (sums[row, : meter.pulses_per_bar] + like[row] @ model.like) + usual[row]
         )
         if reading.begin >= 0:
             scores[row, reading.begin % meter.pulses_per_bar] += model.begins
-    return scores + model.rest * rest
+    return scores + model.rest * rest + in_meters(reading.legible, reading.snare, meters) @ model.legible
 
 
 def common(reading: Reading, model: ReadingModel, meters: list[Meter]) -> Times:
@@ -222,12 +234,15 @@ class Choice:
         count: how they are counted, one of ``COUNTS``.
         share: chance of it among all readings.
         speeds: chance of each number of pulses to one of ``times``, 1 among them.
+        readings: pulses, meter, index of a first beat, and chance of the readings from which to choose, each in each
+            meter once, the likeliest first.
     """
 
     times: Times
     count: tuple[int, int]
     share: float
     speeds: dict[float, float]
+    readings: tuple[tuple[Times, Meter, int, float], ...] = ()
 
 
 def choose(beats: Times, evidence: BeatEvidence, hits: Hits) -> Choice:
@@ -237,11 +252,17 @@ def choose(beats: Times, evidence: BeatEvidence, hits: Hits) -> Choice:
     learnt, strokes = load(), Strokes.of(hits)
     rows = rows_of(beats)
     readings = [read(extended(row, hits), count, evidence, strokes, learnt.bars) for count, row in rows]
-    chance = [float(each.sum()) for each in shares(readings, learnt.readings, list(METERS))]
+    share_of = shares(readings, learnt.readings, list(METERS))
+    chance = [float(each.sum()) for each in share_of]
     best = int(np.argmax(chance))
     own = Fraction(*rows[best][0])
     speeds: dict[float, float] = {}
     for (count, _), share in zip(rows, chance, strict=True):
         speed = float(Fraction(*count) / own)
         speeds[speed] = speeds.get(speed, 0.0) + share
-    return Choice(readings[best].times, rows[best][0], chance[best], speeds)
+    ranked = [
+        (reading.times, meter, int(share[m].argmax()), float(share[m].sum()))
+        for reading, share in zip(readings, share_of, strict=True) for m, meter in enumerate(METERS)
+    ]  # fmt: skip
+    ranked.sort(key=lambda each: -each[3])
+    return Choice(readings[best].times, rows[best][0], chance[best], speeds, tuple(ranked[:_KEPT]))

@@ -60,6 +60,7 @@ class ReadingModel:
         change: cost of each bar in another meter than the song's, in the log-odds of bar lines.
         changes: what all of them together must gain beyond that, as a mean over the pulses.
         cues: how likely a reading is in each of five meters, in nats, from its cues.
+        legible: ``(10,)`` weights, in nats, of how well it reads (:data:`drumscribe.rhythm.legibility.TERMS`).
     """
 
     weight: float
@@ -69,12 +70,14 @@ class ReadingModel:
     change: float
     changes: float
     cues: Layer
+    legible: Floats
 
     @classmethod
     def of(cls, numbers: dict[str, Any]) -> ReadingModel:
         """From the numbers of a JSON file."""
         plain = {name: numbers[name] for name in ("weight", "rest", "begins", "change", "changes")}
-        return cls(like=np.array(numbers["like"]), cues=Layer.of(numbers["cues"]), **plain)
+        legible = np.array(numbers.get("legible", np.zeros(10)), dtype=np.float64)
+        return cls(like=np.array(numbers["like"]), cues=Layer.of(numbers["cues"]), legible=legible, **plain)
 
 
 @dataclass(frozen=True, slots=True)
