@@ -13,6 +13,8 @@ PdfBackend = Literal["auto", "lilypond", "verovio", "musescore", "none"]
 Finest = Literal[8, 12, 16, 24, 32]
 """Finest grid, as a division of the whole note."""
 Swing = Literal["auto", "on", "off"]
+MidiBeats = Literal["auto", "file", "strokes"]
+"""Beats of a MIDI file: its own, found from its strokes, or its own where the notes sit on them."""
 Voices = Literal[1, 2]
 Paper = Literal["a4", "letter"]
 Noteheads = Literal["pas", "simple"]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from drumscribe.choices import Finest, Noteheads, Paper, Separator, Source, Swing, Tracker, Voices
+from drumscribe.choices import Finest, MidiBeats, Noteheads, Paper, Separator, Source, Swing, Tracker, Voices
 from drumscribe.errors import OptionsError
 from drumscribe.kit import DRUMS
 from drumscribe.types import Meter
@@ -67,6 +67,9 @@ class BeatOptions(_Group):
     meter: str | None = Field(None, description='Time signature such as "4/4"; None finds it.')
     first_downbeat_s: float | None = Field(None, ge=0)
     bar_shift: int = Field(0, ge=-16, le=16, description="Move every bar line by this many pulses.")
+    midi: MidiBeats = Field(
+        "auto", description="Beats of a MIDI file: its own, found from its strokes, or its own where they sit on them."
+    )
 
     @field_validator("meter")
     @classmethod

@@ -283,7 +283,7 @@ class BeatGrid:
         meters: ``(bars,)`` the meter of each bar in turn; a pickup counts as a bar of its own.
         bpm: tempo of the pulse by least squares over the beat times (pulses per minute).
         candidates: half/double/other readings, best first, including the chosen one.
-        tracker: ``"madmom"``, ``"librosa"``, or ``"user"``.
+        tracker: ``"madmom"``, ``"librosa"``, ``"strokes"`` (found from the strokes alone), or ``"user"``.
         confidence: 0–1 that the downbeats are right.
         alternatives: the readings next to the chosen one, the likeliest first; none where the strokes are too few.
     """

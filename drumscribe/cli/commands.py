@@ -16,7 +16,7 @@ import click
 
 from drumscribe import extras
 from drumscribe._version import __version__
-from drumscribe.choices import DEFAULT_FORMATS, FORMATS, Finest, Separator, Source, Swing, Tracker, Voices
+from drumscribe.choices import DEFAULT_FORMATS, FORMATS, Finest, MidiBeats, Separator, Source, Swing, Tracker, Voices
 from drumscribe.cli.completion import completion
 from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
 from drumscribe.cli.models import models
@@ -150,6 +150,12 @@ def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool
 @click.argument("project", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the files [beside the project].")
 @click.option(
+    "--midi-beats",
+    "midi",
+    type=_among(MidiBeats),
+    help="Of a MIDI file: its own beats, or found from its strokes [auto: its own where the notes sit on them].",
+)
+@click.option(
     "--chart", type=click.Path(path_type=Path), help="MusicXML of this project, edited elsewhere: take its changes in."
 )
 @_choices
@@ -175,7 +181,7 @@ def rescore(
         with standard_input(settings) as path:
             result = Transcription.load(path)
     elif project.suffix.lower() in imports.ENDINGS:
-        result = imports.opened(_bytes(project), project.name)
+        result = imports.opened(_bytes(project), project.name, _options({"midi": choices["midi"]}))
     else:
         result = Transcription.load(project)
     if chart is not None:
@@ -298,6 +304,7 @@ def _changes(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
     where = {
         "separator": ("separate", "separator"),
         "tracker": ("beats", "tracker"),
+        "midi": ("beats", "midi"),
         "bpm": ("beats", "bpm"),
         "meter": ("beats", "meter"),
         "first_downbeat": ("beats", "first_downbeat_s"),

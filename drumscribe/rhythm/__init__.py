@@ -14,15 +14,18 @@ if TYPE_CHECKING:
     from drumscribe.rhythm.evidence import BeatEvidence
     from drumscribe.rhythm.grid import beat_grid
     from drumscribe.rhythm.quantiser import quantise
+    from drumscribe.rhythm.strokes import beats_of, on_grid
     from drumscribe.rhythm.tracking import track
 
 _WHERE = {
     "BeatEvidence": "evidence", "beat_grid": "grid", "quantise": "quantiser", "track": "tracking",
     **dict.fromkeys(("Deviation", "deviations", "performed", "tempo_curve"), "analysis"),
+    **dict.fromkeys(("beats_of", "on_grid"), "strokes"),
 }  # fmt: skip
 
 __all__ = [
-    "BeatEvidence", "Deviation", "beat_grid", "deviations", "performed", "quantise", "tempo_curve", "track",
+    "BeatEvidence", "Deviation", "beat_grid", "beats_of", "deviations", "on_grid", "performed", "quantise",
+    "tempo_curve", "track",
 ]  # fmt: skip
 
 

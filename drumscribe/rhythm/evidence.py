@@ -16,9 +16,9 @@ class BeatEvidence:
 
     Attributes:
         activations: ``(frames, k)`` float32. madmom: ``k = 2``, probability of a beat that is no downbeat, and of a
-            downbeat. librosa: ``k = 1``, onset strength.
+            downbeat. librosa: ``k = 1``, onset strength. strokes: ``k = 1``, probability of a beat.
         fps: frames per second (100).
-        tracker: ``"madmom"`` or ``"librosa"``.
+        tracker: ``"madmom"``, ``"librosa"``, ``"strokes"`` (:mod:`drumscribe.rhythm.strokes`), or ``"user"``.
         beats: ``(n,)`` float64, beat times in seconds, increasing.
     """
 

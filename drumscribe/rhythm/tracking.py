@@ -67,7 +67,7 @@ def decode(evidence: BeatEvidence, min_bpm: float, max_bpm: float) -> NDArray[np
     activations = evidence.activations
     if len(activations) < FPS // 2 or not activations.any():
         return np.zeros(0)
-    if evidence.tracker == "madmom":
+    if evidence.tracker in ("madmom", "strokes"):
         return dbn.follow(activations.sum(axis=1), evidence.fps, min_bpm, max_bpm)
     extras.need("librosa")
     from librosa.beat import beat_track

@@ -23,7 +23,7 @@ from drumscribe.kit import LABELS
 from drumscribe.options import Options
 from drumscribe.song import edits
 from drumscribe.song.project import Heard, Song
-from drumscribe.song.stages import notated, written
+from drumscribe.song.stages import laid, notated, written
 from drumscribe.song.transcription import Transcription
 from drumscribe.types import Activations, Bar, BeatGrid, Hit, Hits, Meter, Placement, Rhythm
 
@@ -38,6 +38,10 @@ ENDINGS = (*MUSICXML, *MIDI)
 
 _FPS = 100.0
 _TAIL_S = 2.0
+_FREELY = (
+    "The notes do not sit on the file's own grid ({own:.0f} BPM), so beats, meter and bars were found from the strokes "
+    "({found:.1f} BPM). Open it with the option beats.midi = file to keep its own."
+)
 _GRACE_S = 0.03
 """How long before its main stroke a grace note is played."""
 
@@ -52,18 +56,24 @@ class _Note:
     grace: int = 0
 
 
-def opened(data: bytes, name: str) -> Transcription:
+def opened(data: bytes, name: str, options: Options | None = None) -> Transcription:
     """A chart or a MIDI file of drums as a song of its own. Its hits are edits, so another sensitivity keeps them.
+
+    A MIDI file that was played without a click has a tempo that means nothing: where its notes do not sit on its own
+    grid, beats, meter, and bars are found from its strokes, and a warning says so. ``options.beats.midi`` forces
+    either.
 
     Args:
         data: MusicXML (plain or packed), or a standard MIDI file.
         name: file name, for the title.
+        options: choices in force; the meter of a chart with one meter is added to them.
 
     Raises:
         ProjectError: it cannot be read, or holds no drums.
         RhythmError, NotationError: it cannot be written anew.
     """
     from drumscribe import notation
+    from drumscribe.rhythm import beats_of
 
     title = clean_name(Path(name).stem)
     artist = ""
@@ -79,9 +89,18 @@ def opened(data: bytes, name: str) -> Transcription:
         raise ProjectError("There are no drums in this chart.", "Export the drum part from the other program.")
     first = edits.FIRST_USER_ID
     hits = Hits.of(replace(hit, id=first + number, origin="user") for number, hit in enumerate(hits))
-    duration = float(grid.times[-1]) + _TAIL_S
-    meters = set(grid.meters)
-    options = Options().updated(beats={"meter": str(grid.meters[0]) if len(meters) == 1 else None})
+    options = options or Options()
+    history = edits.History(Hits()).do(edits.replace_all(Hits(), hits, f"Read the {kind} file"), at=time.time())
+    warnings: tuple[str, ...] = ()
+    evidence = None
+    duration = max(float(grid.times[-1]), hits[-1].time_s) + _TAIL_S
+    if kind == "MIDI" and _played_freely(hits, grid, options):
+        evidence, own = beats_of(hits, hits[-1].time_s + _TAIL_S), grid.bpm
+        duration = hits[-1].time_s + _TAIL_S
+        grid = laid(evidence, history, options, duration)
+        warnings = (_FREELY.format(own=own, found=grid.bpm),)
+    elif len(set(grid.meters)) == 1:
+        options = options.updated(beats={"meter": str(grid.meters[0])})
     song = Song(hashlib.sha256(data).hexdigest(), duration, title, artist, clean_name(Path(name).name))
     rhythm = written(hits, grid, options)
     frames = round(duration * _FPS)
@@ -91,13 +110,22 @@ def opened(data: bytes, name: str) -> Transcription:
         heard=Heard(),
         options=options,
         activations=Activations(silent, silent, np.zeros((frames, 0), np.float16), LABELS, _FPS, "none"),
-        history=edits.History(Hits()).do(edits.replace_all(Hits(), hits, f"Read the {kind} file"), at=time.time()),
-        evidence=_evidence(grid, frames),
+        history=history,
+        evidence=evidence or _evidence(grid, frames),
         grid=grid,
         rhythm=rhythm,
         score=notated(rhythm, options, song),
+        warnings=warnings,
         provenance={"drumscribe": __version__, "chart": kind},
     )
+
+
+def _played_freely(hits: Hits, grid: BeatGrid, options: Options) -> bool:
+    """Whether a MIDI file's beats are to be found from its strokes."""
+    from drumscribe.rhythm import on_grid
+
+    wish = options.beats.midi
+    return wish == "strokes" or (wish == "auto" and not on_grid(hits, grid))
 
 
 def returned(found: Transcription, data: bytes) -> edits.Edit:

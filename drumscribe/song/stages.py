@@ -38,6 +38,8 @@ def laid(evidence: BeatEvidence, history: History, options: Options, duration_s:
     from drumscribe.rhythm import beat_grid
 
     base, hits = history.base, history.hits
+    if evidence.tracker == "strokes" and not len(base):  # a MIDI file: all its hits came as the first edit
+        base = hits
     grid = beat_grid(evidence, base, options.beats, duration_s)
     if history.log and len(hits):
         # the model's own first stroke may stand a hair before its bar line

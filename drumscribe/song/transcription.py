@@ -141,6 +141,8 @@ class Transcription:
         evidence, grid, rhythm = self.evidence, self.grid, self.rhythm
         if options.beats.tracker != self.options.beats.tracker:
             evidence = track(self.audio, tracker=options.beats.tracker or get_settings().beat_tracker)
+        if options.beats.midi != self.options.beats.midi:
+            evidence = self._midi_beats(options, history)
         heard_anew = evidence is not self.evidence or options.beats != self.options.beats
         if heard_anew or history.hits != self.hits:
             grid = laid(evidence, history, options, self.song.duration_s)
@@ -151,6 +153,22 @@ class Transcription:
         if rhythm is not self.rhythm or options.notate != self.options.notate:
             score = notated(rhythm, options, self.song)
         return replace(self, options=options, history=history, evidence=evidence, grid=grid, rhythm=rhythm, score=score)
+
+    def _midi_beats(self, options: Options, history: edits.History) -> BeatEvidence:
+        """Beats of a MIDI file where another wish for them is in force; a recording has none of its own."""
+        from drumscribe.rhythm import beats_of
+
+        found = self.evidence.tracker == "strokes"
+        if self.provenance.get("chart") != "MIDI" or options.beats.midi == "auto":
+            return self.evidence
+        if options.beats.midi == "strokes":
+            return self.evidence if found else beats_of(history.hits, self.song.duration_s)
+        if found:
+            raise OptionsError(
+                "The project does not hold the MIDI file's own beats.",
+                "Open the MIDI file again with beats.midi = file.",
+            )
+        return self.evidence
 
     def render(self, kind: str, *, settings: Settings | None = None) -> list[bytes]:
         """Make the bytes of one of :data:`FORMATS`: one element, or one a page for ``"svg"``.
