@@ -31,6 +31,8 @@ ACCENT_RATIO = {"snare": 1.3, "tom": 1.3, "hihat": 1.45, "cymbal": 1.45}
 """An accent is this much above the median of the drum's plain strokes; kick and crashes speak for themselves."""
 ACCENT_FLOOR = 96
 ACCENT_SHARE = 0.34
+FULL_STROKES = 3
+"""Full strokes at a place in the bars around from which on a soft one there is a weak backbeat and no ghost."""
 CONTEXT_BARS = 4
 """Bars to each side that count as around."""
 DOUBT = 0.15
@@ -93,8 +95,19 @@ def _ghosts(strokes: Sequence[Placement]) -> set[int]:
     }
     louder = _louder(strokes, limits, reach)
     strong = {stroke.bar for stroke, loud in zip(strokes, louder, strict=True) if loud}
+    places: dict[Fraction, list[int]] = {}
+    for stroke, loud in zip(strokes, louder, strict=True):
+        if loud:
+            places.setdefault(stroke.onset, []).append(stroke.bar)
+
+    def backbeat(stroke: Placement) -> bool:
+        """Whether sound and place disagree: most bars around have a full stroke there."""
+        near = [bar for bar in places.get(stroke.onset, ()) if abs(bar - stroke.bar) <= CONTEXT_BARS]
+        around = sum(abs(bar - stroke.bar) <= CONTEXT_BARS for bar in strong)
+        return len(near) >= FULL_STROKES and 2 * len(near) > around
+
     return {stroke.hit_id for stroke, loud in zip(strokes, louder, strict=True)
-            if not loud and stroke.velocity <= GHOST_CEILING and not stroke.ornament
+            if not loud and stroke.velocity <= GHOST_CEILING and not stroke.ornament and not backbeat(stroke)
             and (stroke.bar in strong or {stroke.bar - 1, stroke.bar + 1} <= strong)}  # fmt: skip
 
 
