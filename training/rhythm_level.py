@@ -58,7 +58,7 @@ def rows_of(chosen: list[Sample]) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
 
 
 def fit(base: torch.Tensor, reads: torch.Tensor, right: torch.Tensor, weight: torch.Tensor) -> Floats:
-    """Maximum likelihood, ``(10,)``."""
+    """Maximum likelihood, ``(11,)``."""
     legible = torch.zeros(len(TERMS), dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([legible], max_iter=60, line_search_fn="strong_wolfe")
 

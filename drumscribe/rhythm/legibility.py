@@ -16,12 +16,14 @@ from drumscribe.types import Meter
 Floats = NDArray[np.float64]
 
 TERMS = (
-    "backbeat", "snare on three", "snare on one", "finer than sixteenths", "undivided", "slow", "fast", "two", "three",
-    "odd",
+    "backbeat", "snare on three", "snare on one", "finer than sixteenths", "undivided", "slow", "fast",
+    "snares between pulses", "two", "three", "odd",
 )  # fmt: skip
 """What :func:`terms` measures, in its order."""
 _LONGEST = 7
 """Pulses in the longest bar that is tried without being asked for."""
+_SNARE = 1
+"""Of the kinds of drum in :class:`~drumscribe.rhythm.patterns.Strokes`."""
 _LOUD = 0.5
 """A snare softer than this is a ghost note, and no backbeat."""
 _LATTICES = ((4, 1 / 16), (3, 1 / 12))
@@ -44,21 +46,23 @@ def terms(bpm: float, place: Floats, strokes: Strokes, table: Floats, played: ND
         played: ``(n,)`` which pulses lie within what is played.
 
     Returns:
-        ``row``: ``(4,)`` what no meter changes (finer, undivided, slow, fast); ``snare``: ``(n,)`` 1 where a loud snare
-        is on the pulse, 0 where none, outside of what is played not a number.
+        ``row``: ``(5,)`` what no meter changes (finer, undivided, slow, fast, snares between pulses); ``snare``:
+        ``(n,)`` 1 where a loud snare is on the pulse, 0 where none, outside of what is played not a number.
     """
     snare = np.where(played, (table[:, 3] >= _LOUD).astype(np.float64), np.nan)
     octaves = np.log2(bpm)
     slow, fast = max(0.0, np.log2(_SLOW) - octaves), max(0.0, octaves - np.log2(_FAST))
     if not len(place):
-        return {"row": np.array([0.0, 0.0, slow, fast]), "snare": snare}
+        return {"row": np.array([0.0, 0.0, slow, fast, 0.0]), "snare": snare}
     count = max(int(played.sum()), 1)
     phase = place - np.floor(place)
     pulse = np.floor(place).astype(np.int64)
     finer = min(_finer(phase, pulse, parts, max(far, _LOOSE_S * bpm / 60)) for parts, far in _LATTICES) / count
     inside = (phase > 0.15) & (phase < 0.88)
     undivided = 1.0 - len(np.unique(pulse[inside])) / count
-    return {"row": np.array([finer, max(0.0, undivided), slow, fast]), "snare": snare}
+    full = (strokes.voices == _SNARE) & (strokes.loud >= _LOUD)
+    between = float(((phase > 0.15) & (phase < 0.85))[full].mean()) if full.any() else 0.0
+    return {"row": np.array([finer, max(0.0, undivided), slow, fast, between]), "snare": snare}
 
 
 def _finer(phase: Floats, pulse: NDArray[np.int64], parts: int, far: float) -> int:
@@ -68,10 +72,10 @@ def _finer(phase: Floats, pulse: NDArray[np.int64], parts: int, far: float) -> i
 
 
 def in_meters(row: Floats, snare: Floats, meters: list[Meter]) -> Floats:
-    """All :data:`TERMS` for each meter and first beat, ``(meters, 7, 10)``.
+    """All :data:`TERMS` for each meter and first beat, ``(meters, 7, 11)``.
 
     Args:
-        row: ``(4,)`` and
+        row: ``(5,)`` and
         snare: ``(n,)`` from :func:`terms`.
         meters: those that may be.
     """
@@ -81,10 +85,10 @@ def in_meters(row: Floats, snare: Floats, meters: list[Meter]) -> Floats:
         share = np.array([_mean(snare[k::length]) for k in range(length)])
         for first in range(length):
             found[m, first, :3] = _backbeat(np.roll(share, -first))
-        found[m, :, 3:7] = row
-        found[m, :, 7] = length == 2
-        found[m, :, 8] = length == 3
-        found[m, :, 9] = length > 4
+        found[m, :, 3:8] = row
+        found[m, :, 8] = length == 2
+        found[m, :, 9] = length == 3
+        found[m, :, 10] = length > 4
     return found
 
 

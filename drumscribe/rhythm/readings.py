@@ -57,7 +57,7 @@ class Reading:
         cues: ``(56,)`` what tells whether it is counted rightly, and in which meter: how it is counted (one of seven),
             tempo (log2 over 110) and its square, strokes (per four pulses), thirds of pulses played, drums in the parts
             of a pulse, beats heard on and between the pulses, how like pulses are to those before.
-        legible: ``(4,)`` how well it reads, whatever the meter.
+        legible: ``(5,)`` how well it reads, whatever the meter.
         snare: ``(n,)`` whether a loud snare is on each pulse (:func:`drumscribe.rhythm.legibility.terms`).
     """
 

@@ -60,7 +60,7 @@ class ReadingModel:
         change: cost of each bar in another meter than the song's, in the log-odds of bar lines.
         changes: what all of them together must gain beyond that, as a mean over the pulses.
         cues: how likely a reading is in each of five meters, in nats, from its cues.
-        legible: ``(10,)`` weights, in nats, of how well it reads (:data:`drumscribe.rhythm.legibility.TERMS`).
+        legible: ``(11,)`` weights, in nats, of how well it reads (:data:`drumscribe.rhythm.legibility.TERMS`).
     """
 
     weight: float
@@ -76,7 +76,7 @@ class ReadingModel:
     def of(cls, numbers: dict[str, Any]) -> ReadingModel:
         """From the numbers of a JSON file."""
         plain = {name: numbers[name] for name in ("weight", "rest", "begins", "change", "changes")}
-        legible = np.array(numbers.get("legible", np.zeros(10)), dtype=np.float64)
+        legible = np.array(numbers.get("legible", np.zeros(11)), dtype=np.float64)
         return cls(like=np.array(numbers["like"]), cues=Layer.of(numbers["cues"]), legible=legible, **plain)
 
 
