@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from drumscribe.ui import shell
+from drumscribe.ui import shell, state
 
 st.set_page_config(page_title="DrumScribe", page_icon=shell.ICON, layout="wide", menu_items=shell.MENU)
 
@@ -19,3 +19,4 @@ PAGES = [
 page = st.navigation(PAGES, position="top")
 shell.frame(page)
 page.run()
+state.leave()

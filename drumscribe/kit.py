@@ -84,6 +84,11 @@ DRUMS: dict[str, Drum] = {row.label: row for row in _ROWS}
 
 LABELS: tuple[str, ...] = tuple(DRUMS)
 
+BY_HEIGHT: tuple[str, ...] = tuple(
+    sorted(DRUMS, key=lambda label: (DRUMS[label].octave, "CDEFGAB".index(DRUMS[label].step)))
+)
+"""Labels from the bottom of the staff to its top; on one line, in table order."""
+
 _MIDI_ALIASES = {
     35: "kick", 39: "snare", 40: "snare", 43: "floor_tom", 47: "mid_tom", 50: "high_tom",
     22: "closed_hihat", 26: "open_hihat", 57: "crash", 59: "ride",

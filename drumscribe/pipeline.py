@@ -110,7 +110,7 @@ class Run:
     def ingest(self, source: str | Path | Audio, name: str) -> Audio:
         """Fetch and decode."""
         from drumscribe.audio import sources
-        from drumscribe.audio.decoding import clean_name
+        from drumscribe.audio.decoding import clean_name, title_of
 
         if isinstance(source, Audio):
             self.report("ingest", 1.0, "Audio given")
@@ -126,8 +126,8 @@ class Run:
             {"content": content, "called": called, "limits": limits},
             lambda report: sources.load(source, settings=self.settings, on_progress=report, cancel=self._cancel),
         )
-        if name and called and audio.title == clean_name(Path(called).stem):
-            audio = replace(audio, title=clean_name(Path(name).stem), origin=clean_name(name))
+        if name and called and audio.title == title_of(called):
+            audio = replace(audio, title=title_of(name), origin=clean_name(name))
         return audio
 
     def separate(self, audio: Audio, options: Options) -> Stem:

@@ -8,10 +8,12 @@ state.ensure()
 
 st.title("Edit")
 transcription = shell.require()
+MODES = {"table": "Table", "review": "Review queue", "candidates": "Candidates"}
 mode = st.segmented_control(
-    "How to correct", ["Table", "Review queue", "Candidates"], default="Table", required=True, key="ds_edit_mode",
-    label_visibility="collapsed", persist_state="session",
+    "How to correct", list(MODES.values()), default=MODES.get(st.query_params.get("mode", ""), "Table"), required=True,
+    key="ds_edit_mode", label_visibility="collapsed", persist_state="session",
 )  # fmt: skip
+st.query_params["mode"] = next(name for name, shown in MODES.items() if shown == mode)  # for a reload, or a bookmark
 
 if mode == "Review queue":
     review_queue.show(transcription)

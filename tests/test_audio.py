@@ -325,3 +325,10 @@ def test_a_side_may_be_late_and_inverted(stereo):
     taken = audio.from_samples(late(stereo * np.array([[1], [-1]], np.float32), 1, 5), 44100)
     assert "inverted and the right side is 5.0 ms late" in taken.warnings[0]
     np.testing.assert_allclose(taken.samples[:, : stereo.shape[1]], stereo, atol=1e-6)
+
+
+def test_a_file_name_becomes_a_title_where_no_tag_says_more(tmp_path):
+    samples = media.clicks(1.0, 44100)
+    plain = audio.decode(media.encode(tmp_path / "Escape_from_chaosland.flac", samples))
+    assert plain.title == "Escape from chaosland"
+    assert audio.decode(media.encode(tmp_path / "b_side.flac", samples, title="A_B")).title == "A_B"

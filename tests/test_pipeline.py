@@ -166,7 +166,7 @@ def test_cancel_works_in_every_stage(song, settings, place, stage):
 def test_a_copy_under_another_name_is_called_as_the_user_called_it(song, settings, place):
     upload = place / ("ab" * 32 + ".wav")
     upload.write_bytes(song.read_bytes())
-    assert transcribe(upload, settings=settings, name="Rosanna (live).wav").song.title == "Rosanna (live)"
+    assert transcribe(upload, settings=settings, name="Rosanna_(live).wav").song.title == "Rosanna (live)"
 
 
 def test_audio_may_be_given(song, settings, result):

@@ -142,6 +142,7 @@ def test_without_weights(
         stem = separation.separate(song, AUTO, settings=settings)
         assert (stem.method, stem.samples is song.samples) == ("none", True)
         assert stem.note.startswith("Transcribed from the whole mix") and says in stem.note
+        assert "://" not in stem.note
     assert len(server.requested) == asked
 
 

@@ -348,3 +348,85 @@ def test_what_was_reopened_without_its_recording_works_on_every_page(settings, m
     app = visit(page, song_id=job.id)
     assert not app.exception and not app.error
     assert f"{len(made.hits)} hits" in texts(app)
+
+
+DEFAULTS = {"slider": lambda one: tuple(one.proto.default), "number_input": lambda one: one.proto.default,
+            "selectbox": lambda one: one.proto.default, "toggle": lambda one: one.proto.default,
+            "checkbox": lambda one: one.proto.default, "text_input": lambda one: one.proto.default}  # fmt: skip
+
+
+def told(one) -> object:
+    """What a widget's value is on the way to the browser."""
+    if one.type == "slider":
+        return tuple(one.value) if isinstance(one.value, tuple) else (one.value,)
+    if one.type == "selectbox":
+        return one.index
+    return one.value
+
+
+def widgets(app: AppTest) -> list:
+    return [one for kind in DEFAULTS for one in app.get(kind)]
+
+
+@pytest.mark.parametrize("page", ["transcribe", "inspect", "edit", "score", "practice"])
+def test_a_browser_that_missed_a_message_shows_the_truth_all_the_same(settings, made, page):
+    """A widget whose value came too late shows its default: that has to be the value."""
+    changed = made.rescore(
+        beats={"bpm": 135, "bar_shift": 1, "meter": "3/4"},
+        quantise={"triplets": False, "strength": 0.4, "swing": "on"},
+        notate={"title": "Another name", "voices": 1, "repeats": False}, detect={"sensitivity": 0.7},
+    )  # fmt: skip
+    app = visit(page, song_id=put(settings, owner_of(TOKEN), changed))
+    wrong = {one.label: (read(one), told(one)) for one in widgets(app) for read in [DEFAULTS[one.type]]
+             if told(one) is not None and read(one) != told(one)}  # fmt: skip
+    assert not wrong
+    if page == "score":
+        assert app.slider(key="score_bpm").proto.default == [135] and app.number_input(key="score_shift").value == 1
+
+
+@pytest.mark.parametrize("page", ["inspect", "score"])
+def test_after_a_run_that_was_broken_off_values_are_sent_again(settings, made, page):
+    app = visit(page, song_id=put(settings, owner_of(TOKEN), made))
+    kept = [one for one in widgets(app) if one.proto.set_value]
+    assert len(kept) > 5
+    app.run()
+    assert not [one.label for one in widgets(app) if one.proto.set_value]  # nor is what somebody types overwritten
+    app.session_state["ds_session"].complete = False
+    app.run()
+    assert {one.label for one in widgets(app) if one.proto.set_value} == {one.label for one in kept}
+
+
+def test_the_address_of_the_edit_page_keeps_how_one_corrects(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("edit", song_id=job_id)
+    app.segmented_control(key="ds_edit_mode").set_value("Review queue").run()
+    assert app.query_params["mode"] in ("review", ["review"])
+    again = AppTest.from_file(APP, default_timeout=60)
+    again.session_state[owner._KEY] = TOKEN
+    again.run()
+    again.query_params.update({"song": job_id, "mode": "candidates"})
+    again.switch_page("pages/edit.py").run()
+    assert again.segmented_control(key="ds_edit_mode").value == "Candidates"
+
+
+UNHEARD = "Transcribed from the whole mix, because the drums could not be separated first. It cannot be reached."
+
+
+def test_drums_that_could_not_be_separated_are_told_of_once_and_turned_off_for_good(settings):
+    from dataclasses import replace
+
+    songs = [put(settings, owner_of(TOKEN), replace(song(2, title=title), warnings=(UNHEARD,))) for title in "ab"]
+    app = visit(song_id=songs[0])
+    assert "could not be separated" in texts(app) and not app.warning
+    assert "offline" in texts(app) or app.button(key="ds_unseparated_fetch")
+    press(app, f"ds_open_{songs[1]}")
+    assert "could not be separated" not in texts(app) and "whole mix" in texts(app)
+    fresh = visit(song_id=songs[1])
+    press(fresh, "ds_unseparated_off")
+    assert "could not be separated" not in texts(fresh)
+    assert fresh.selectbox(key="ds_set_separator").value == "none"
+    another_day = visit(song_id=songs[0])
+    assert "could not be separated" not in texts(another_day)
+    assert another_day.selectbox(key="ds_set_separator").value == "none"
+    another_day.selectbox(key="ds_set_separator").set_value("auto").run()
+    assert visit().selectbox(key="ds_set_separator").value == "auto"

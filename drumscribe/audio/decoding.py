@@ -130,6 +130,15 @@ def clean_name(text: str, limit: int = 200) -> str:
     return " ".join(unicodedata.normalize("NFC", spaced).split())[:limit].strip()
 
 
+def title_of(name: str) -> str:
+    """The title that a file name stands for, where no tag says more.
+
+    >>> title_of("Escape_from_chaosland.mp3"), title_of("My song.v2.wav")
+    ('Escape from chaosland', 'My song.v2')
+    """
+    return clean_name(Path(name).stem.replace("_", " "))
+
+
 def _open_regular(path: Path) -> BinaryIO:
     """Open for reading without ever blocking: a named pipe must not hang a worker."""
     name = clean_name(path.name, 80) or "The file"
@@ -198,7 +207,7 @@ def _decode_open(
         tags = {key.lower(): value for source in (container, stream) for key, value in source.metadata.items()}
         _check_complete(collector, stated, file, size, mend=is_wav)
     return collector.finish(
-        title=clean_name(tags.get("title", "")) or clean_name(Path(name).stem.replace("_", " ")),
+        title=clean_name(tags.get("title", "")) or title_of(name),
         artist=clean_name(tags.get("artist", "") or tags.get("album_artist", "")),
         origin=clean_name(name),
     )

@@ -8,6 +8,7 @@ that holds four stems and a second copy of the mix at once, here memory is the m
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -33,6 +34,9 @@ from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction, Stem, part_of
 from drumscribe.weights import registry
 
+UNSEPARATED = "Transcribed from the whole mix, because the drums could not be separated first."
+"""How a note begins that tells why there is no drum stem."""
+_ADDRESS = re.compile(r"\w+://\S+")
 PATIENCE_S = 60.0
 """With ``auto``, weights that could not be fetched are not tried again for so long, so that no song waits for it."""
 
@@ -111,7 +115,8 @@ def _obtain(
 
 
 def _why(error: DrumScribeError) -> str:
-    return f"Transcribed from the whole mix, because the drums could not be separated first. {error.what}"
+    reason = _ADDRESS.sub("the server of the separation model", error.what)
+    return f"{UNSEPARATED} {reason[:1].upper()}{reason[1:]}"
 
 
 def _device(settings: Settings) -> str:

@@ -83,11 +83,11 @@ class JobRunner:
             video_id(source)
             key, title, step = source.strip(), source.strip(), 1
         else:
-            from drumscribe.audio.decoding import clean_name
+            from drumscribe.audio.decoding import clean_name, title_of
 
             name = clean_name(name or (source.name if isinstance(source, Path) else ""))
             upload = self.store.put_upload(source, name)
-            key, title, step = upload.key, Path(name).stem, upload.size // BYTES_PER_PRIORITY
+            key, title, step = upload.key, title_of(name), upload.size // BYTES_PER_PRIORITY
         job = new_job(
             owner,
             key,

@@ -65,33 +65,33 @@ def apply(hits: Hits, edit: Edit) -> Hits:
 
 def add(hits: Hits, time_s: float, drum: str, velocity: int = 90) -> Edit:
     """Add a stroke. Raises EditError if time, drum, or velocity is impossible."""
-    new = _checked(id=_free_id(hits), time_s=time_s, drum=drum, velocity=velocity)
-    return _edit(f"Add {DRUMS[drum].name.lower()}", hits, [], [new])
+    new = _checked(id=free_id(hits), time_s=time_s, drum=drum, velocity=velocity)
+    return changed(f"Add {DRUMS[drum].name.lower()}", hits, [], [new])
 
 
 def delete(hits: Hits, ids: Iterable[int]) -> Edit:
     """Remove hits. Raises EditError for an unknown id."""
     old = _named(hits, ids)
-    return _edit(f"Delete {_count(old)}", hits, old, [])
+    return changed(f"Delete {_count(old)}", hits, old, [])
 
 
 def move(hits: Hits, ids: Iterable[int], by_s: float) -> Edit:
     """Shift hits in time by ``by_s`` seconds. Raises EditError if one would come before the start."""
     old = _named(hits, ids)
-    return _edit(f"Move {_count(old)}", hits, old, [_vouched(hit, time_s=hit.time_s + by_s) for hit in old])
+    return changed(f"Move {_count(old)}", hits, old, [_vouched(hit, time_s=hit.time_s + by_s) for hit in old])
 
 
 def move_to(hits: Hits, hit_id: int, time_s: float) -> Edit:
     """Put one hit at ``time_s``. Raises EditError."""
     old = _named(hits, [hit_id])
-    return _edit("Move 1 hit", hits, old, [_vouched(old[0], time_s=time_s)])
+    return changed("Move 1 hit", hits, old, [_vouched(old[0], time_s=time_s)])
 
 
 def relabel(hits: Hits, ids: Iterable[int], drum: str) -> Edit:
     """Give hits to another drum. Raises EditError for an unknown id or drum."""
     old = _named(hits, ids)
     new = [hit if hit.drum == drum else _vouched(hit, drum=drum) for hit in old]
-    return _edit(f"Make {_count(old)} {_drum_name(drum)}", hits, old, new)
+    return changed(f"Make {_count(old)} {_drum_name(drum)}", hits, old, new)
 
 
 def correct(hits: Hits, ids: Iterable[int], drum: str | None) -> Edit:
@@ -103,7 +103,7 @@ def set_velocity(hits: Hits, ids: Iterable[int], velocity: int) -> Edit:
     """Set how hard hits are struck, 1-127; says nothing about whether they are right. Raises EditError."""
     old = _named(hits, ids)
     new = [_checked(hit, velocity=velocity) for hit in old]
-    return _edit(f"Set velocity of {_count(old)}", hits, old, new)
+    return changed(f"Set velocity of {_count(old)}", hits, old, new)
 
 
 def scale_velocity(hits: Hits, ids: Iterable[int], factor: float) -> Edit:
@@ -112,7 +112,7 @@ def scale_velocity(hits: Hits, ids: Iterable[int], factor: float) -> Edit:
         raise _error(f"Velocities cannot be multiplied by {factor}")
     old = _named(hits, ids)
     new = [replace(hit, velocity=min(127, max(1, round(hit.velocity * factor)))) for hit in old]
-    return _edit(f"Change velocity of {_count(old)}", hits, old, new)
+    return changed(f"Change velocity of {_count(old)}", hits, old, new)
 
 
 def accept(hits: Hits, candidates: Iterable[Hit]) -> Edit:
@@ -124,7 +124,7 @@ def accept(hits: Hits, candidates: Iterable[Hit]) -> Edit:
         if known is not None:
             old.append(known)
         new.append(_vouched(candidate if known is None else known))
-    return _edit(f"Accept {_count(new)}", hits, old, new)
+    return changed(f"Accept {_count(new)}", hits, old, new)
 
 
 def replace_all(hits: Hits, new: Hits, label: str = "Replace hits") -> Edit:
@@ -154,7 +154,7 @@ def apply_table(hits: Hits, rows: Iterable[Mapping[str, Any]], *, shown: Iterabl
     kept: set[int] = set()
     old: list[Hit] = []
     new: list[Hit] = []
-    next_id = _free_id(hits)
+    next_id = free_id(hits)
     for number, row in enumerate(rows, start=1):
         time_s, drum, velocity = row.get("time_s"), row.get("drum"), row.get("velocity")
         if _missing(row.get("id")):
@@ -179,7 +179,7 @@ def apply_table(hits: Hits, rows: Iterable[Mapping[str, Any]], *, shown: Iterabl
         old.append(hit)
         new.append(edited)
     old.extend(hit for hit in before.values() if hit.id not in kept)
-    return _edit(_table_label(len(old), len(new)), hits, old, new)
+    return changed(_table_label(len(old), len(new)), hits, old, new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +287,8 @@ def replay(base: Hits, log: Iterable[Entry]) -> History:
     return history
 
 
-def _edit(label: str, hits: Hits, old: list[Hit], new: list[Hit]) -> Edit:
-    """Make the edit, letting new strokes take the place of others on the same drum within MIN_GAP_S."""
+def changed(label: str, hits: Hits, old: list[Hit], new: list[Hit]) -> Edit:
+    """The edit under which ``old`` hits go and ``new`` ones come, in place of others on their drum within MIN_GAP_S."""
     going = {hit.id: hit for hit in old}
     for hit in new:
         for other in hits.between(hit.time_s - MIN_GAP_S, hit.time_s + MIN_GAP_S):
@@ -368,7 +368,8 @@ def _drum_name(label: Any, where: str = "") -> str:
     return DRUMS[label].name.lower()
 
 
-def _free_id(hits: Hits) -> int:
+def free_id(hits: Hits) -> int:
+    """The number of the next hit that a user adds."""
     return max(FIRST_USER_ID, hits.next_id())
 
 

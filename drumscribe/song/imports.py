@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from drumscribe._version import __version__
-from drumscribe.audio.decoding import clean_name
+from drumscribe.audio.decoding import clean_name, title_of
 from drumscribe.errors import ProjectError
 from drumscribe.kit import LABELS
 from drumscribe.options import Options
@@ -75,7 +75,7 @@ def opened(data: bytes, name: str, options: Options | None = None) -> Transcript
     from drumscribe import notation
     from drumscribe.rhythm import beats_of
 
-    title = clean_name(Path(name).stem)
+    title = title_of(name)
     artist = ""
     if data.startswith(b"MThd"):
         played = notation.read_midi(data)

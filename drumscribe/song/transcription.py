@@ -123,9 +123,12 @@ class Transcription:
             history = history.do(edits.replace_all(history.hits, hits), at=time.time())
         return self._with(history, options)
 
-    def edit(self, change: edits.Edit) -> Transcription:
-        """Apply an edit from :mod:`drumscribe.song.edits` and write the score anew. Raises EditError."""
-        return self._with(self.history.do(change, at=time.time()), self.options)
+    def edit(self, *changes: edits.Edit) -> Transcription:
+        """Apply edits from :mod:`drumscribe.song.edits`, one entry each, and write the score anew. Raises EditError."""
+        history = self.history
+        for change in changes:
+            history = history.do(change, at=time.time())
+        return self._with(history, self.options)
 
     def undo(self) -> Transcription:
         """Take the last edit back. Raises EditError if there is none."""

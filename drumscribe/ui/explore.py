@@ -9,6 +9,7 @@ import streamlit as st
 from drumscribe.errors import DrumScribeError
 from drumscribe.types import Hit
 from drumscribe.ui import facts, hitcard, labels, likes, panels, plots, state, theme
+from drumscribe.ui.shown import shown
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -95,9 +96,9 @@ def _window(found: Transcription) -> tuple[float, float]:
     """Draw the controls of the window and return it."""
     whole = max(_SHORTEST_S, found.song.duration_s)
     key = _window_key()
-    if key not in st.session_state:
-        first = max(0.0, found.hits[0].time_s - 0.5) if len(found.hits) else 0.0
-        st.session_state[key] = (0.0, whole) if whole <= 20 else (first, min(whole, first + 12))
+    first = max(0.0, found.hits[0].time_s - 0.5) if len(found.hits) else 0.0
+    begin = (0.0, whole) if whole <= 20 else (first, min(whole, first + 12))
+    window = shown(key, st.session_state.get(key, begin))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for name, icon, move, scale in (
             ("Earlier", "chevron_left", -0.8, 1.0),
@@ -110,7 +111,7 @@ def _window(found: Transcription) -> tuple[float, float]:
         st.button("Whole song", icon=":material/fit_width:", key="ds_window_all", on_click=_move,
                   args=(whole, 0.0, 1e9))  # fmt: skip
     chosen: Any = st.slider(
-        f"Window, in seconds of {labels.span(whole)}", 0.0, whole, step=0.05, format="%.1f", key=key,
+        f"Window, in seconds of {labels.span(whole)}", 0.0, whole, window, step=0.05, format="%.1f", key=key,
         persist_state="session",
     )  # fmt: skip
     start_s, end_s = chosen  # a pair, because the session holds one
@@ -167,22 +168,22 @@ def thresholds(found: Transcription) -> None:
 
     with st.expander("Sensitivity and thresholds", icon=":material/tune:"):
         detect = found.options.detect
-        st.session_state["ds_sensitivity"] = detect.sensitivity
         st.slider(
-            "Sensitivity", 0.0, 1.0, step=0.01, key="ds_sensitivity", on_change=_sensitivity,
-            help="Moves the thresholds of all drums that have none of their own",
+            "Sensitivity", 0.0, 1.0, shown("ds_sensitivity", detect.sensitivity), step=0.01, key="ds_sensitivity",
+            on_change=_sensitivity, help="Moves the thresholds of all drums that have none of their own",
         )  # fmt: skip
-        shown = hits.display_thresholds(detect, model=found.activations.model)
-        drums = [drum for drum in plots.drums_of([*found.hits, *facts.rejected(found)]) if drum in shown]
+        limits = hits.display_thresholds(detect, model=found.activations.model)
+        drums = [drum for drum in plots.drums_of([*found.hits, *facts.rejected(found)]) if drum in limits]
         columns = st.columns(3)
         for number, drum in enumerate(drums):
             key = f"ds_threshold_{drum}"
-            st.session_state[key] = round(shown[drum], 2)
+            limit = shown(key, round(limits[drum], 2))
             with columns[number % 3]:
                 own = " (own)" if drum in detect.thresholds else ""
                 st.slider(
-                    f"{labels.NAMES[drum]}{own}", 0.0, 1.0, step=0.01, key=key, on_change=_threshold, args=(drum,)
-                )
+                    f"{labels.NAMES[drum]}{own}", 0.0, 1.0, limit, step=0.01, key=key, on_change=_threshold,
+                    args=(drum,),
+                )  # fmt: skip
         st.button("Forget own thresholds", key="ds_threshold_reset", on_click=_forget, disabled=not detect.thresholds)
 
 

@@ -14,7 +14,7 @@ from drumscribe.options import Options
 from drumscribe.settings import get_settings
 from drumscribe.song import imports, project
 from drumscribe.song.transcription import Transcription
-from drumscribe.ui import labels, progress, review, shell, state, theme
+from drumscribe.ui import labels, progress, review, separating, shell, state, theme
 from drumscribe.ui.owner import owner
 
 EXAMPLE = Path(__file__).parent.parent / "assets" / "example.ogg"
@@ -76,7 +76,8 @@ def form() -> None:
     if start and options is not None:
         submit(sources, options)
     elif example:
-        submit([(EXAMPLE, EXAMPLE_NAME)], Options())
+        wish = separating.wanted()
+        submit([(EXAMPLE, EXAMPLE_NAME)], Options().updated(separate={"separator": None if wish == "auto" else wish}))
 
 
 def submit(sources: Sequence[tuple[str | Path | BinaryIO, str]], options: Options) -> None:
@@ -143,8 +144,10 @@ def _settings() -> Options | None:
             )  # fmt: skip
             groups["beats"]["tracker"] = None if tracker == "auto" else tracker
             separator = st.selectbox(
-                "Drum separation", ["auto", "demucs", "none"], key="ds_set_separator", persist_state="session",
-                help="auto separates where the model is at hand, and otherwise listens to the mix.",
+                "Drum separation", separating.CHOICES, separating.CHOICES.index(separating.wanted()),
+                key=separating.CHOICE_KEY, persist_state="session", on_change=_separator,
+                help="auto separates where the model is at hand, and otherwise listens to the mix. Kept for all your "
+                "songs to come.",
             )  # fmt: skip
         with right:
             groups["quantise"]["finest"] = st.selectbox(
@@ -168,6 +171,10 @@ def _settings() -> Options | None:
         return None
 
 
+def _separator() -> None:
+    separating.want(st.session_state[separating.CHOICE_KEY])
+
+
 def opened() -> Transcription | None:
     """The open song's result; an unreadable one is explained and counts as none."""
     try:
@@ -180,8 +187,9 @@ def opened() -> Transcription | None:
 def result(found: Transcription) -> None:
     """What came out, and where to go next."""
     shell.song_bar(found)
-    for warning in found.warnings:
+    for warning in separating.warnings(found):
         st.warning(labels.escape(warning))
+    separating.tell(found)
     counts: dict[str, int] = {}
     for hit in found.hits:
         counts[hit.drum] = counts.get(hit.drum, 0) + 1

@@ -11,8 +11,8 @@ from drumscribe.audio import synth
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS
 from drumscribe.song.stages import file_name
-from drumscribe.ui import labels, scoring, shell, state
-from drumscribe.ui.player import Sheet, song_player
+from drumscribe.ui import labels, scoring, separating, shell, state
+from drumscribe.ui.player import Sheet, recordings, song_player
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -22,8 +22,8 @@ def show(found: Transcription) -> None:
     """Draw the page."""
     if found.heard.method == "none":
         st.caption(
-            "The drums were not separated from this recording, so it can be heard only as a whole: "
-            "the synthesised drums and the click have faders of their own."
+            "The drums were not separated from this recording, so they cannot be taken down. Play along with the mix, "
+            "the synthesised drums and a click instead: each has a fader of its own below."
         )
     pages: list[str | None] = []
     try:
@@ -37,6 +37,9 @@ def show(found: Transcription) -> None:
         st.toggle("Show the score", True, key="practice_score", persist_state="session")
     with right:
         downloads(found)
+    if found.heard.method == "none" and recordings.available(found):
+        with st.expander("What separating the drums would add", icon=":material/graphic_eq:"):
+            separating.ways(key="practice_separating")
 
 
 def downloads(found: Transcription) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -16,6 +16,7 @@ from drumscribe.song import imports
 from drumscribe.song.stages import file_name
 from drumscribe.ui import labels, shell, state
 from drumscribe.ui.player import Sheet, song_player
+from drumscribe.ui.shown import shown
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -57,7 +58,7 @@ def sheet(found: Transcription) -> None:
         shell.error(error)
     tint = st.session_state.get("score_tint", False)
     sheet = Sheet(pages, tint=tint, height=820, on_more=engrave_rest)
-    song_player(found, key="player_score", sheet=sheet, timeline=False)
+    song_player(found, key="player_score", sheet=sheet, timeline=False, editing=True)
     if not len(found.hits):
         st.info("No hits were found, so the chart is empty. Raise the sensitivity on the Inspect page.")
 
@@ -133,10 +134,9 @@ def tempo(found: Transcription) -> None:
     """Tempo, meter, and where the bars begin."""
     options, grid = found.options.beats, found.grid
     bpm = int(min(FASTEST, max(SLOWEST, round(options.bpm or grid.bpm))))
-    _keep("score_bpm", bpm)
     st.slider(
-        "BPM", SLOWEST, FASTEST, key="score_bpm", help="The beat follows the recording; this says near which tempo.",
-        on_change=_tempo, args=(bpm,),
+        "BPM", SLOWEST, FASTEST, shown("score_bpm", bpm), key="score_bpm", on_change=_tempo, args=(bpm,),
+        help="The beat follows the recording; this says near which tempo.",
     )  # fmt: skip
     st.caption(told_tempo(found))
     chances = {candidate.factor: candidate.confidence for candidate in grid.candidates}
@@ -158,15 +158,15 @@ def tempo(found: Transcription) -> None:
         meters = {AUTO: f"Find out ({here})"} | {text: text for text in METERS}
         if options.meter is not None:
             meters.setdefault(options.meter, options.meter)
-        _keep("score_meter", options.meter or AUTO)
         st.selectbox(
-            "Meter", list(meters), key="score_meter", format_func=lambda value: meters[value],
+            "Meter", list(meters), _place(meters, shown("score_meter", options.meter or AUTO)), key="score_meter",
+            format_func=lambda value: meters[value],
             on_change=lambda: _change("beats", "meter", _meter_wanted()),
         )  # fmt: skip
     with second:
-        _keep("score_shift", options.bar_shift)
         st.number_input(
-            "Bar shift", -16, 16, key="score_shift", help="Moves every bar line by so many beats.",
+            "Bar shift", -16, 16, shown("score_shift", options.bar_shift), key="score_shift",
+            help="Moves every bar line by so many beats.",
             on_change=lambda: _change("beats", "bar_shift", int(st.session_state.score_shift)),
         )  # fmt: skip
 
@@ -199,33 +199,31 @@ def _change(group: str, name: str, value: object) -> None:
     state.change(**{group: {name: value}})
 
 
-def _keep(key: str, value: Any) -> None:
-    # The option is the truth, whoever changed it; a widget only shows it.
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
+def _place(names: Iterable[Any], value: Any) -> int:
+    return list(names).index(value)
 
 
 def _choose(
     label: str, group: str, name: str, options: Options, names: dict[Any, str], hint: str | None = None
 ) -> None:
     key = f"score_{name}"
-    _keep(key, getattr(getattr(options, group), name))
     st.selectbox(
-        label, list(names), key=key, format_func=lambda value: names[value], help=hint,
+        label, list(names), _place(names, shown(key, getattr(getattr(options, group), name))), key=key,
+        format_func=lambda value: names[value], help=hint,
         on_change=lambda: _change(group, name, st.session_state[key]),
     )  # fmt: skip
 
 
 def _switch(label: str, group: str, name: str, options: Options) -> None:
     key = f"score_{name}"
-    _keep(key, getattr(getattr(options, group), name))
-    st.toggle(label, key=key, on_change=lambda: _change(group, name, st.session_state[key]))
+    now = shown(key, getattr(getattr(options, group), name))
+    st.toggle(label, now, key=key, on_change=lambda: _change(group, name, st.session_state[key]))
 
 
 def _strength(options: Options) -> None:
-    _keep("score_strength", round(100 * options.quantise.strength))
+    percent = shown("score_strength", round(100 * options.quantise.strength))
     st.slider(
-        "Quantised MIDI: pull to the grid", 0, 100, key="score_strength", format="%d %%",
+        "Quantised MIDI: pull to the grid", 0, 100, percent, key="score_strength", format="%d %%",
         help="0 % leaves every hit where it was played, 100 % puts it on the grid. The chart stays as it is.",
         on_change=lambda: _change("quantise", "strength", st.session_state.score_strength / 100),
     )  # fmt: skip
@@ -233,9 +231,8 @@ def _strength(options: Options) -> None:
 
 def _text(label: str, name: str, recorded: str, options: Options) -> None:
     key = f"score_{name}"
-    _keep(key, getattr(options.notate, name))
     st.text_input(
-        label, key=key, max_chars=300, placeholder=recorded or "none",
+        label, shown(key, getattr(options.notate, name)), key=key, max_chars=300, placeholder=recorded or "none",
         on_change=lambda: _change("notate", name, st.session_state[key].strip()),
     )  # fmt: skip
 
