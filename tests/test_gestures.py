@@ -75,6 +75,9 @@ def test_up_and_down_go_through_the_drums(found):
     snare = at(found, 0, 1.0, "snare")
     up, _ = do(found, kind="step", hits=(snare.id,), by=1)
     assert up.hits.by_id()[snare.id].drum == "cross_stick"
+    hat = at(found, 0, 1.0, "closed_hihat")
+    beside, _ = do(found, kind="step", hits=(snare.id,), by=BY_HEIGHT.index("closed_hihat") - BY_HEIGHT.index("snare"))
+    assert beside.hits.by_id()[snare.id].drum == "open_hihat" and hat.id in beside.hits.by_id()  # not swallowed
     top, _ = do(found, kind="step", hits=(snare.id,), by=99)
     assert top.hits.by_id()[snare.id].drum == "china"
 

@@ -226,7 +226,9 @@ def test_practice_page_of_a_song_that_was_not_separated(settings, mixed) -> None
     data = sent(app)
     assert [fader["id"] for fader in data["faders"]] == ["original", "synth", "click"]
     assert data["parts"] == {"timeline": True, "mixer": True, "score": True}
-    assert "not separated" in texts(app)
+    assert "not separated" in texts(app) and "take them down" in texts(app)
+    mixes = {mix["label"]: mix["levels"] for mix in data["mixes"]}
+    assert set(mixes["With drums and click"]) == {"original", "synth", "click"}
     app.toggle(key="practice_score").set_value(False).run()
     assert not sent(app)["parts"]["score"]
 
@@ -289,6 +291,14 @@ def test_synthesised_drums_as_a_file(separated) -> None:
     assert abs(np.argmax(level > 0.1 * level.max()) / rate - first) < 0.006
     with_click, _ = soundfile.read(io.BytesIO(practice.sound_file(separated, ["snare"], click=True)))
     assert np.abs(with_click[: round(first * rate)]).max() > 0.01
+
+
+def test_mixes_set_only_faders_that_are_there() -> None:
+    from drumscribe.ui.player.song import _MIXES, _RECORDING_FADERS
+
+    for method, mixes in _MIXES.items():
+        ids = {fader.id for fader in _RECORDING_FADERS[method]} | {"synth", "click"}
+        assert mixes and all(set(mix.levels) <= ids for mix in mixes)
 
 
 def test_faders_feed_only_tracks_that_are_sent() -> None:

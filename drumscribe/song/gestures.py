@@ -218,8 +218,11 @@ def _step(hits: Hits, ids: Iterable[int], by: int) -> Edit:
     old = [by_id[one] for one in ids]
     new = []
     for hit in old:
-        place = min(len(BY_HEIGHT) - 1, max(0, BY_HEIGHT.index(hit.drum) + by))
-        new.append(replace(hit, drum=BY_HEIGHT[place], confidence=1.0, origin="user"))
+        near = hits.between(hit.time_s - edits.MIN_GAP_S, hit.time_s + edits.MIN_GAP_S)
+        struck = {one.drum for one in near} - {hit.drum}
+        free = [drum for drum in BY_HEIGHT if drum not in struck]  # a stroke that is there already is passed by
+        place = min(len(free) - 1, max(0, free.index(hit.drum) + by))
+        new.append(replace(hit, drum=free[place], confidence=1.0, origin="user"))
     return edits.changed(f"Make {_notes(old)} another drum", hits, old, new)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from drumscribe.errors import DrumScribeError
+from drumscribe.notation.timeline import Timeline
 from drumscribe.types import Rhythm
 from drumscribe.ui import facts, state
 from drumscribe.ui.player import Cue, Excerpt, Sheet, song_player
@@ -36,19 +37,21 @@ def show(found: Transcription, first: int, last: int, *, key: str, hear: Excerpt
         return
     bars = found.rhythm.bars[first : last + 1]
     try:
-        pages = [state.projected(("excerpt", first, last), lambda: _engraved(found, first, last))]
+        page, chart = state.projected(("excerpt", first, last), lambda: _engraved(found, first, last))
+        sheet = Sheet([page], chart, height=320)
     except DrumScribeError as failure:
         st.caption(f"These bars cannot be drawn. {failure}")
-        pages = []
+        sheet = Sheet()
     numbers = f"Bar {bars[0].number}" if len(bars) == 1 else f"Bars {bars[0].number}–{bars[-1].number}"
     st.caption(numbers)
     loop = max(0.0, bars[0].start_s), min(found.song.duration_s, bars[-1].end_s)
     song_player(
-        found, key=key, sheet=Sheet(pages, height=320), faint=facts.rejected(found), cue=Cue(loop=loop, excerpt=hear)
+        found, key=key, sheet=sheet, faint=facts.rejected(found), cue=Cue(loop=loop, excerpt=hear), editing=True
     )
 
 
-def _engraved(found: Transcription, first: int, last: int) -> str:
+def _engraved(found: Transcription, first: int, last: int) -> tuple[str, Timeline]:
+    """The page, and when its bars sound."""
     from drumscribe import notation
 
     style = found.options.notate.model_copy(
@@ -57,7 +60,9 @@ def _engraved(found: Transcription, first: int, last: int) -> str:
             "legend": False, "count_in": False,
         }
     )  # fmt: skip
-    return cropped(notation.to_svg(notation.notate(cut(found.rhythm, first, last), style), [0])[0])
+    rhythm = cut(found.rhythm, first, last)
+    score = notation.notate(rhythm, style)
+    return cropped(notation.to_svg(score, [0])[0]), Timeline.of(score, rhythm)
 
 
 def cropped(page: str) -> str:

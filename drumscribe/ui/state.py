@@ -44,6 +44,14 @@ run = threading.local()
 this is the thread's and not the session's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What was taken in of one browser's box of edits: the number of the last one, and ids behind its names."""
+
+    last: int = 0
+    names: dict[int, int] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Session:
     """The part of the session that belongs to us.
@@ -57,6 +65,9 @@ class Session:
         sound: id of the hit to be heard as soon as it is drawn, because the user has just selected it.
         page: the page that the user went to last.
         wanted: the page file that was asked for before ``app.py`` had ever run.
+        complete: the last run of a page came to its end.
+        repeat: the run before this one did not: the browser may not know what that put into the session.
+        acted: edits made in the score, by the browser's box (:mod:`drumscribe.ui.hands`).
         derived: small things computed from the open song (envelopes), emptied with it.
         projected: the same for things that every change of hits or options spoils.
     """
@@ -69,6 +80,9 @@ class Session:
     sound: int | None = None
     page: StreamlitPage | None = None
     wanted: str = ""
+    complete: bool = False
+    repeat: bool = True
+    acted: dict[str, Acted] = field(default_factory=dict)
     derived: dict[Any, Any] = field(default_factory=dict)
     projected: dict[Any, Any] = field(default_factory=dict)
 
@@ -213,9 +227,9 @@ def select(hit_id: int | None, *, sound: bool = True) -> None:
     held.selected, held.sound = hit_id, hit_id if sound else None
 
 
-def apply(edit: Edit) -> bool:
-    """Apply and save an edit; the score follows. On failure nothing changes, the user is told, ``False`` comes back."""
-    return _replace(lambda found: found.edit(edit))
+def apply(*changes: Edit) -> bool:
+    """Apply and save edits; the score follows. On failure nothing changes, the user is told, ``False`` comes back."""
+    return _replace(lambda found: found.edit(*changes))
 
 
 def correct(make: Callable[[Hits], Edit]) -> Edit | None:
@@ -281,12 +295,18 @@ def enter(page: StreamlitPage) -> None:
     that the user went to. A link empties the address; a widget sends it as it was.
     """
     held, context = session(), get_script_run_ctx()
+    held.repeat, held.complete = not held.complete, False
     if held.page is not None and held.page.url_path != page.url_path:
         back = context is not None and context.is_history_navigation
         if SONG in st.query_params and not back:
             st.switch_page(held.page)
         held.sound = None
     held.page = page
+
+
+def leave() -> None:
+    """Note that the page has been drawn to its end."""
+    session().complete = True
 
 
 @contextmanager

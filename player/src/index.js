@@ -3,10 +3,28 @@ import "./player.css";
 import { Deck, lowerBound } from "./deck.js";
 import { Timeline } from "./timeline.js";
 import { Score } from "./score.js";
+import { Hands } from "./hands.js";
 import { HTML, ICONS } from "./markup.js";
 
 const players = new WeakMap();
-const kept = new Map(); // song → position, speed, levels: the same on every page that plays it
+// song → position, speed, levels: the same on every page that plays it, and after a reload
+const STORE = "drumscribe-player";
+const kept = {
+  get(song) {
+    try {
+      return JSON.parse(sessionStorage.getItem(`${STORE}-${song}`)) ?? undefined;
+    } catch {
+      return undefined; // a browser that keeps nothing
+    }
+  },
+  set(song, state) {
+    try {
+      sessionStorage.setItem(`${STORE}-${song}`, JSON.stringify(state));
+    } catch {
+      // the page plays all the same
+    }
+  },
+};
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
 
@@ -30,9 +48,10 @@ class Player {
     this.deck = new Deck();
     this.root.deck = this.deck;
     this.at = {};
-    const select = (id) => this.select(id, true);
-    this.timeline = new Timeline(this.$(".timeline"), this.deck, { onSelect: select, onLoop: (start, end) => this.loop({ start, end }) });
-    this.score = new Score(this.$(".score"), { onSelect: select });
+    const select = (id, how) => this.select(id, true, how);
+    this.hands = new Hands(this);
+    this.timeline = new Timeline(this.$(".timeline"), this.deck, { onSelect: select, onLoop: (start, end) => this.loop({ start, end }), hands: this.hands });
+    this.score = new Score(this.$(".score"), { onSelect: select, hands: this.hands });
     this.#wire();
   }
 
@@ -64,29 +83,41 @@ class Player {
       this.deck.setBars(this.bars);
       this.timeline.setBars(this.bars);
     }
-    if (changed("hits")) {
+    const taken = this.hands.update(data);
+    const score = this.$(".pages");
+    score.setAttribute("role", this.hands.active ? "application" : "region");
+    score.setAttribute("aria-label", this.hands.active ? "Score: arrow keys go from note to note, ? shows the keys" : "Score");
+    this.$(".hand-keys").hidden = !this.hands.active;
+    this.$(".hand-drums").textContent = this.hands.kit.map((drum) => `${drum.key} ${drum.name}`).reverse().join(", ");
+    const fresh = changed("hits");
+    if (fresh) {
       const { id, time, drum, velocity, confidence, faint } = data.hits;
       this.drums = data.drums;
-      this.hits = time.map((t, i) => ({ id: id[i], time: t, drum: data.drums[drum[i]].label, velocity: velocity[i], confidence: confidence[i], faint: Boolean(faint[i]) }));
-      this.deck.setHits(this.hits.filter((hit) => !hit.faint));
-      this.timeline.setHits(this.hits, data.drums);
-      this.score.setHits(this.hits, data.drums);
-      this.#mutes(data);
+      this.truth = time.map((t, i) => ({ id: id[i], time: t, drum: data.drums[drum[i]].label, velocity: velocity[i], confidence: confidence[i], faint: Boolean(faint[i]) }));
     }
+    if (fresh || taken) this.#showHits();
+    if (fresh) this.#mutes(data);
     this.$(".timeline").hidden = !data.parts.timeline;
     this.$(".score").hidden = !data.parts.score;
     this.$(".mixer").hidden = !data.parts.mixer;
     this.root.style.setProperty("--score-height", `${data.score_height}px`);
     if (data.parts.timeline && changed("waves")) this.timeline.setWaves(data.waves, data.duration).catch((error) => this.message(error.message));
     if (changed("chart")) this.score.setChart(data.chart);
-    const moved = first || at.selected !== data.selected;
+    // While one edits, the selection is the browser's; the server only hears of it.
+    const own = this.hands.active && (data.selected === null || this.hands.chosen.has(data.selected));
+    const moved = first || (at.selected !== data.selected && !own);
     at.selected = data.selected;
     const drawn = data.parts.score && changed("pages") ? this.score.setPages(data.pages) : Promise.resolve();
+    const { truth } = this;
     drawn.then(
-      () => {
+      (old) => {
+        if (old === false) return; // newer pages are on their way
+        this.score.engraved = truth;
+        this.score.overlay.show(truth, this.hits, this.hands.drums);
         this.score.colour(data.tint);
-        this.score.select(this.chosen);
+        this.score.select(this.#marked());
         this.#frame();
+        if (first && this.deck.at > 0) this.score.showCursor();
         // What is in view has been drawn; now the rest.
         if (data.pages.includes(null)) component.setTriggerValue("more", { page: this.score.current(), of: data.versions.pages });
       },
@@ -109,17 +140,79 @@ class Player {
 
   // --- what the user does ---------------------------------------------------------------------------------------
 
-  select(id, heard) {
+  /** `how`: as {@link Hands.pick}. */
+  select(id, heard, how = "") {
+    if (this.hands.active && (how || id === null)) return this.hands.pick(id, how);
     const hit = this.hits.find((h) => h.id === id);
     if (!hit) return;
     this.mine = true;
+    this.hands.chosen = new Set([id]);
+    this.hands.anchor = this.hands.head = id;
     this.#mark(id, false);
     this.#say(`${this.#name(hit)}, ${this.#where(hit.time)}, ${Math.round(hit.confidence * 100)} percent sure`);
     if (heard && this.deck.paused) {
       this.deck.seek(hit.time);
       this.deck.preview(hit.drum, hit.velocity).catch((error) => this.message(error.message));
     }
-    if (this.component.data.report.includes("select")) this.component.setTriggerValue("select", { hit: id });
+    this.#report(id);
+  }
+
+  #report(id) {
+    if (!this.component.data.report.includes("select")) return;
+    clearTimeout(this.reporting);
+    const tell = () => this.component.setTriggerValue("select", { hit: id });
+    // Whoever goes from note to note is not held up; what is being edited is not broken off.
+    if (this.hands.active) this.reporting = setTimeout(() => (this.hands.pending() ? this.#report(id) : id >= 0 && this.hits.some((hit) => hit.id === id) && tell()), 600);
+    else tell();
+  }
+
+  // --- asked for by Hands -----------------------------------------------------------------------------------------
+
+  get time() {
+    return this.deck.currentTime;
+  }
+
+  say(text) {
+    this.#say(text);
+  }
+
+  /** What is selected has changed. */
+  picked() {
+    const head = this.hits.find((hit) => hit.id === this.hands.head);
+    this.chosen = head?.id ?? null;
+    this.timeline.select(this.hands.chosen);
+    this.score.select(this.hands.chosen, this.chosen);
+    if (!head) return;
+    if (this.hands.chosen.size === 1) this.#say(`${this.#name(head)}, ${this.#where(head.time)}, ${Math.round(head.confidence * 100)} percent sure`);
+    if (this.deck.paused) this.deck.seek(head.time);
+    this.timeline.reveal(head.time);
+    this.mine = true;
+    this.#report(head.id);
+  }
+
+  heard(hit) {
+    if (this.deck.paused) this.deck.preview(hit.drum, hit.velocity).catch((error) => this.message(error.message));
+  }
+
+  /** Something was done by hand: show it. */
+  changed() {
+    this.#showHits();
+    this.score.overlay.show(this.score.engraved, this.hits, this.hands.drums);
+    this.score.select(this.#marked());
+  }
+
+  #marked() {
+    return this.hands.chosen.size ? this.hands.chosen : new Set(this.chosen === null || this.chosen === undefined ? [] : [this.chosen]);
+  }
+
+  #showHits() {
+    this.hits = this.hands.shown(this.truth);
+    const missing = this.hands.kit.filter((drum) => this.hits.some((hit) => hit.drum === drum.label) && !this.drums.some((one) => one.label === drum.label));
+    const drums = missing.length ? [...missing, ...this.drums] : this.drums;
+    this.deck.setHits(this.hits.filter((hit) => !hit.faint));
+    this.timeline.setHits(this.hits, drums);
+    this.score.setHits(this.hits, drums);
+    this.timeline.select(this.#marked());
   }
 
   loop(range) {
@@ -163,6 +256,11 @@ class Player {
       const hit = this.hits[Math.min(this.hits.length - 1, Math.max(0, near))];
       if (hit) this.select(hit.id, true);
     } else if (what === "start") deck.seek(this.deck.loop?.start ?? 0);
+    else if (what === "keys") {
+      const sheet = this.$(".keys");
+      sheet.open = !sheet.open;
+      if (sheet.open) sheet.querySelector("summary").focus();
+    }
   }
 
   #wire() {
@@ -178,7 +276,7 @@ class Player {
       if (!this.root.isConnected || taken(event)) return;
       const keys = {
         " ": "play", ArrowLeft: "back", ArrowRight: "forward", l: "loop", L: "loop", "+": "faster", "=": "faster",
-        "-": "slower", "−": "slower", ",": "previous", ".": "next", Home: "start",
+        "-": "slower", "−": "slower", ",": "previous", ".": "next", Home: "start", "?": "keys",
       };
       const what = keys[event.key];
       if (!what || (event.repeat && what === "play")) return;
@@ -186,6 +284,27 @@ class Player {
       this.#do(what);
     };
     document.addEventListener("keydown", this.onkey);
+    this.$(".keys").addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      this.$(".keys").open = false;
+      this.$(".keys summary").focus();
+    });
+    this.root.addEventListener("keydown", (event) => {
+      if (!this.hands.active || !event.composedPath().includes(this.$(".pages"))) return;
+      if (!this.hands.key(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    this.onundo = (event) => {
+      const control = (event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "z";
+      if (!control || !this.hands.active || !this.hands.pending()) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      this.hands.do(event.shiftKey ? "redo" : "undo", {}, event.shiftKey ? "Redone" : "Undone");
+    };
+    document.addEventListener("keydown", this.onundo, true);
+    this.onleave = () => this.#remember();
+    window.addEventListener("pagehide", this.onleave);
     deck.addEventListener("play", () => {
       this.message("");
       this.#buttons();
@@ -226,8 +345,10 @@ class Player {
 
   #mark(id, reveal) {
     this.chosen = id;
-    this.timeline.select(id);
-    this.score.select(id);
+    this.hands.chosen = new Set(id === null ? [] : [id]);
+    this.hands.anchor = this.hands.head = id;
+    this.timeline.select(this.hands.chosen);
+    this.score.select(this.hands.chosen, id);
     const hit = reveal && this.hits?.find((h) => h.id === id);
     if (!hit) return;
     this.timeline.reveal(hit.time);
@@ -301,7 +422,27 @@ class Player {
         return row;
       }),
     );
+    const mixes = this.$(".mixes");
+    mixes.hidden = !data.mixes.length;
+    mixes.replaceChildren(
+      ...data.mixes.map(({ label, levels }) => {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.className = "pill";
+        button.textContent = label;
+        button.addEventListener("click", () => this.#levels(levels));
+        return button;
+      }),
+    );
     this.deck.setLevel(data.faders[0]?.id, this.deck.levels[data.faders[0]?.id] ?? 1);
+  }
+
+  /** Set every fader: those that `levels` does not name go down. */
+  #levels(levels) {
+    for (const input of this.root.querySelectorAll("[data-fader]")) {
+      input.value = String(100 * (levels[input.dataset.fader] ?? 0));
+      input.dispatchEvent(new Event("input"));
+    }
   }
 
   #mutes(data) {
@@ -364,6 +505,10 @@ class Player {
   destroy() {
     this.#remember();
     document.removeEventListener("keydown", this.onkey);
+    document.removeEventListener("keydown", this.onundo, true);
+    window.removeEventListener("pagehide", this.onleave);
+    clearTimeout(this.reporting);
+    this.hands.destroy();
     clearTimeout(this.preparing);
     cancelAnimationFrame(this.ticking);
     this.resize.disconnect();

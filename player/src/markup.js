@@ -1,4 +1,5 @@
 // The component's skeleton. Icons are drawn here; they carry no text, so each button has a label.
+import { HAND_KEYS } from "./hands.js";
 
 const icon = (path) => `<svg viewBox="0 0 24 24" aria-hidden="true" focusable="false"><path d="${path}"/></svg>`;
 
@@ -19,7 +20,10 @@ export const KEYS = [
   ["+ −", "faster, slower"],
   [", .", "previous, next hit"],
   ["Home", "to the beginning"],
+  ["?", "show or hide these keys"],
 ];
+
+const rows = (keys) => `<dl>${keys.map(([key, what]) => `<dt>${key.split(" ").map((k) => (k === "+" && key.length > 3 ? k : `<kbd>${k}</kbd>`)).join(" ")}</dt><dd>${what}</dd>`).join("")}</dl>`;
 
 export const HTML = `
 <div class="player" role="group" aria-label="Player">
@@ -37,8 +41,8 @@ export const HTML = `
     <button type="button" class="pill" data-do="count" aria-pressed="false" title="Count one bar in before playing">${ICONS.count}<span>Count-in</span></button>
     <label class="speed" title="Speed (+ and −)"><span class="name">Speed</span>
       <input type="range" min="50" max="120" step="5" value="100" data-do="speed" aria-label="Speed in percent"><output>100 %</output></label>
-    <details class="keys"><summary aria-label="Keyboard shortcuts" title="Keyboard shortcuts">${ICONS.help}</summary>
-      <dl>${KEYS.map(([key, what]) => `<dt>${key.split(" ").map((k) => `<kbd>${k}</kbd>`).join(" ")}</dt><dd>${what}</dd>`).join("")}</dl></details>
+    <details class="keys"><summary aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)">${ICONS.help}</summary>
+      <div class="sheet">${rows(KEYS)}<div class="hand-keys" hidden><strong>In the score</strong>${rows(HAND_KEYS)}<p class="hand-drums"></p></div></div></details>
   </div>
   <p class="message" role="status" hidden></p>
   <div class="timeline" hidden>
@@ -46,7 +50,7 @@ export const HTML = `
       <div class="lane-labels"></div></div>
     <div class="stage"><div class="wave" role="slider" tabindex="0" aria-label="Position in the song" aria-valuemin="0" aria-valuenow="0"></div><canvas class="lanes" aria-hidden="true"></canvas></div>
   </div>
-  <div class="mixer" hidden><div class="faders" role="group" aria-label="Mixer"></div><div class="mutes" role="group" aria-label="Drums that the synthesiser plays"></div></div>
+  <div class="mixer" hidden><div class="mixes" role="group" aria-label="What to play along with" hidden></div><div class="faders" role="group" aria-label="Mixer"></div><div class="mutes" role="group" aria-label="Drums that the synthesiser plays"></div></div>
   <div class="score" hidden>
     <div class="pager" hidden><button type="button" data-step="-1">Previous page</button><span></span><button type="button" data-step="1">Next page</button></div>
     <div class="pages" tabindex="0" role="region" aria-label="Score"><div class="cursor" hidden></div></div>

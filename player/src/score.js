@@ -1,5 +1,6 @@
 // The engraved pages: a cursor that runs with the song, heads that light up, clicks that select.
 import { lowerBound } from "./deck.js";
+import { Overlay } from "./overlay.js";
 
 const GLOW_S = 0.16;
 
@@ -19,7 +20,7 @@ function crop(page) {
 }
 
 export class Score {
-  constructor(root, { onSelect }) {
+  constructor(root, { onSelect, hands }) {
     this.root = root;
     this.scroller = root.querySelector(".pages");
     this.cursor = root.querySelector(".cursor");
@@ -30,10 +31,11 @@ export class Score {
     this.lit = new Set();
     this.anchors = [];
     this.follow = true;
-    this.scroller.addEventListener("click", (event) => {
-      const note = event.target.closest?.("[data-hit]");
-      if (note) this.onSelect(this.#hitOf(note));
-    });
+    this.hands = hands;
+    this.overlay = new Overlay(this);
+    this.engraved = [];
+    this.scroller.addEventListener("click", (event) => this.#clicked(event));
+    this.#box();
     for (const gesture of ["wheel", "touchmove", "pointerdown"]) {
       this.scroller.addEventListener(gesture, () => (this.touched = performance.now()), { passive: true });
     }
@@ -50,7 +52,8 @@ export class Score {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const old = [...this.scroller.querySelectorAll(".page")];
     const texts = await Promise.all(urls.map((url, index) => (url === null || old[index]?.url === url ? null : fetchText(url))));
-    if (turn !== this.turn) return;
+    if (turn !== this.turn) return false;
+    this.overlay.clear();
     const top = this.scroller.scrollTop;
     const parser = new DOMParser();
     urls.forEach((url, index) => {
@@ -76,6 +79,7 @@ export class Score {
     this.scroller.scrollTop = top;
     this.anchors = [];
     this.#showPage();
+    return true;
   }
 
   /** `measures`: [start_s, end_s, element id] of each bar as played; `aliases`: [hit id, element id] under repeats. */
@@ -86,7 +90,7 @@ export class Score {
 
   #join() {
     this.heads.clear();
-    for (const element of this.scroller.querySelectorAll("[data-hit]")) this.heads.set(Number(element.dataset.hit), element);
+    for (const element of this.scroller.querySelectorAll("[data-hit]:not(.fresh)")) this.heads.set(Number(element.dataset.hit), element);
     const aliases = new Map(this.chart.aliases.map(([hit, element]) => [hit, element]));
     for (const [hit, element] of aliases) {
       const head = this.heads.get(Number(element.slice(4)));
@@ -100,7 +104,7 @@ export class Score {
     const here = this.time ?? 0;
     let best = null;
     for (const hit of this.hits) {
-      if (this.heads.get(hit.id) === head && (!best || Math.abs(hit.time - here) < Math.abs(best.time - here))) best = hit;
+      if (this.#headOf(hit.id) === head && (!best || Math.abs(hit.time - here) < Math.abs(best.time - here))) best = hit;
     }
     return best?.id ?? Number(head.dataset.hit);
   }
@@ -122,12 +126,83 @@ export class Score {
     }
   }
 
-  select(id) {
+  /** Mark the heads of some hits; scroll to that of `shown`. */
+  select(ids, shown = null) {
     for (const head of this.scroller.querySelectorAll(".chosen")) head.classList.remove("chosen");
-    const head = this.heads.get(id);
-    if (!head) return;
-    head.classList.add("chosen");
-    this.#reveal(head.closest(".system") ?? head);
+    for (const id of ids) this.#headOf(id)?.classList.add("chosen");
+    const head = this.#headOf(shown ?? [...ids][0]);
+    if (head && ids.size === 1) this.#reveal(head.closest(".system") ?? head);
+  }
+
+  #headOf(id) {
+    return this.overlay.heads?.get(id) ?? this.heads.get(id);
+  }
+
+  // --- the pointer --------------------------------------------------------------------------------------------------
+
+  #clicked(event) {
+    if (this.boxed) return;
+    const note = event.target.closest?.("[data-hit]");
+    const how = !this.hands.active ? "" : event.shiftKey ? "range" : event.ctrlKey || event.metaKey ? "toggle" : "";
+    if (note) return this.onSelect(this.#hitOf(note), how);
+    if (!this.hands.active) return;
+    const under = this.overlay.under(event.clientX, event.clientY, this.time ?? 0, this.engraved);
+    const place = under && this.hands.place(under.time);
+    const drum = under && this.#drumAt(under.height);
+    if (place && drum && !how) this.hands.add(place.bar, place.onset, drum);
+    else if (!under && this.hands.chosen.size) this.hands.pick(null);
+  }
+
+  /** The drum whose line this is: of several, the one that the song has most of. */
+  #drumAt(height) {
+    const near = this.hands.kit.filter((drum) => Math.abs(drum.height - height) <= 0.5);
+    const count = (drum) => this.hits.reduce((sum, hit) => sum + (hit.drum === drum.label), 0);
+    return near.sort((a, b) => count(b) - count(a))[0]?.label;
+  }
+
+  /** A box drawn with the mouse selects the heads inside. */
+  #box() {
+    let from = null;
+    let box = null;
+    this.scroller.addEventListener("pointerdown", (event) => {
+      this.boxed = false;
+      if (!this.hands.active || event.pointerType === "touch" || event.button || event.target.closest?.("[data-hit]")) return;
+      const frame = this.scroller.getBoundingClientRect();
+      if (event.clientX - frame.left > this.scroller.clientWidth) return; // on the scroll bar
+      from = [event.clientX, event.clientY];
+    });
+    const corners = (event) => [Math.min(from[0], event.clientX), Math.min(from[1], event.clientY), Math.max(from[0], event.clientX), Math.max(from[1], event.clientY)];
+    this.scroller.addEventListener("pointermove", (event) => {
+      if (!from || (!box && Math.hypot(event.clientX - from[0], event.clientY - from[1]) < 7)) return;
+      if (!box) {
+        box = document.createElement("div");
+        box.className = "box";
+        this.scroller.append(box);
+        this.scroller.setPointerCapture(event.pointerId);
+      }
+      const frame = this.scroller.getBoundingClientRect();
+      const [left, top, right, bottom] = corners(event);
+      box.style.transform = `translate(${left - frame.left + this.scroller.scrollLeft}px, ${top - frame.top + this.scroller.scrollTop}px)`;
+      box.style.width = `${right - left}px`;
+      box.style.height = `${bottom - top}px`;
+    });
+    const end = (event) => {
+      if (box && event.type === "pointerup") {
+        this.boxed = true; // the click that follows is none
+        const [left, top, right, bottom] = corners(event);
+        const ids = [];
+        for (const hit of this.hits) {
+          const frame = !hit.faint && this.#headOf(hit.id)?.querySelector(".notehead")?.getBoundingClientRect();
+          const [x, y] = frame ? [frame.left + frame.width / 2, frame.top + frame.height / 2] : [-1, -1];
+          if (frame && x >= left && x <= right && y >= top && y <= bottom) ids.push(hit.id);
+        }
+        this.hands.pickAll(ids);
+      }
+      box?.remove();
+      from = box = null;
+    };
+    this.scroller.addEventListener("pointerup", end);
+    this.scroller.addEventListener("pointercancel", end);
   }
 
   /** Show the cursor at `time`; `playing` lights the heads up and turns pages. */
@@ -217,6 +292,11 @@ export class Score {
     if (inner.top >= outer.top + 8 && inner.bottom <= outer.bottom - 8) return;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.scroller.scrollTo({ top: this.scroller.scrollTop + inner.top - outer.top - 24, behavior: calm ? "auto" : "smooth" });
+  }
+
+  /** Scroll to where the cursor is. */
+  showCursor() {
+    if (this.system) this.#reveal(this.system);
   }
 
   #turn(step) {

@@ -11,7 +11,7 @@ const MOST_ZOOM = 1500; // pixels per second: single hits stand apart
 const css = (element, name, fallback) => getComputedStyle(element).getPropertyValue(name).trim() || fallback;
 
 export class Timeline {
-  constructor(root, deck, { onSelect, onLoop }) {
+  constructor(root, deck, { onSelect, onLoop, hands }) {
     this.root = root;
     this.deck = deck;
     this.onSelect = onSelect;
@@ -23,7 +23,8 @@ export class Timeline {
     this.hits = [];
     this.drums = [];
     this.bars = [];
-    this.selected = null;
+    this.hands = hands;
+    this.selected = new Set();
     this.#zoomControls();
     this.#pointer();
     this.observer = new ResizeObserver(() => this.draw());
@@ -96,8 +97,9 @@ export class Timeline {
     this.draw();
   }
 
-  select(id) {
-    this.selected = id;
+  /** `ids`: of the hits to mark. */
+  select(ids) {
+    this.selected = ids;
     this.draw();
   }
 
@@ -164,28 +166,33 @@ export class Timeline {
     for (let lane = 0; lane < this.drums.length; lane += 1) pen.fillRect(0, RULER + lane * LANE + LANE / 2, width, 1);
     const mark = Math.min(5, Math.max(1.4, (width / (to - from)) * 0.025));
     const first = lowerBound(this.hits, from - 0.1, (hit) => hit.time);
-    let chosen = null;
+    const chosen = [];
     for (let i = first; i < this.hits.length && this.hits[i].time < to + 0.1; i += 1) {
       const hit = this.hits[i];
       const lane = this.lane.get(hit.drum);
       if (lane === undefined) continue;
       const tall = 4 + (hit.velocity / 127) * (LANE / 2 - 3);
       const top = RULER + lane * LANE + LANE / 2 - tall;
-      const left = x(hit.time);
+      const left = x(hit.time + (this.selected.has(hit.id) ? (this.dragged ?? 0) : 0));
       pen.globalAlpha = hit.faint ? 0.5 : 0.4 + 0.6 * hit.confidence;
       pen.fillStyle = pen.strokeStyle = this.drums[lane].colour;
       if (hit.faint) pen.strokeRect(left - mark / 2, top, mark, tall * 2);
       else pen.fillRect(left - mark / 2, top, mark, tall * 2);
-      if (hit.id === this.selected) chosen = [left, RULER + lane * LANE + LANE / 2];
+      if (this.selected.has(hit.id)) chosen.push([left, RULER + lane * LANE + LANE / 2]);
     }
-    if (chosen) {
-      pen.globalAlpha = 1;
-      pen.strokeStyle = css(this.root, "--st-primary-color", "#4B3FBF");
-      pen.lineWidth = 2;
+    pen.globalAlpha = 1;
+    pen.strokeStyle = css(this.root, "--st-primary-color", "#4B3FBF");
+    pen.lineWidth = 2;
+    for (const [left, middle] of chosen) {
       pen.beginPath();
-      pen.arc(chosen[0], chosen[1], LANE / 2 - 0.5, 0, 2 * Math.PI);
+      pen.arc(left, middle, LANE / 2 - 0.5, 0, 2 * Math.PI);
       pen.stroke();
-      pen.lineWidth = 1;
+    }
+    pen.lineWidth = 1;
+    if (this.band) {
+      const [x0, y0, x1, y1] = this.band;
+      pen.globalAlpha = 0.8;
+      pen.strokeRect(Math.min(x0, x1), Math.min(y0, y1), Math.abs(x1 - x0), Math.abs(y1 - y0));
     }
   }
 
@@ -206,11 +213,19 @@ export class Timeline {
 
   #pointer() {
     this.canvas.addEventListener("click", (event) => {
+      if (this.ended) return; // of a drag
       const hit = this.#hitAt(event.offsetX, event.offsetY);
-      const [from, to] = this.window();
-      if (hit) this.onSelect(hit.id);
-      else this.deck.seek(from + (event.offsetX / this.canvas.clientWidth) * (to - from));
+      const how = !this.hands.active ? "" : event.shiftKey ? "range" : event.ctrlKey || event.metaKey ? "toggle" : "";
+      const time = this.#timeAt(event.offsetX);
+      const drum = this.drums[Math.floor((event.offsetY - RULER) / LANE)];
+      const place = this.hands.active && event.offsetY > RULER && drum && this.hands.place(time);
+      if (hit) this.onSelect(hit.id, hit.faint ? "" : how);
+      else if (place && this.#roomy()) this.hands.add(place.bar, place.onset, drum.label);
+      else this.deck.seek(time);
+      const score = this.root.parentElement.querySelector(".pages");
+      if (this.hands.active && score.offsetParent) score.focus({ preventScroll: true });
     });
+    this.#drags();
     this.canvas.addEventListener("pointermove", (event) => {
       const hit = this.#hitAt(event.offsetX, event.offsetY);
       this.canvas.style.cursor = hit ? "pointer" : "default";
@@ -230,6 +245,56 @@ export class Timeline {
       },
       { passive: false },
     );
+  }
+
+  #timeAt(px) {
+    const [from, to] = this.window();
+    return from + (px / this.canvas.clientWidth) * (to - from);
+  }
+
+  /** Whether places of the grid can be told apart under the pointer. */
+  #roomy() {
+    const [from, to] = this.window();
+    return this.canvas.clientWidth / (to - from) > 40;
+  }
+
+  /** Dragging a hit moves what is selected in time; dragging over empty lanes selects. */
+  #drags() {
+    let from = null;
+    this.canvas.addEventListener("pointerdown", (event) => {
+      this.ended = false;
+      if (!this.hands.active || event.button || event.pointerType === "touch") return;
+      from = { x: event.offsetX, y: event.offsetY, hit: this.#hitAt(event.offsetX, event.offsetY) };
+      this.canvas.setPointerCapture(event.pointerId);
+    });
+    this.canvas.addEventListener("pointermove", (event) => {
+      if (!from || (!from.moving && Math.hypot(event.offsetX - from.x, event.offsetY - from.y) < 5)) return;
+      if (!from.moving && from.hit && !this.selected.has(from.hit.id)) this.hands.pick(from.hit.id);
+      from.moving = true;
+      if (from.hit) this.dragged = this.#timeAt(event.offsetX) - this.#timeAt(from.x);
+      else this.band = [from.x, from.y, event.offsetX, event.offsetY];
+      this.draw();
+    });
+    const end = (event) => {
+      if (from?.moving && event.type === "pointerup") {
+        this.ended = true;
+        if (this.dragged) this.hands.move(this.dragged);
+        else if (this.band) this.#pickBand();
+      }
+      from = this.dragged = this.band = null;
+      this.draw();
+    };
+    this.canvas.addEventListener("pointerup", end);
+    this.canvas.addEventListener("pointercancel", end);
+  }
+
+  #pickBand() {
+    const [x0, y0, x1, y1] = this.band;
+    const [low, high] = [this.#timeAt(Math.min(x0, x1)), this.#timeAt(Math.max(x0, x1))];
+    const lane = (y) => Math.floor((y - RULER) / LANE);
+    const [top, bottom] = [lane(Math.min(y0, y1)), lane(Math.max(y0, y1))];
+    const inside = (hit) => !hit.faint && hit.time >= low && hit.time <= high && this.lane.get(hit.drum) >= top && this.lane.get(hit.drum) <= bottom;
+    this.hands.pickAll(this.hits.filter(inside).map((hit) => hit.id));
   }
 
   #density() {

@@ -18,8 +18,9 @@ import streamlit as st
 from streamlit.runtime import get_instance
 
 from drumscribe.audio import synth
-from drumscribe.kit import DRUMS
+from drumscribe.kit import BY_HEIGHT, DRUMS
 from drumscribe.notation.timeline import Timeline
+from drumscribe.song import gestures
 from drumscribe.types import Bar, Hit
 from drumscribe.ui import theme
 from drumscribe.ui.player import media
@@ -53,6 +54,16 @@ _COMPONENT = st.components.v2.component(
     css=(_BUNDLE / "player.css").read_text(encoding="utf-8") + "\n",
     js=_LOADER,
 )
+
+
+KEYS = {
+    "kick": "K", "snare": "S", "cross_stick": "X", "high_tom": "T", "mid_tom": "M", "floor_tom": "L",
+    "closed_hihat": "H", "open_hihat": "O", "pedal_hihat": "P", "crash": "C", "splash": "Z", "china": "N", "ride": "R",
+    "ride_bell": "B",
+}  # fmt: skip
+"""The letter that makes a selected note this drum."""
+_BOTTOM_LINE = 4 * 7 + 2
+"""E4, in staff steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,14 @@ class Fader:
 
 
 @dataclass(frozen=True, slots=True)
+class Mix:
+    """A setting of the faders that one button brings: ``levels`` by fader, the others go down."""
+
+    label: str
+    levels: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Excerpt:
     """Something to be played once: give it a new ``id`` each time it shall sound."""
 
@@ -107,6 +126,7 @@ class Playable:
         duration_s: length of the song.
         tracks: recordings; all are in sync.
         faders: the mixer; without them nothing but auditioned hits can be heard.
+        mixes: settings of the faders to choose from.
         waves: envelopes to draw one over another, the first one behind.
         hits: marks on the timeline, sampled drums, and lit noteheads.
         faint: hits to show hollow and not to play: rejected candidates. Their ids must differ from those of ``hits``.
@@ -117,6 +137,7 @@ class Playable:
     duration_s: float
     tracks: Sequence[Track] = ()
     faders: Sequence[Fader] = ()
+    mixes: Sequence[Mix] = ()
     waves: Sequence[Wave] = ()
     hits: Iterable[Hit] = ()
     faint: Iterable[Hit] = ()
@@ -144,6 +165,22 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
+class Hands:
+    """Editing in the score and the lanes.
+
+    Attributes:
+        on_edit: called with what the browser sends: ``{"song": id, "box": name, "actions": [...]}``, the actions as
+            :func:`drumscribe.song.gestures.read` takes them; the whole box each time, until ``acted`` says so.
+        acted: for each box the number of the last action taken in, and the ids behind the names that actions gave.
+        active: whether anything can be edited here; without, only what was left in a box is sent.
+    """
+
+    on_edit: Callable[[Mapping[str, Any]], None]
+    acted: Mapping[str, tuple[int, Mapping[int, int]]] = field(default_factory=dict)
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Cue:
     """Where the player is sent.
 
@@ -167,6 +204,7 @@ def player(
     timeline: bool = True,
     mixer: bool = False,
     on_select: Callable[[int], None] | None = None,
+    hands: Hands | None = None,
 ) -> None:
     """Mount the player. The same ``key`` keeps playing across reruns while hits, score, or faders change under it.
 
@@ -179,11 +217,14 @@ def player(
         mixer: show faders and the drums' mute buttons.
         on_select: called with the hit's id when one is clicked, before the page runs again. ``None``: clicks only
             mark and sound the hit.
+        hands: takes edits in; ``None``: nothing can be edited.
     """
     shown = sorted([*((hit, 0) for hit in song.hits), *((hit, 1) for hit in song.faint)], key=lambda row: row[0].time_s)
     drums = [label for label in reversed(DRUMS) if any(hit.drum == label for hit, _ in shown)]
     dark, serve, excerpt = theme.is_dark(), _Server(key), cue.excerpt
     parts = _sound(song, serve) | _score(sheet, serve) | {"hits": _marks(shown, drums), "loop": cue.loop}
+    active = hands is not None and hands.active
+    parts["grid"] = [_slots(bar) for bar in song.bars] if active else []
     samples, shots = _kit()
     data = parts | {
         "versions": {name: _digest(part) for name, part in parts.items()}
@@ -194,11 +235,19 @@ def player(
         "duration": song.duration_s,
         "drums": [_drum(label, dark=dark) for label in drums],
         "faders": [{"id": f.id, "label": f.label, "level": f.level, "feeds": dict(f.feeds)} for f in song.faders],
+        "mixes": [{"label": mix.label, "levels": dict(mix.levels)} for mix in song.mixes],
         "selected": cue.selected,
         "excerpt": None if excerpt is None else {"id": excerpt.id, "start": excerpt.start_s, "end": excerpt.end_s},
         "parts": {"timeline": timeline, "mixer": mixer, "score": bool(sheet.pages)},
         "tint": sheet.tint,
         "score_height": sheet.height,
+        "hands": None
+        if hands is None
+        else {
+            "active": active,
+            "acted": {box: {"last": last, "names": list(names.items())} for box, (last, names) in hands.acted.items()},
+            "kit": [_of_kit(label, dark=dark) for label in BY_HEIGHT] if active else [],
+        },
         "report": ["select"] if on_select is not None else [],
         "dark": dark,
     }
@@ -213,7 +262,12 @@ def player(
         if sheet.on_more is not None and told:
             sheet.on_more(int(told["page"]))
 
-    _COMPONENT(key=key, data=data, on_select_change=selecting, on_more_change=asking)
+    def editing() -> None:
+        told = st.session_state[key].get("edit")
+        if hands is not None and told:
+            hands.on_edit(told)
+
+    _COMPONENT(key=key, data=data, on_select_change=selecting, on_more_change=asking, on_edit_change=editing)
 
 
 def _sound(song: Playable, serve: _Server) -> dict[str, Any]:
@@ -270,6 +324,21 @@ def _drum(label: str, *, dark: bool) -> dict[str, str]:
         "colour": theme.line_colour(label, dark=dark),
         "paper": theme.line_colour(label, dark=False),
     }
+
+
+def _of_kit(label: str, *, dark: bool) -> dict[str, Any]:
+    """A drum as the score needs it: its key, and how many steps its head stands above the bottom line."""
+    row = DRUMS[label]
+    height = row.octave * 7 + "CDEFGAB".index(row.step) - _BOTTOM_LINE
+    return _drum(label, dark=dark) | {
+        "key": KEYS[label], "height": height, "head": row.notehead, "voice": row.voice,
+    }  # fmt: skip
+
+
+def _slots(bar: Bar) -> list[list[float]]:
+    """The grid of a bar: onset in quarter notes, and when it sounds."""
+    places = gestures.Places([bar])
+    return [[round(float(onset), 5), round(places.time_s(0, onset), 4)] for onset in gestures.slots(bar)]
 
 
 class _Server:

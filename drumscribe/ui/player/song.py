@@ -12,8 +12,9 @@ from drumscribe.notation.timeline import Timeline
 from drumscribe.song.transcription import Transcription
 from drumscribe.types import Hit
 from drumscribe.ui import shell, state, theme
+from drumscribe.ui.hands import take
 from drumscribe.ui.player import recordings
-from drumscribe.ui.player.component import Cue, Fader, Playable, Sheet, Track, Wave, player
+from drumscribe.ui.player.component import Cue, Fader, Hands, Mix, Playable, Sheet, Track, Wave, player
 
 _RECORDING_FADERS = {
     "demucs": (
@@ -23,6 +24,22 @@ _RECORDING_FADERS = {
     ),
     "none": (Fader("original", "Original", 1.0, {"mix": 1.0}),),
 }
+
+
+_MIXES = {
+    "demucs": (
+        Mix("As recorded", {"original": 1.0}),
+        Mix("Without drums", {"accompaniment": 1.0}),
+        Mix("Without drums, with click", {"accompaniment": 1.0, "click": 0.6}),
+        Mix("Drums alone", {"drums": 1.0}),
+    ),
+    "none": (
+        Mix("As recorded", {"original": 1.0}),
+        Mix("With drums and click", {"original": 0.8, "synth": 0.8, "click": 0.6}),
+        Mix("Drums and click alone", {"synth": 1.0, "click": 0.6}),
+    ),
+}
+"""What people play along with, where there is a recording: separated, and not."""
 
 
 def _select(hit_id: int) -> None:
@@ -39,12 +56,14 @@ def song_player(
     timeline: bool = True,
     mixer: bool = False,
     on_select: Callable[[int], None] | None = _select,
+    editing: bool = False,
 ) -> None:
     """Mount :func:`~drumscribe.ui.player.component.player` for ``found``, with its recordings, hits, and bars.
 
     Prepares the recordings the first time, with a note on the page; where they cannot be had, says so and plays
     the synthesised drums alone. Arguments as there; by default a clicked hit is selected on all pages. The selected
-    hit and the chart of the pages are filled in.
+    hit and the chart of the pages (unless given) are filled in. With ``editing``, notes can be edited in score and
+    lanes.
     """
     sound = _recordings(found)
     palette = theme.palette()
@@ -55,6 +74,7 @@ def song_player(
         duration_s=found.song.duration_s,
         tracks=[Track(r.part, r.audio) for r in sound],
         faders=[*of_recordings, Fader("synth", "Synthesised", 0.0 if sound else 1.0), Fader("click", "Click")],
+        mixes=_MIXES[found.heard.method] if sound else (),
         # The rest is drawn first: the drums stand before it.
         waves=[
             Wave(r.envelope, colours[r.part]) for r in sorted(sound, key=lambda r: r.part != "accompaniment")
@@ -63,12 +83,16 @@ def song_player(
         faint=faint,
         bars=found.rhythm.bars,
     )  # fmt: skip
-    if sheet.pages:
+    if sheet.pages and sheet.chart is None:
         chart = state.projected("player_chart", lambda: Timeline.of(found.score, found.rhythm))
         sheet = replace(sheet, chart=chart)
     held = state.selected()
     cue = replace(cue or Cue(), selected=held.id if held is not None else None)
-    player(song, key=key, sheet=sheet, cue=cue, timeline=timeline, mixer=mixer, on_select=on_select)
+    acted = {box: (one.last, one.names) for box, one in state.session().acted.items()}
+    player(
+        song, key=key, sheet=sheet, cue=cue, timeline=timeline, mixer=mixer, on_select=on_select,
+        hands=Hands(take, acted, active=editing),
+    )  # fmt: skip
 
 
 def _recordings(found: Transcription) -> tuple[recordings.Recording, ...]:

@@ -1,0 +1,243 @@
+"""Editing in the score and the lanes, and finding one's place again, in Chromium against the real server."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from test_browser_b import CHROMIUM, PATIENCE_MS, TOKEN, server
+from test_ui_pages import owner_of
+from ui_songs import put, song
+
+from drumscribe.jobs.local import LocalRunner
+from drumscribe.settings import Settings
+from drumscribe.ui.owner import COOKIE
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
+]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
+         "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
+HEADINGS = {"": "Turn a recording", "inspect": "Inspect", "edit": "Edit", "score": "Score", "practice": "Practice"}
+PLAIN = {"repeats": False, "simile": False}
+
+
+class Site:
+    """A server, a browser, and finished songs."""
+
+    def __init__(self, data: Path, address: str, browser) -> None:
+        self.settings, self.address, self._browser = Settings(data_dir=data), address, browser
+
+    def song(self, made=None) -> str:
+        return put(self.settings, owner_of(TOKEN), made or song(8, separated=True).rescore(notate=PLAIN))
+
+    def kept(self, job_id: str):
+        runner = LocalRunner(self.settings)
+        found = runner.result(job_id, owner=None)
+        runner.close()
+        return found
+
+    def visit(self, path: str):
+        context = self._browser.new_context(viewport={"width": 1360, "height": 1000})
+        context.set_default_timeout(PATIENCE_MS)
+        context.add_cookies([{"name": COOKIE, "value": TOKEN, "url": self.address}])
+        page = context.new_page()
+        page.faults = []
+        page.on("console", lambda said: page.faults.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.goto(f"{self.address}/{path}")
+        return page
+
+    def wait_for_edits(self, page, job_id: str, count: int):
+        """The song once so many edits are in its log and the browser knows."""
+        for _ in range(600):
+            found = self.kept(job_id)
+            if len(found.history.edits) == count:
+                return found
+            page.wait_for_timeout(200)
+        raise AssertionError([edit.label for edit in self.kept(job_id).history.edits])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    data = tmp_path_factory.mktemp("studio")
+    with server(data) as address, playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield Site(data, address, browser)
+        browser.close()
+
+
+def head_of(page, hit):
+    return page.locator(f'.pages [data-hit="{hit.id}"]:not(.gone) .notehead').first
+
+
+def score(site, job_id: str, path: str = "score"):
+    page = site.visit(f"{path}?song={job_id}")
+    page.wait_for_selector(".pages [data-hit]")
+    page.wait_for_timeout(500)
+    return page
+
+
+def written(found, bar: int, drum: str) -> list[float]:
+    return [float(place.onset) for place in found.rhythm.placements if (place.bar, place.drum) == (bar, drum)]
+
+
+def test_twenty_edits_in_five_seconds_are_all_kept_in_order(site) -> None:
+    job_id = site.song()
+    found = site.kept(job_id)
+    page = score(site, job_id)
+    snare = next(hit for hit in found.hits if hit.drum == "snare" and hit.time_s > 2.6)
+    head_of(page, snare).click()
+    keys = ["k", "t", "m", "l", "x", "c", "r", "b", "o", "p", "n", "z", "s", "t", "g", "a", "Alt+ArrowRight",
+            "Alt+ArrowRight", "Alt+ArrowUp", "Delete"]  # fmt: skip
+    began = time.monotonic()
+    for number, key in enumerate(keys):
+        page.keyboard.press(key)
+        page.wait_for_timeout(max(0, 1000 * (began - time.monotonic()) + 240 * (1 + number)))
+    page.wait_for_selector(f'.pages [data-hit="{snare.id}"]:not(.gone)', state="detached")
+    kept = site.wait_for_edits(page, job_id, 20)
+    labels = [edit.label for edit in kept.history.edits]
+    assert [label.split()[0] for label in labels] == ["Make"] * 16 + ["Move"] * 2 + ["Make", "Delete"]
+    names = ["bass drum", "high tom", "mid tom", "floor tom", "cross-stick", "crash cymbal", "ride cymbal", "ride bell"]
+    assert [label.split(maxsplit=3)[3] for label in labels[:8]] == names
+    assert snare.id not in kept.hits.by_id() and len(kept.hits) == len(found.hits) - 1
+    for left in range(19, 17, -1):  # each of them is one undo
+        page.locator(".st-key-ds_undo button:enabled").first.click()
+        site.wait_for_edits(page, job_id, left)
+    assert page.faults == []
+
+
+def test_notes_are_selected_added_copied_and_deleted_in_the_score(site) -> None:
+    job_id = site.song()
+    found = site.kept(job_id)
+    page = score(site, job_id)
+    bars = [[hit for hit in found.hits if bar.start_s - 0.02 <= hit.time_s < bar.end_s - 0.02]
+            for bar in found.rhythm.bars]  # fmt: skip
+    # a click between two notes adds a drum of that line, on the grid
+    first, second = (head_of(page, next(hit for hit in bars[1] if hit.drum == drum)).bounding_box()
+                     for drum in ("kick", "snare"))  # fmt: skip
+    place = first["x"] + first["width"] / 2 + 0.5 * (second["x"] - first["x"]), first["y"] + first["height"] / 2
+    page.mouse.click(*place)
+    page.wait_for_selector(".pages .fresh.chosen")
+    kept = site.wait_for_edits(page, job_id, 1)
+    assert written(kept, 1, "kick") == sorted([*written(found, 1, "kick"), 0.5])
+    page.wait_for_selector(".pages .fresh", state="detached")  # engraved
+    new = kept.history.edits[0].added[0]
+    page.wait_for_selector(f'.pages .chosen[data-hit="{new.id}"]')  # and still selected
+
+    # the whole bar by keyboard, copied, and pasted over another one
+    page.keyboard.press("Control+a")
+    assert page.locator(".pages .chosen").count() == len(bars[1]) + 1
+    page.keyboard.press("Control+c")
+    head_of(page, next(hit for hit in bars[3] if hit.drum == "mid_tom")).click()
+    page.keyboard.press("Control+v")
+    kept = site.wait_for_edits(page, job_id, 2)
+    assert written(kept, 3, "kick") == written(kept, 1, "kick") and written(kept, 3, "mid_tom") == []
+
+    # arrows and shift select more; Delete takes them away; undo waits in line behind it
+    head_of(page, bars[5][0]).click()
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    assert page.locator(".pages .chosen").count() > 3
+    page.keyboard.press("Delete")
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(1000)
+    kept = site.wait_for_edits(page, job_id, 2)
+    assert len(kept.history.log) == 4
+    assert page.locator(".sr").inner_text() != ""
+
+    # a box drawn with the mouse
+    box = page.locator(".pages .measure").nth(6).bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] - 3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] + 2, steps=5)
+    page.mouse.up()
+    assert page.locator(".pages .chosen").count() > 3
+    assert len(site.kept(job_id).history.edits) == 2  # and added nothing
+    assert page.faults == []
+
+
+def test_a_hit_is_dragged_in_the_lanes(site) -> None:
+    job_id = site.song()
+    found = site.kept(job_id)
+    page = score(site, job_id, "edit")
+    lanes = page.locator("canvas.lanes")
+    box = lanes.bounding_box()
+    hit = next(hit for hit in found.hits if hit.drum == "kick" and hit.time_s > 2)
+
+    x = box["x"] + hit.time_s / found.song.duration_s * box["width"]
+    labels = page.locator(".lane-label .long").all_inner_texts()
+    assert len(labels) == 5
+    y = box["y"] + 18 + 16 * labels.index("Bass drum") + 8
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 12, y, steps=4)
+    page.mouse.up()
+    kept = site.wait_for_edits(page, job_id, 1)
+    moved = kept.hits.by_id()[hit.id].time_s - hit.time_s
+    assert abs(moved - 12 / box["width"] * found.song.duration_s) < 0.03
+    assert page.faults == []
+
+
+def test_the_question_mark_shows_the_keys(site) -> None:
+    page = score(site, site.song())
+    page.locator("h1").first.click()
+    page.keyboard.press("?")
+    sheet = page.locator(".keys .sheet")
+    sheet.wait_for()
+    told = sheet.inner_text()
+    assert "Space" in told and "ghost, accent, flam" in told and "S Snare drum" in told
+    page.keyboard.press("Escape")
+    sheet.wait_for(state="hidden")
+    assert page.faults == []
+
+
+PLACE = """() => [...document.querySelectorAll('*')].map((e) => e.shadowRoot).filter(Boolean)
+  .map((root) => root.querySelector('.player')).find(Boolean)?.deck.currentTime ?? null"""
+
+
+@pytest.mark.parametrize("path", ["inspect", "edit", "score", "practice"])
+def test_a_reload_and_back_and_forward_keep_page_song_and_place(site, path) -> None:
+    job_id = site.song(song(8, bpm=135, separated=True).rescore(beats={"bar_shift": 1}, notate=PLAIN))
+    page = site.visit(f"{path}?song={job_id}")
+    heading = page.get_by_role("heading", level=1)
+
+    def here(name: str) -> None:
+        heading.filter(has_text=HEADINGS[name]).wait_for()
+        page.locator('[aria-label="Open song"]').wait_for()
+        assert page.get_by_text("Page not found").count() == 0
+        playwright.expect(page).to_have_url(re.compile(rf"/{name}\\?.*song={job_id}"))
+
+    here(path)
+    if path != "inspect":
+        page.wait_for_function(f"() => ({PLACE})() !== null")
+        page.locator("h1").first.click()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        before = page.evaluate(PLACE)
+        assert before > 1
+    for _ in range(3):
+        page.reload()
+        here(path)
+        if path == "score":
+            page.get_by_role("slider", name="BPM").wait_for()
+            page.wait_for_timeout(1500)
+            assert page.get_by_role("slider", name="BPM").get_attribute("aria-valuenow") == "135"
+            assert page.get_by_role("spinbutton", name="Bar shift").input_value() == "1"
+    if path != "inspect":
+        page.wait_for_function(f"() => ({PLACE})() !== null")
+        assert page.evaluate(PLACE) == pytest.approx(before, abs=0.02)
+    page.get_by_role("link", name="Transcribe", exact=True).first.click()
+    heading.filter(has_text=HEADINGS[""]).wait_for()
+    page.go_back()
+    here(path)
+    page.go_forward()
+    heading.filter(has_text=HEADINGS[""]).wait_for()
+    kept = site.kept(job_id)
+    assert kept.options.beats.bar_shift == 1 and kept.options.beats.bpm is None and not kept.history.log
+    assert page.faults == []
