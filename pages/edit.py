@@ -2,20 +2,22 @@
 
 import streamlit as st
 
-from drumscribe.ui import excerpt, facts, hit_table, hitcard, likes, review, review_queue, shell, state
+from drumscribe.ui import asking, excerpt, facts, hit_table, hitcard, likes, review, review_queue, shell, state
 
 state.ensure()
 
 st.title("Edit")
 transcription = shell.require()
-MODES = {"table": "Table", "review": "Review queue", "candidates": "Candidates"}
+MODES = {"table": "Table", "questions": "Questions", "review": "Review queue", "candidates": "Candidates"}
 mode = st.segmented_control(
     "How to correct", list(MODES.values()), default=MODES.get(st.query_params.get("mode", ""), "Table"), required=True,
     key="ds_edit_mode", label_visibility="collapsed", persist_state="session",
 )  # fmt: skip
 st.query_params["mode"] = next(name for name, shown in MODES.items() if shown == mode)  # for a reload, or a bookmark
 
-if mode == "Review queue":
+if mode == "Questions":
+    asking.show(transcription)
+elif mode == "Review queue":
     review_queue.show(transcription)
 elif mode == "Candidates":
     review_queue.candidates(transcription)

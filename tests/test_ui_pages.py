@@ -430,3 +430,43 @@ def test_drums_that_could_not_be_separated_are_told_of_once_and_turned_off_for_g
     assert another_day.selectbox(key="ds_set_separator").value == "none"
     another_day.selectbox(key="ds_set_separator").set_value("auto").run()
     assert visit().selectbox(key="ds_set_separator").value == "auto"
+
+
+def test_one_answer_decides_many_hits_and_one_undo_takes_it_back(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("edit", song_id=job_id)
+    app.segmented_control(key="ds_edit_mode").set_value("Questions").run()
+    assert "likely still wrong" in texts(app) and app.get("audio")
+    before = state.runner().result(job_id, owner=None)
+    press(app, "ds_question_skip")
+    press(app, "ds_question_yes")
+    kept = state.runner().result(job_id, owner=None)
+    assert len(kept.history.edits) == 1 and len(kept.history.edits[0].added) > 1
+    press(app, "ds_question_1")
+    press(app, "ds_undo")
+    press(app, "ds_undo")
+    assert state.runner().result(job_id, owner=None).hits == before.hits
+    for _ in range(60):
+        if "No question is left" in texts(app):
+            break
+        press(app, "ds_question_skip")
+    press(app, "ds_question_again")
+    assert app.button(key="ds_question_yes")
+
+
+def test_an_edit_is_repeated_in_all_bars_like_it(settings, made):
+    from drumscribe.song import edits
+
+    snare = next(hit for hit in made.hits if hit.drum == "snare" and hit.time_s > 2.6)
+    job_id = put(settings, owner_of(TOKEN), made.edit(edits.relabel(made.hits, [snare.id], "cross_stick")))
+    app = visit("score", song_id=job_id)
+    others = len(app.get("button_group")[-1].value) if app.get("button_group") else 0
+    assert others > 1 and "Bar 2: the same" in texts(app)
+    press(app, "score_alike_repeat")
+    kept = state.runner().result(job_id, owner=None)
+    assert len(kept.history.edits) == 2
+    assert [hit.drum for hit in kept.hits].count("cross_stick") == others + 1
+    press(app, "ds_undo")
+    press(app, "score_alike_equal")
+    kept = state.runner().result(job_id, owner=None)
+    assert [hit.drum for hit in kept.hits].count("cross_stick") == others + 1

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from drumscribe.rhythm.alike import alike_bars
     from drumscribe.rhythm.analysis import Deviation, deviations, performed, tempo_curve
     from drumscribe.rhythm.evidence import BeatEvidence
     from drumscribe.rhythm.grid import beat_grid
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from drumscribe.rhythm.tracking import track
 
 _WHERE = {
+    "alike_bars": "alike",
     "BeatEvidence": "evidence", "beat_grid": "grid", "quantise": "quantiser", "track": "tracking",
     **dict.fromkeys(("Deviation", "deviations", "performed", "tempo_curve"), "analysis"),
     **dict.fromkeys(("beats_of", "on_grid"), "strokes"),
 }  # fmt: skip
 
 __all__ = [
-    "BeatEvidence", "Deviation", "beat_grid", "beats_of", "deviations", "on_grid", "performed", "quantise",
+    "BeatEvidence", "Deviation", "alike_bars", "beat_grid", "beats_of", "deviations", "on_grid", "performed", "quantise",
     "tempo_curve", "track",
 ]  # fmt: skip
 

@@ -84,6 +84,27 @@ def beat(onset: Fraction | float, meter: Meter) -> str:
     return f"{1 + float(onset) / float(meter.pulse):.2f}".rstrip("0").rstrip(".")
 
 
+_PARTS = {Fraction(1, 4): "e", Fraction(1, 2): "and", Fraction(3, 4): "a"}
+
+
+def counted(onset: Fraction, meter: Meter) -> str:
+    """A place in the bar as drummers count it.
+
+    >>> counted(Fraction(1), Meter()), counted(Fraction(5, 2), Meter()), counted(Fraction(11, 4), Meter())
+    ('beat 2', 'the "and" of 3', 'the "a" of 3')
+    >>> counted(Fraction(4, 3), Meter()), counted(Fraction(1, 2), Meter(6, 8))
+    ('the second triplet of 2', 'beat 1.33')
+    """
+    pulse, inside = divmod(Fraction(onset), meter.pulse)
+    if not inside:
+        return f"beat {pulse + 1}"
+    if meter.pulse == 1 and inside in _PARTS:
+        return f'the "{_PARTS[inside]}" of {pulse + 1}'
+    if meter.pulse == 1 and inside.denominator == 3:
+        return f"the {'second' if inside == Fraction(1, 3) else 'third'} triplet of {pulse + 1}"
+    return f"beat {beat(onset, meter)}"
+
+
 def plural(count: int, word: str) -> str:
     """``"1 hit"``, ``"2 hits"``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"

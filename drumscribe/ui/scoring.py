@@ -14,7 +14,7 @@ from drumscribe.errors import DrumScribeError
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.stages import file_name
-from drumscribe.ui import labels, shell, state
+from drumscribe.ui import bars_alike, labels, shell, state
 from drumscribe.ui.player import Sheet, song_player
 from drumscribe.ui.shown import shown
 
@@ -47,6 +47,7 @@ def show(found: Transcription) -> None:
         take_back(found)
     with chart:
         sheet(found)
+        bars_alike.show(found)
 
 
 def sheet(found: Transcription) -> None:
