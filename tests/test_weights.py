@@ -151,9 +151,7 @@ def test_a_server_that_refuses(server: Server, row: DemucsModel, settings: Setti
     assert len(server.requested) == 1
 
 
-def test_a_dead_server_costs_one_time_out(
-    row: DemucsModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dead_server_costs_one_time_out(row: DemucsModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     within = downloads.within
     monkeypatch.setattr(downloads, "within", lambda seconds, call: waits.append(seconds) or within(seconds, call))

@@ -92,7 +92,7 @@ def separate(
         "demucs",
         shown,
         note,
-        model.device.partition(":")[0],
+        device=model.device.partition(":")[0],
         accompaniment=audio.samples - drums,
     )
 

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from drumscribe.errors import OptionsError, SourceError
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ def standard_input(settings: Settings) -> Iterator[Path]:
     with folder as name:
         path = Path(name) / "stdin"
         with storing("Standard input"), path.open("wb") as out:
-            shutil.copyfileobj(click.get_binary_stream("stdin"), out)
+            shutil.copyfileobj(sys.stdin.buffer, out)
         yield path
 
 
@@ -54,6 +52,6 @@ def to_standard_output(result: Transcription, kind: str, settings: Settings) -> 
     with tempfile.TemporaryDirectory(prefix="drumscribe-") as folder:
         files = result.export(Path(folder), (kind,), name="score", settings=settings)
         content = files[kind].read_bytes()
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     out.write(content)
     out.flush()

@@ -26,8 +26,8 @@ _WHERE = {
 }  # fmt: skip
 
 __all__ = [
-    "BeatEvidence", "Deviation", "alike_bars", "beat_grid", "beats_of", "deviations", "on_grid", "performed", "quantise",
-    "tempo_curve", "track",
+    "BeatEvidence", "Deviation", "alike_bars", "beat_grid", "beats_of", "deviations", "on_grid", "performed",
+    "quantise", "tempo_curve", "track",
 ]  # fmt: skip
 
 

@@ -53,9 +53,9 @@ def repeated(edit: Edit, hits: Hits, rhythm: Rhythm, bars: Iterable[int]) -> Edi
                 velocity = now.velocity if now.velocity != was.velocity else there.velocity
                 new.append(Hit(there.id, time_s, now.drum, 1.0, velocity, "user"))
         for now in edit.added:
-            time_s = None if now.id in before else _free(now, hits, places, bar)
-            if time_s is not None:
-                new.append(Hit(next_id, time_s, now.drum, 1.0, now.velocity, "user"))
+            free_s = None if now.id in before else _free(now, hits, places, bar)
+            if free_s is not None:
+                new.append(Hit(next_id, free_s, now.drum, 1.0, now.velocity, "user"))
                 next_id += 1
     return edits.changed(f"{edit.label}: {_bars(wanted)} alike", hits, list(old.values()), new)
 
