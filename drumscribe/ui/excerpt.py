@@ -38,16 +38,14 @@ def show(found: Transcription, first: int, last: int, *, key: str, hear: Excerpt
     bars = found.rhythm.bars[first : last + 1]
     try:
         page, chart = state.projected(("excerpt", first, last), lambda: _engraved(found, first, last))
-        sheet = Sheet([page], chart, height=320)
+        sheet = Sheet([page], chart, height=320, editable=True)
     except DrumScribeError as failure:
         st.caption(f"These bars cannot be drawn. {failure}")
-        sheet = Sheet()
+        sheet = Sheet(editable=True)
     numbers = f"Bar {bars[0].number}" if len(bars) == 1 else f"Bars {bars[0].number}–{bars[-1].number}"
     st.caption(numbers)
     loop = max(0.0, bars[0].start_s), min(found.song.duration_s, bars[-1].end_s)
-    song_player(
-        found, key=key, sheet=sheet, faint=facts.rejected(found), cue=Cue(loop=loop, excerpt=hear), editing=True
-    )
+    song_player(found, key=key, sheet=sheet, faint=facts.rejected(found), cue=Cue(loop=loop, excerpt=hear))
 
 
 def _engraved(found: Transcription, first: int, last: int) -> tuple[str, Timeline]:

@@ -58,8 +58,8 @@ def sheet(found: Transcription) -> None:
     except DrumScribeError as error:
         shell.error(error)
     tint = st.session_state.get("score_tint", False)
-    sheet = Sheet(pages, tint=tint, height=820, on_more=engrave_rest)
-    song_player(found, key="player_score", sheet=sheet, timeline=False, editing=True)
+    sheet = Sheet(pages, tint=tint, height=820, on_more=engrave_rest, editable=True)
+    song_player(found, key="player_score", sheet=sheet, timeline=False)
     if not len(found.hits):
         st.info("No hits were found, so the chart is empty. Raise the sensitivity on the Inspect page.")
 

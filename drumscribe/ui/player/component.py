@@ -155,6 +155,7 @@ class Sheet:
         tint: noteheads in the drums' colours.
         height: of the score's window, in pixels.
         on_more: called with the index of the page in view once the pages given have been drawn and some are ``None``.
+        editable: notes can be edited, in the score and in the lanes.
     """
 
     pages: Sequence[str | None] = ()
@@ -162,6 +163,7 @@ class Sheet:
     tint: bool = False
     height: int = 640
     on_more: Callable[[int], None] | None = None
+    editable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,14 +56,12 @@ def song_player(
     timeline: bool = True,
     mixer: bool = False,
     on_select: Callable[[int], None] | None = _select,
-    editing: bool = False,
 ) -> None:
     """Mount :func:`~drumscribe.ui.player.component.player` for ``found``, with its recordings, hits, and bars.
 
     Prepares the recordings the first time, with a note on the page; where they cannot be had, says so and plays
     the synthesised drums alone. Arguments as there; by default a clicked hit is selected on all pages. The selected
-    hit and the chart of the pages (unless given) are filled in. With ``editing``, notes can be edited in score and
-    lanes.
+    hit and the chart of the pages (unless given) are filled in.
     """
     sound = _recordings(found)
     palette = theme.palette()
@@ -91,7 +89,7 @@ def song_player(
     acted = {box: (one.last, one.names) for box, one in state.session().acted.items()}
     player(
         song, key=key, sheet=sheet, cue=cue, timeline=timeline, mixer=mixer, on_select=on_select,
-        hands=Hands(take, acted, active=editing),
+        hands=Hands(take, acted, active=sheet.editable),
     )  # fmt: skip
 
 
