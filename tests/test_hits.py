@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from scipy.signal import resample_poly
 from drumscribe import audio, hits
 from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
 from drumscribe.hits import decode, engines, features, network, repetition, speeds
-from drumscribe.hits.card import DEFAULT, FOLDER, Card, card_of, default_card
+from drumscribe.hits.card import DEFAULT, FOLDER, Averaged, Card, card_of, default_card
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
 from drumscribe.options import DetectOptions
@@ -300,14 +301,19 @@ def test_the_mean_is_of_log_odds() -> None:
     np.testing.assert_allclose(once.probabilities(), [[0.25, 0.9999]], atol=1e-6)
 
 
-def test_the_mean_is_calibrated_for_the_default_speeds() -> None:
-    fit = default_card().speeds
-    assert fit.heard == DetectOptions().speeds
-    assert set(fit.scale) == set(fit.shift) == set(LABELS)
+def test_what_was_learnt_about_the_mean_is_applied() -> None:
     curves = np.array([[0.2, 0.5], [0.8, 0.9]], np.float32)
     sure = speeds.recalibrated(curves, [1.0, 1.2], [0.0, 0.5])
     np.testing.assert_allclose(sure[:, 0], curves[:, 0], atol=1e-6)
     assert (sure[:, 1] > curves[:, 1]).all()
+
+
+def test_a_card_may_say_how_sure_the_mean_is(tmp_path) -> None:
+    data = json.loads((FOLDER / f"{DEFAULT}.json").read_text())
+    each = dict.fromkeys(LABELS, 1.0)
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps(data | {"speeds": {"heard": [94, 106], "scale": each, "shift": each}}))
+    assert Card.read(path).speeds == Averaged((94, 106), each, each)
 
 
 def test_speeds_that_cannot_be() -> None:

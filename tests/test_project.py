@@ -50,7 +50,7 @@ def some_project(seconds: float = 8.0) -> Project:
     evidence = BeatEvidence(rng.random((frames, 2)).astype(np.float32), 100.0, "madmom", beats)
     return Project(
         song=Song("ab" * 32, seconds, "Tïtle", "Artist", "song.mp3"),
-        heard=Heard("demucs", "htdemucs", ""),
+        heard=Heard("demucs", "htdemucs", "", "both"),
         options=Options().updated(beats={"bpm": 120, "meter": "4/4"}, detect={"thresholds": {"kick": 0.3}}),
         history=history,
         grid=grid,

@@ -82,7 +82,7 @@ def song(bars: int = 16, bpm: float = 120.0, *, title: str = "Test beat", separa
     grid = laid(evidence, history, options, audio.duration_s)
     rhythm = written(history.hits, grid, options)
     return Transcription(
-        song=about, heard=Heard(stem.method, stem.model, ""), options=options, activations=activations,
+        song=about, heard=Heard(stem.method, stem.model, "", "mix"), options=options, activations=activations,
         history=history, evidence=evidence, grid=grid, rhythm=rhythm, score=notated(rhythm, options, about),
         media=InMemory(audio, stem),
     )  # fmt: skip
