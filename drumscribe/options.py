@@ -77,6 +77,10 @@ class BeatOptions(_Group):
         return None if value is None else str(Meter.parse(value))
 
 
+READINGS = {"heard": 0.0, "balanced": 0.5, "clean": 1.0}
+"""Names of places on the dial from what was heard to what a teacher would write."""
+
+
 class QuantiseOptions(_Group):
     """From times to note values."""
 
@@ -89,6 +93,16 @@ class QuantiseOptions(_Group):
     rare_drums: Literal["common", "heard"] = Field(
         "common", description="Drums told unreliably (splash, china, bell): written as crash and ride, or as heard."
     )
+    reading: Literal["heard", "balanced", "clean"] | Annotated[float, Field(ge=0, le=1)] = Field(
+        "heard",
+        description="As heard, as a chart, or 0-1 between: doubtful strokes are judged by what like bars have there.",
+    )
+    as_heard: tuple[int, ...] = Field((), max_length=100_000, description="Ids of hits that the reading leaves alone.")
+
+    @property
+    def amount(self) -> float:
+        """The reading as a number, 0-1."""
+        return READINGS[self.reading] if isinstance(self.reading, str) else self.reading
 
 
 class NotateOptions(_Group):

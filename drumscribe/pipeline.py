@@ -196,7 +196,7 @@ class Run:
         self.report("quantise", 0.0, "Finding note values")
         history = History(picked(activations, options.detect))
         grid = laid(evidence, history, options, audio.duration_s)
-        rhythm = written(history.hits, grid, options)
+        rhythm = written(history, activations, grid, options)
         self.report("quantise", 1.0, f"{len(rhythm.bars)} bars at {grid.bpm:.0f} BPM")
         self.report("notate", 0.0, "Writing the score")
         score = notated(rhythm, options, song)

@@ -377,6 +377,29 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What the reading (:mod:`drumscribe.rhythm.reader`) made of one stroke.
+
+    Attributes:
+        kind: ``"added"``, ``"removed"``, or ``"renamed"``.
+        hit_id: the hit, or the candidate that was added; named in ``quantise.as_heard`` it is left as heard.
+        time_s: when it was heard.
+        drum: as written; ``""`` where it was removed.
+        heard: as heard; ``""`` where it was no hit.
+        heard_chance: its confidence by sound alone, 0-1.
+        chance: that it was played (as ``drum``; where removed: as ``heard``), all that speaks for it joined, 0-1.
+    """
+
+    kind: Literal["added", "removed", "renamed"]
+    hit_id: int
+    time_s: float
+    drum: str
+    heard: str
+    heard_chance: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rhythm:
     """Quantised hits: everything that notation needs. ``placements`` are ordered by bar, onset, drum."""
 
@@ -386,3 +409,9 @@ class Rhythm:
     swing: bool = False
     dropped: tuple[int, ...] = field(default=())
     """Ids of hits that fell on the same drum and grid place as a stronger one, or that no drummer plays there."""
+    changes: tuple[Change, ...] = ()
+    """What the reading made of what was heard."""
+    groups: tuple[int, ...] = ()
+    """For each bar the number of its group of like bars."""
+    note: str = ""
+    """Why it is written as heard where a reading was asked for, or nothing."""

@@ -80,7 +80,7 @@ def song(bars: int = 16, bpm: float = 120.0, *, title: str = "Test beat", separa
     about = Song(audio.sha256, audio.duration_s, title, "", audio.origin)
     history = History(picked(activations, options.detect))
     grid = laid(evidence, history, options, audio.duration_s)
-    rhythm = written(history.hits, grid, options)
+    rhythm = written(history, activations, grid, options)
     return Transcription(
         song=about, heard=Heard(stem.method, stem.model, "", "mix"), options=options, activations=activations,
         history=history, evidence=evidence, grid=grid, rhythm=rhythm, score=notated(rhythm, options, about),

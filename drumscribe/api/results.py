@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drumscribe.api.schemas import HitsPatch, HitView, ResultView, TempoView
+from drumscribe.api.schemas import AlternativeView, ChangeView, HitsPatch, HitView, ResultView, TempoView
 from drumscribe.errors import EditError
 from drumscribe.song import edits
 from drumscribe.types import Hits
@@ -29,6 +29,13 @@ def view(job: Job, transcription: Transcription) -> ResultView:
         duration_s=transcription.song.duration_s,
         bpm=round(float(grid.bpm), 3),
         bpm_candidates=[TempoView(bpm=c.bpm, factor=c.factor, confidence=c.confidence) for c in grid.candidates],
+        alternatives=[
+            AlternativeView(
+                bpm=round(other.bpm, 3), meter=str(other.meter), first_downbeat_s=round(other.first_downbeat_s, 4),
+                confidence=round(other.confidence, 4),
+            )
+            for other in grid.alternatives
+        ],
         meter=str(grid.meter or "4/4"),
         downbeat_confidence=float(grid.confidence),
         tracker=grid.tracker,
@@ -42,6 +49,15 @@ def view(job: Job, transcription: Transcription) -> ResultView:
             )
             for hit in hits
         ],
+        changes=[
+            ChangeView(
+                kind=change.kind, hit_id=change.hit_id, time_s=round(change.time_s, 4), drum=change.drum,
+                heard=change.heard, heard_chance=round(change.heard_chance, 4), chance=round(change.chance, 4),
+            )
+            for change in rhythm.changes
+        ],
+        groups=list(rhythm.groups),
+        reading_note=rhythm.note,
         confidence=round(sum(hit.confidence for hit in hits) / len(hits), 4) if len(hits) else 0.0,
         separated=transcription.heard.method == "demucs",
         warnings=list(transcription.warnings),

@@ -98,6 +98,27 @@ class TempoView(BaseModel):
     confidence: float
 
 
+class AlternativeView(BaseModel):
+    """Another way to count the song; PATCH its three values as options of ``beats`` to choose it."""
+
+    bpm: float
+    meter: str
+    first_downbeat_s: float
+    confidence: float
+
+
+class ChangeView(BaseModel):
+    """What the reading made of one stroke; named in ``quantise.as_heard`` it is left as heard."""
+
+    kind: Literal["added", "removed", "renamed"]
+    hit_id: int
+    time_s: float
+    drum: str = Field(description="As written; empty where it was removed.")
+    heard: str = Field(description="As heard; empty where it was no hit.")
+    heard_chance: float = Field(description="By sound alone, 0-1.")
+    chance: float = Field(description="All that speaks for it joined, 0-1.")
+
+
 class ResultView(BaseModel):
     """What was heard."""
 
@@ -108,6 +129,7 @@ class ResultView(BaseModel):
     duration_s: float
     bpm: float = Field(description="Pulses per minute, by least squares over the beats.")
     bpm_candidates: list[TempoView]
+    alternatives: list[AlternativeView] = Field(description="Other levels, meters, and bar lines, likeliest first.")
     meter: str = Field(description="Time signature of the most bars.")
     downbeat_confidence: float = Field(description="That the bar lines stand right, 0-1.")
     tracker: str
@@ -115,6 +137,9 @@ class ResultView(BaseModel):
     downbeats: list[float] = Field(description="Times of the bar lines.")
     swing: bool
     hits: list[HitView]
+    changes: list[ChangeView] = Field(description="Strokes that the score has otherwise than they were heard.")
+    groups: list[int] = Field(description="For each bar the number of its group of like bars.")
+    reading_note: str = Field(description="Why it is written as heard where a reading was asked for, or empty.")
     confidence: float = Field(description="Mean over the hits, 0-1.")
     separated: bool
     warnings: list[str]

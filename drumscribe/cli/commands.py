@@ -70,6 +70,11 @@ def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--finest", type=_among(Finest), help="Finest note value [32]."),
             click.option("--triplets/--no-triplets", default=None, help="Allow triplets [yes]."),
             click.option("--swing", type=_among(Swing), help="Write eighths as swung [auto]."),
+            click.option(
+                "--reading",
+                metavar="HOW",
+                help="heard, balanced, clean, or 0-1: how far doubtful strokes follow like bars [heard].",
+            ),
             click.option("--title", help="Printed title; default: from the recording."),
             click.option("--artist", help="Printed artist; default: from the recording."),
             click.option("--voices", type=_among(Voices), help="Voices on the staff [2]."),
@@ -315,6 +320,7 @@ def _changes(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "finest": ("quantise", "finest"),
         "triplets": ("quantise", "triplets"),
         "swing": ("quantise", "swing"),
+        "reading": ("quantise", "reading"),
         "title": ("notate", "title"),
         "artist": ("notate", "artist"),
         "voices": ("notate", "voices"),
@@ -325,7 +331,11 @@ def _changes(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
             group, key = where[name]
             if name == "speeds":
                 value = [part.strip() for part in value.split(",")]
-            changes.setdefault(group, {})[key] = int(value) if name in ("finest", "voices") else value
+            elif name in ("finest", "voices"):
+                value = int(value)
+            elif name == "reading" and value.replace(".", "", 1).isdigit():
+                value = float(value)
+            changes.setdefault(group, {})[key] = value
     return changes
 
 

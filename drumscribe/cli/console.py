@@ -48,7 +48,8 @@ class Report:
             "bars": len(result.rhythm.bars),
             "hits": len(result.hits),
             "separation": result.heard.model or result.heard.method,
-            "warnings": list(result.warnings),
+            "warnings": [*result.warnings, *([result.rhythm.note] if result.rhythm.note else [])],
+            "reading": {"changes": len(result.rhythm.changes), "note": result.rhythm.note},
             "seconds": {stage: round(seconds, 2) for stage, seconds in result.timings.items()},
         }
 

@@ -14,20 +14,22 @@ if TYPE_CHECKING:
     from drumscribe.rhythm.analysis import Deviation, deviations, performed, tempo_curve
     from drumscribe.rhythm.evidence import BeatEvidence
     from drumscribe.rhythm.grid import beat_grid
+    from drumscribe.rhythm.likeness import grouped
     from drumscribe.rhythm.quantiser import quantise
+    from drumscribe.rhythm.reader import read_hits
     from drumscribe.rhythm.strokes import beats_of, on_grid
     from drumscribe.rhythm.tracking import track
 
 _WHERE = {
-    "alike_bars": "alike",
-    "BeatEvidence": "evidence", "beat_grid": "grid", "quantise": "quantiser", "track": "tracking",
+    "alike_bars": "alike", "BeatEvidence": "evidence", "beat_grid": "grid", "grouped": "likeness",
+    "quantise": "quantiser", "read_hits": "reader", "track": "tracking",
     **dict.fromkeys(("Deviation", "deviations", "performed", "tempo_curve"), "analysis"),
     **dict.fromkeys(("beats_of", "on_grid"), "strokes"),
 }  # fmt: skip
 
 __all__ = [
-    "BeatEvidence", "Deviation", "alike_bars", "beat_grid", "beats_of", "deviations", "on_grid", "performed",
-    "quantise", "tempo_curve", "track",
+    "BeatEvidence", "Deviation", "alike_bars", "beat_grid", "beats_of", "deviations", "grouped", "on_grid", "performed",
+    "quantise", "read_hits", "tempo_curve", "track",
 ]  # fmt: skip
 
 

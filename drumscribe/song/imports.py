@@ -102,14 +102,15 @@ def opened(data: bytes, name: str, options: Options | None = None) -> Transcript
     elif len(set(grid.meters)) == 1:
         options = options.updated(beats={"meter": str(grid.meters[0])})
     song = Song(hashlib.sha256(data).hexdigest(), duration, title, artist, clean_name(Path(name).name))
-    rhythm = written(hits, grid, options)
     frames = round(duration * _FPS)
     silent = np.zeros((frames, len(LABELS)), np.float32)
+    activations = Activations(silent, silent, np.zeros((frames, 0), np.float16), LABELS, _FPS, "none")
+    rhythm = written(history, activations, grid, options)
     return Transcription(
         song=song,
         heard=Heard(),
         options=options,
-        activations=Activations(silent, silent, np.zeros((frames, 0), np.float16), LABELS, _FPS, "none"),
+        activations=activations,
         history=history,
         evidence=evidence or _evidence(grid, frames),
         grid=grid,
@@ -160,7 +161,7 @@ def returned(found: Transcription, data: bytes) -> edits.Edit:
         for note, hit_id in zip(_of(place), (place.hit_id, *place.grace_ids), strict=False)
     }
     inside = {place.hit_id: place.grace_ids for place in found.rhythm.placements if place.ornament == "roll"}
-    hits = found.hits.by_id()
+    hits = found.read.by_id()
     gone = sorted((note for note in was if note not in now and note in places), key=_order)
     fresh = sorted((note for note in now if note not in was), key=_order)
     for note in gone:

@@ -15,7 +15,7 @@ from drumscribe.kit import DRUMS
 from drumscribe.options import DetectOptions, Options
 from drumscribe.song.edits import History
 from drumscribe.song.project import Song
-from drumscribe.types import Activations, BeatGrid, Hits, Rhythm
+from drumscribe.types import Activations, BeatGrid, Hit, Hits, Rhythm
 
 if TYPE_CHECKING:
     from drumscribe.notation.model import Score
@@ -63,11 +63,43 @@ def shown(hits: Hits, options: Options) -> Hits:
     )
 
 
-def written(hits: Hits, grid: BeatGrid, options: Options) -> Rhythm:
-    """Quantise."""
-    from drumscribe.rhythm import quantise
+def spare(activations: Activations, history: History) -> tuple[Hit, ...]:
+    """Candidates that are neither among the hits nor were removed by the user."""
+    from drumscribe import hits
 
-    return quantise(shown(hits, options), grid, options.quantise)
+    known = history.hits.by_id().keys() | {hit.id for change in history.edits for hit in change.removed}
+    return tuple(hit for hit in hits.candidates(activations) if hit.id not in known)
+
+
+def written(history: History, activations: Activations, grid: BeatGrid, options: Options) -> Rhythm:
+    """Read the hits as a chart, as far as the options say, and quantise them."""
+    from drumscribe.rhythm import grouped, quantise, read_hits
+
+    wish = options.quantise
+    hits = shown(history.hits, options)
+    heard = wish.amount == 0 or all(hit.origin == "user" for hit in hits)
+    pool = () if heard else shown(Hits(spare(activations, history)), options)
+    read = read_hits(hits, tuple(pool), grid, 0.0 if heard else wish.amount, frozenset(wish.as_heard))
+    rhythm = quantise(read.hits, grid, wish)
+    groups = grouped(rhythm.placements, len(rhythm.bars))
+    return replace(rhythm, changes=read.changes, groups=groups, note=read.note)
+
+
+def as_read(hits: Hits, rhythm: Rhythm, activations: Activations, options: Options) -> Hits:
+    """The hits as they are written: those of :func:`shown` with what the reading changed."""
+    from drumscribe import hits as hearing
+
+    found = shown(hits, options).by_id()
+    added = {change.hit_id: change.drum for change in rhythm.changes if change.kind == "added"}
+    fresh = {hit.id: hit for hit in hearing.candidates(activations) if hit.id in added} if added else {}
+    for change in rhythm.changes:
+        if change.kind == "removed":
+            found.pop(change.hit_id, None)
+        elif change.kind == "renamed" and change.hit_id in found:
+            found[change.hit_id] = replace(found[change.hit_id], drum=change.drum)
+        elif change.hit_id in fresh:
+            found[change.hit_id] = replace(fresh[change.hit_id], drum=change.drum)
+    return Hits.of(found.values())
 
 
 def notated(rhythm: Rhythm, options: Options, song: Song) -> Score:

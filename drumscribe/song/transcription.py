@@ -16,7 +16,7 @@ from drumscribe.settings import Settings, get_settings
 from drumscribe.song import edits, project
 from drumscribe.song.project import Heard, Project, Song
 from drumscribe.song.recordings import Absent, Media, Part, Stored
-from drumscribe.song.stages import file_name, laid, notated, picked, shown, written
+from drumscribe.song.stages import as_read, file_name, laid, notated, picked, shown, spare, written
 from drumscribe.storage.files import Folder, write_atomic
 from drumscribe.types import Activations, Audio, BeatGrid, Hit, Hits, Rhythm, Stem
 
@@ -90,8 +90,22 @@ class Transcription:
     @property
     def rejected(self) -> tuple[Hit, ...]:
         """Candidates that are neither among the hits nor were removed by the user: to show faintly, to accept."""
-        known = self.hits.by_id().keys() | {hit.id for change in self.history.edits for hit in change.removed}
-        return tuple(hit for hit in self.candidates if hit.id not in known)
+        return spare(self.activations, self.history)
+
+    @property
+    def read(self) -> Hits:
+        """The hits as the score has them, what the reading changed included (``rhythm.changes`` lists it)."""
+        return as_read(self.hits, self.rhythm, self.activations, self.options)
+
+    def left_as_heard(self, *hit_ids: int) -> Transcription:
+        """Take back what the reading made of some strokes; without any, all of it.
+
+        Raises OptionsError if there are more than a song has.
+        """
+        if not hit_ids:
+            return self.rescore(quantise={"reading": "heard"})
+        kept = dict.fromkeys((*self.options.quantise.as_heard, *hit_ids))
+        return self.rescore(quantise={"as_heard": tuple(kept)})
 
     def rescore(self, hits: Hits | None = None, **groups: dict[str, Any]) -> Transcription:
         """Apply other hits or other options without the costly stages.
@@ -149,9 +163,9 @@ class Transcription:
         heard_anew = evidence is not self.evidence or options.beats != self.options.beats
         if heard_anew or history.hits != self.hits:
             grid = laid(evidence, history, options, self.song.duration_s)
-            rhythm = written(history.hits, grid, options)
+            rhythm = written(history, self.activations, grid, options)
         elif options.quantise != self.options.quantise:
-            rhythm = written(history.hits, grid, options)
+            rhythm = written(history, self.activations, grid, options)
         score = self.score
         if rhythm is not self.rhythm or options.notate != self.options.notate:
             score = notated(rhythm, options, self.song)
@@ -189,8 +203,7 @@ class Transcription:
                 return [notation.to_midi(shown(self.hits, self.options), self.grid)]
             case "midi_quantised":
                 strength = self.options.quantise.strength
-                hits = shown(self.hits, self.options)
-                return [notation.to_midi(hits, self.grid, rhythm=self.rhythm, quantised=True, strength=strength)]
+                return [notation.to_midi(self.read, self.grid, rhythm=self.rhythm, quantised=True, strength=strength)]
             case "csv":
                 return [notation.to_csv(self.hits).encode()]
             case "json":
@@ -250,7 +263,7 @@ class Transcription:
         """Rebuild from a project; milliseconds. Raises ProjectError, RhythmError, NotationError."""
         from drumscribe.rhythm import BeatEvidence
 
-        rhythm = written(opened.history.hits, opened.grid, opened.options)
+        rhythm = written(opened.history, opened.activations, opened.grid, opened.options)
         return cls(
             evidence=project.parse(opened.evidence, BeatEvidence),
             rhythm=rhythm,

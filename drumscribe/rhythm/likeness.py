@@ -1,0 +1,114 @@
+"""What was heard at each place of each bar, and how alike bars are.
+
+Places are twelfths of a pulse: fine enough to tell sixteenths from triplets, coarse enough for a hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drumscribe.kit import LABELS
+from drumscribe.types import BeatGrid, Hit, Placement
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PLACES = 12
+"""In a pulse."""
+_COLUMN = {label: k for k, label in enumerate(LABELS)}
+_SHARP = 6.0
+"""Bars count with this power of their likeness: the most alike tell most."""
+_ALIKE = 0.8
+"""Part of their notes that bars of one group have in common."""
+_CORE = {"kick": 2.0, "snare": 2.0, "cross_stick": 2.0}
+"""What tells grooves apart counts more than other notes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Of every possible stroke, where it stands and what other bars say.
+
+    Attributes:
+        bar, place, drum: ``(n,)`` index of its bar, of its place in it, of its drum in ``LABELS``.
+        chance: ``(n,)`` its confidence.
+        others: ``(n,)`` mean confidence at the same place of other bars, the most alike counting most.
+        alike: ``(n,)`` how many bars this mean rests on.
+        here: ``(n, 14)`` highest confidence of every drum at its place.
+    """
+
+    bar: Ints
+    place: Ints
+    drum: Ints
+    chance: Floats
+    others: Floats
+    alike: Floats
+    here: Floats
+
+
+def gathered(hits: Sequence[Hit], grid: BeatGrid) -> Evidence:
+    """Look at every possible stroke in its bar; only bars with as many pulses are compared."""
+    starts = np.flatnonzero(grid.numbers == 1)
+    pulse = grid.pulse_at(np.array([hit.time_s for hit in hits], dtype=np.float64))
+    tick = np.clip(np.rint(pulse * PLACES).astype(np.int64), 0, (len(grid.times) - 1) * PLACES - 1)
+    bar = np.searchsorted(starts, tick // PLACES, side="right") - 1
+    drum = np.array([_COLUMN[hit.drum] for hit in hits], dtype=np.int64)
+    chance = np.array([hit.confidence for hit in hits], dtype=np.float64)
+    table = np.zeros((len(grid.times) * PLACES, len(LABELS)))
+    np.maximum.at(table, (tick, drum), chance)
+    near = table.copy()  # a stroke may fall on the next place
+    near[1:] = np.maximum(near[1:], table[:-1])
+    near[:-1] = np.maximum(near[:-1], table[1:])
+    others, alike = chance.copy(), np.zeros(len(hits))
+    lengths = np.diff(np.append(starts, len(grid.times) - 1))
+    for length in set(lengths.tolist()) - {0}:
+        own = np.flatnonzero(lengths == length)
+        index = starts[own][:, None] * PLACES + np.arange(length * PLACES)
+        mean, count = _of_others(near[index])
+        inside = np.isin(bar, own)
+        row = np.searchsorted(own, bar[inside])
+        at = tick[inside] - starts[bar[inside]] * PLACES
+        others[inside], alike[inside] = mean[row, at, drum[inside]], count[row]
+    place = tick - np.where(bar >= 0, starts[np.maximum(bar, 0)], 0) * PLACES
+    return Evidence(bar, place, drum, chance, others, alike, near[tick])
+
+
+def _of_others(bars: Floats) -> tuple[Floats, Floats]:
+    """Of ``(bars, places, drums)``: means over the other bars by likeness, and how many bars these rest on."""
+    flat = bars.reshape(len(bars), -1)
+    weight = np.zeros((len(bars), len(bars)))
+    for b, row in enumerate(flat):
+        both = np.minimum(flat, row).sum(axis=1)
+        weight[b] = (both / np.maximum(np.maximum(flat, row).sum(axis=1), 1e-9)) ** _SHARP
+    np.fill_diagonal(weight, 0.0)
+    total = weight.sum(axis=1)
+    mean = np.einsum("ab,bpd->apd", weight, bars) / np.maximum(total, 1e-9)[:, None, None]
+    # as many as count fully: bars that are hardly alike are no witnesses
+    return mean, total
+
+
+def grouped(placements: Sequence[Placement], bars: int) -> tuple[int, ...]:
+    """Number of the group of each bar, by what is written in it; a bar like no other is alone in its group."""
+    notes: list[dict[tuple[object, str], float]] = [{} for _ in range(bars)]
+    for place in placements:
+        notes[place.bar][place.onset, place.drum] = _CORE.get(place.drum, 1.0)
+    groups: list[int] = []
+    leaders: list[dict[tuple[object, str], float]] = []
+    for own in notes:
+        shares = [_common(own, leader) for leader in leaders]
+        best = int(np.argmax(shares)) if shares else -1
+        if best >= 0 and shares[best] >= _ALIKE:
+            groups.append(best)
+        else:
+            groups.append(len(leaders))
+            leaders.append(own)
+    return tuple(groups)
+
+
+def _common(one: dict[tuple[object, str], float], other: dict[tuple[object, str], float]) -> float:
+    both = sum(weight for note, weight in one.items() if note in other)
+    every = sum((one | other).values())
+    return both / every if every else 1.0
