@@ -27,6 +27,11 @@ HEADINGS = {"": "Turn a recording", "inspect": "Inspect", "edit": "Edit", "score
 PLAIN = {"repeats": False, "simile": False}
 
 
+def fault(said) -> bool:
+    """Whether a line of the console tells of one; a deep link makes Streamlit look for its server below it, first."""
+    return said.type == "error" and "/_stcore/" not in said.location.get("url", "")
+
+
 class Site:
     """A server, a browser, and finished songs."""
 
@@ -48,7 +53,7 @@ class Site:
         context.add_cookies([{"name": COOKIE, "value": TOKEN, "url": self.address}])
         page = context.new_page()
         page.faults = []
-        page.on("console", lambda said: page.faults.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda said: page.faults.append(said.text) if fault(said) else None)
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.goto(f"{self.address}/{path}")
         return page

@@ -460,7 +460,7 @@ def test_an_edit_is_repeated_in_all_bars_like_it(settings, made):
     snare = next(hit for hit in made.hits if hit.drum == "snare" and hit.time_s > 2.6)
     job_id = put(settings, owner_of(TOKEN), made.edit(edits.relabel(made.hits, [snare.id], "cross_stick")))
     app = visit("score", song_id=job_id)
-    others = len(app.get("button_group")[-1].value) if app.get("button_group") else 0
+    others = len(app.pills(key="score_alike_bars_1").value)
     assert others > 1 and "Bar 2: the same" in texts(app)
     press(app, "score_alike_repeat")
     kept = state.runner().result(job_id, owner=None)

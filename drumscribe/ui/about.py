@@ -30,6 +30,23 @@ KEYS = {
         ("Ctrl+C, Ctrl+V", "copy and paste cells"),
         ("Ctrl+Delete", "delete the picked hits"),
     ),
+    "Score, with a note selected": (
+        ("←, →, ↑, ↓", "next note, other voice; with Shift, select more"),
+        ("Alt+←, Alt+→", "earlier, later by the grid"),
+        ("Alt+↑, Alt+↓", "higher, lower drum"),
+        ("K S X T M L", "bass drum, snare, cross-stick, high, mid, floor tom"),
+        ("H O P", "closed, open hi-hat, hi-hat foot"),
+        ("C Z N R B", "crash, splash, china, ride, ride bell"),
+        ("G, A, F", "ghost, accent, flam"),
+        ("Delete", "delete"),
+        ("Ctrl+A, C, X, V", "select the bar, copy, cut, paste"),
+    ),
+    "Edit, questions": (
+        ("A", "yes, for all"),
+        ("D", "no, for all"),
+        ("1 – 6", "make them the drum with that number"),
+        ("S", "skip the question"),
+    ),
     "Inspect": (("Alt+N", "next hit"), ("Alt+P", "previous hit")),
     "Player": (
         ("Space", "play, pause"),
@@ -37,6 +54,7 @@ KEYS = {
         ("L", "loop on, off"),
         ("+, −", "faster, slower"),
         ("Home", "to the start"),
+        ("?", "show the keys"),
     ),
 }
 LICENCES = (

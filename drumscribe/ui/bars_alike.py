@@ -12,6 +12,7 @@ from drumscribe.kit import BY_HEIGHT
 from drumscribe.song import spreading
 from drumscribe.song.edits import Edit
 from drumscribe.song.gestures import Places
+from drumscribe.song.stages import written
 from drumscribe.ui import labels, state, theme
 
 if TYPE_CHECKING:
@@ -35,16 +36,13 @@ Content = dict[tuple[Fraction, str], float]
 
 def show(found: Transcription) -> None:
     """Draw the bars like the one that is selected or was edited last, where there are any."""
-    from drumscribe import rhythm
-
     last = found.history.edits[-1] if found.history.edits else None
     edited = None if last is None else spreading.bar_of(last, found.rhythm)
     hit = state.selected()
     bar = edited if hit is None else Places(found.rhythm.bars, found.rhythm.placements).of(hit)[0]
     if bar is None:
         return
-    groups = state.projected("alike_bars", lambda: rhythm.alike_bars(found.rhythm))
-    others = [one for group in groups if bar in group for one in group if one != bar]
+    others = [one for group in _groups(found) if bar in group for one in group if one != bar]
     number = found.rhythm.bars[bar].number
     with st.expander(f"Bars like bar {number}: {len(others)}", icon=":material/select_all:", key="score_alike"):
         if not others:
@@ -65,6 +63,23 @@ def show(found: Transcription) -> None:
                           disabled=not chosen)  # fmt: skip
             st.button(f"Make {bars} like bar {number}", key="score_alike_equal", icon=":material/content_copy:",
                       on_click=_equal, args=(bar, chosen), disabled=not chosen)  # fmt: skip
+
+
+def _groups(found: Transcription) -> list[list[int]]:
+    """The bars alike by what was heard, whatever has been corrected since; of a chart, by what is written."""
+    from drumscribe import rhythm
+
+    def make() -> list[list[int]]:
+        heard = found.rhythm
+        if len(found.history.base):
+            heard = written(found.history.base, found.grid, found.options)
+        groups = rhythm.alike_bars(heard)
+        return [[bar for bar in group if bar < len(found.rhythm.bars)] for group in groups]
+
+    base = found.history.base
+    options = found.options
+    key = (state.song_id(), options.beats, options.quantise, options.detect, 0 if len(base) else state.revision())
+    return state.latest("alike_bars", repr(key), make)
 
 
 def _repeat(edit: Edit, bars: list[int]) -> None:
