@@ -42,5 +42,5 @@ def need(extra: str, wanted_for: str = "") -> None:
         what = wanted_for or EXTRAS[extra][1]
         verb = "is" if len(absent) == 1 else "are"
         raise MissingExtraError(
-            f"{what} needs {' and '.join(absent)}, which {verb} not installed.", f"Run: {command(extra)}"
+            f"{what} needs {', '.join(absent)}, which {verb} not installed.", f"Run: {command(extra)}"
         )

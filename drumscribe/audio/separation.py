@@ -92,8 +92,8 @@ def separate(
         "demucs",
         shown,
         note,
-        device=model.device.partition(":")[0],
-        accompaniment=audio.samples - drums,
+        audio.samples - drums,
+        model.device.partition(":")[0],
     )
 
 

@@ -82,7 +82,7 @@ def models_verify(names: tuple[str, ...], as_json: bool) -> int:
     present = [row.name for row in registry.catalogue(settings) if row.state not in ("missing", "folder")]
     rows = [registry.verify(name, settings) for name in names or present]
     columns = ("model", "state", "path")
-    found = [(row.name, row.state, str(row.path)) for row in rows]
+    found: list[tuple[str, ...]] = [(row.name, row.state, str(row.path)) for row in rows]
     if as_json:
         click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in found], indent=2))
     else:

@@ -52,6 +52,5 @@ def to_standard_output(result: Transcription, kind: str, settings: Settings) -> 
     with tempfile.TemporaryDirectory(prefix="drumscribe-") as folder:
         files = result.export(Path(folder), (kind,), name="score", settings=settings)
         content = files[kind].read_bytes()
-    out = sys.stdout.buffer
-    out.write(content)
-    out.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
