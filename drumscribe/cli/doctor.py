@@ -48,7 +48,7 @@ def examine(settings: Settings) -> list[Check]:
         Check("drumscribe", "ok", __version__),
         _python(),
         Check("machine", "ok", f"{platform.system()} {platform.machine()}, {cores()} cores"),
-        *(_libraries(name, packages, "bad", "Run 'make run', or pip install.") for name, packages in _NEEDED.items()),
+        *(_libraries(name, packages, "bad", "Install DrumScribe again.") for name, packages in _NEEDED.items()),
         _hit_network(settings),
         *(_libraries(name, packages, "note", todo) for name, (packages, todo) in _OPTIONAL.items()),
         _links(),
