@@ -299,6 +299,9 @@ def some_playing(draw: st.DrawFn) -> Hits:
 @given(some_hits | some_playing(), some_grids(), some_options)
 # the foot is left out, and the hand's stroke, alone, is read another way
 @example(Hits.of([hit(8.46875, "closed_hihat"), hit(8.5, "pedal_hihat")]), steady(8, bpm=100), FINE)
+# a roll whose place lies before the recording
+@example(Hits.of(hit(t, velocity=1, id=i) for i, t in enumerate([0.0, 0.0, 0.0, 0.501])), steady(2, bpm=40, start=1.0),
+         QuantiseOptions(finest=8))  # fmt: skip
 def test_what_is_quantised_stays(hits: Hits, grid: BeatGrid, options: QuantiseOptions) -> None:
     once = quantise(hits, grid, options)
     kept = Hits(tuple(h for h in hits if h.id not in once.dropped))

@@ -52,9 +52,12 @@ def performed(hits: Hits, rhythm: Rhythm, strength: float = 1.0, ids: Iterable[i
     Grace strokes move with their main stroke. Hits that are not in the rhythm, or not among ``ids``, stay.
     """
     wanted = None if ids is None else set(ids)
+    at = {hit.id: hit.time_s for hit in hits}
     move: dict[int, float] = {}
     for placement in rhythm.placements:
         if wanted is None or placement.hit_id in wanted:
+            # as far as the start of the recording, and an ornament keeps its shape
+            most = at.get(placement.hit_id, 0.0)
             for hit_id in (placement.hit_id, *placement.grace_ids):
-                move[hit_id] = strength * placement.deviation_s
+                move[hit_id] = min(strength * placement.deviation_s, most)
     return Hits.of(replace(hit, time_s=max(0.0, hit.time_s - move.get(hit.id, 0.0))) for hit in hits)

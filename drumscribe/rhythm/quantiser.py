@@ -107,8 +107,9 @@ class _Stand:
         late = np.zeros(len(hits))
         heard = np.zeros(len(hits), bool)
         for place in rhythm.placements:
-            for hit_id in (place.hit_id, *place.grace_ids):
-                late[number[hit_id]], heard[number[hit_id]] = place.deviation_s, True
+            stroke = [number[hit_id] for hit_id in (place.hit_id, *place.grace_ids)]
+            late[stroke] = min(place.deviation_s, played[stroke[0]])
+            heard[stroke] = True
         return cls(np.maximum(0.0, played - late), np.flatnonzero(heard))
 
     def same(self, other: _Stand) -> bool:
