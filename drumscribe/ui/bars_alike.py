@@ -10,7 +10,7 @@ import streamlit as st
 
 from drumscribe.kit import BY_HEIGHT
 from drumscribe.song import spreading
-from drumscribe.song.edits import Edit
+from drumscribe.song.edits import Edit, History
 from drumscribe.song.gestures import Places
 from drumscribe.song.stages import written
 from drumscribe.ui import labels, state, theme
@@ -72,7 +72,7 @@ def _groups(found: Transcription) -> list[list[int]]:
     def make() -> list[list[int]]:
         heard = found.rhythm
         if len(found.history.base):
-            heard = written(found.history.base, found.grid, found.options)
+            heard = written(History(found.history.base), found.activations, found.grid, found.options)
         groups = rhythm.alike_bars(heard)
         return [[bar for bar in group if bar < len(found.rhythm.bars)] for group in groups]
 
