@@ -4,13 +4,14 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from importlib import metadata
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from drumscribe.errors import Cancelled
-from drumscribe.rhythm import BeatEvidence, track
+from drumscribe.rhythm import BeatEvidence, _madmom, track
 from drumscribe.types import Audio
 
 RATE = 44_100
@@ -34,6 +35,7 @@ def beat(seconds: float = 8.0, bpm: float = 120.0) -> Audio:
 
 @pytest.mark.slow
 def test_all_networks_at_once_give_what_madmom_gives() -> None:
+    _madmom.load()
     from madmom.audio.signal import Signal
     from madmom.features.downbeats import RNNDownBeatProcessor
 
@@ -53,6 +55,7 @@ def test_all_networks_at_once_give_what_madmom_gives() -> None:
 
 @pytest.mark.parametrize("bpm", [(55.0, 215.0), (85.0, 98.0)])
 def test_the_decoded_path_is_that_of_madmoms_search_over_all_states(bpm: tuple[float, float]) -> None:
+    _madmom.load()
     from madmom.features.beats import DBNBeatTrackingProcessor
 
     from drumscribe.rhythm import dbn
