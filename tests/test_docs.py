@@ -35,6 +35,8 @@ DOCUMENTS = (
 )
 CODE = re.compile(r"^```(?P<kind>\w*)\n(?P<block>.*?)^```$|(?<!`)`(?P<span>[^`\n]+)`(?!`)", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+OF_USERS = {"drumscribe.toml"}
+"""Files that a user writes: not in the repository."""
 ENDINGS = (".py", ".sh", ".md", ".toml", ".yml", ".yaml", ".cff", ".mjs")
 DOTTED = re.compile(r"(?<![\w/.-])(?:drumscribe|training|benchmarks)(?:\.[A-Za-z_]\w*)+")
 
@@ -116,6 +118,8 @@ def missing_paths(line: str) -> list[str]:
             if "/" in path and path.split("/")[0] in folders():
                 known = folders() if path.endswith("/") else files() | folders()
                 missing += [path] * (not there(path.rstrip("/"), known))
+            elif path in OF_USERS:
+                continue
             elif "/" not in path and path.endswith(ENDINGS) and not path.startswith((".", "*")):
                 missing += [path] * (not there(path, file_names()))
     return missing

