@@ -141,6 +141,35 @@ def _back_and_forth(page: Page, button: str, clock: Clock, what: str, seen: str,
         settle(page)
 
 
+# From the key to the next frame, in the page itself: what the eye waits for.
+BY_HAND = """async (key) => {
+  const root = [...document.querySelectorAll('*')].map((e) => e.shadowRoot).filter(Boolean).find((one) => one.querySelector('.player'));
+  const start = performance.now();
+  root.querySelector('.pages').dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, composed: true, cancelable: true }));
+  const drawn = root.querySelectorAll('.pages .fresh').length;
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  return drawn ? (performance.now() - start) / 1000 : NaN;
+}"""  # noqa: E501
+
+
+def by_hand(page: Page, url: str, job_id: str, clock: Clock, repeat: int) -> None:
+    """Another drum for the note selected in the score: seen, and engraved anew."""
+    page.goto(f"{url}/score?song={job_id}")
+    heading(page, "Score")
+    page.locator(".pages [data-hit] .notehead").first.click()
+    settle(page)
+    for number in range(repeat):
+        seen: list[float] = []
+
+        def act(number: int = number, seen: list[float] = seen) -> None:
+            seen.append(page.evaluate(BY_HAND, "tm"[number % 2]))
+            page.locator(".pages .fresh").first.wait_for(state="detached")
+
+        clock.measure("edit by hand in the score: engraved", act)
+        clock.rows.setdefault("edit by hand in the score: seen", []).append((seen[0], 0.0))
+        settle(page)
+
+
 def switches(page: Page, clock: Clock, repeat: int) -> None:
     for _ in range(repeat):
         for link, title in (("Inspect", "Inspect"), ("Edit", "Edit"), ("Score", "Score"), ("About", "About")):
@@ -206,6 +235,7 @@ def main() -> None:
 
                 clock.measure("first page usable, warm server", first)
                 page.close()
+            by_hand(warm, url, job_id, clock, arguments.repeat)
             edits(warm, url, job_id, clock, arguments.repeat)
             switches(warm, clock, arguments.repeat)
             print(f"{len(made.hits)} hits, {made.song.duration_s:.0f} s; load average {os.getloadavg()[0]:.1f}")

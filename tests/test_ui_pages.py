@@ -470,3 +470,52 @@ def test_an_edit_is_repeated_in_all_bars_like_it(settings, made):
     press(app, "score_alike_equal")
     kept = state.runner().result(job_id, owner=None)
     assert [hit.drum for hit in kept.hits].count("cross_stick") == others + 1
+
+
+@pytest.fixture
+def held(settings, made, monkeypatch):
+    """A session with a song open, without a page."""
+    job_id = put(settings, owner_of(TOKEN), made)
+    session = state.Session(job=state.runner().get(job_id, owner=None))
+    session.transcription = state.runner().result(job_id, owner=None)
+    monkeypatch.setattr(state, "session", lambda: session)
+    monkeypatch.setattr(state, "owner", lambda: owner_of(TOKEN))
+    return session
+
+
+def box(held, *actions, name="tab") -> dict:
+    return {"song": held.transcription.song.sha256, "box": name, "actions": list(actions)}
+
+
+def test_a_box_of_edits_is_taken_in_once_and_in_order(held, made):
+    from drumscribe.ui.hands import take
+
+    snare = next(hit for hit in made.hits if hit.drum == "snare")
+    first = {"id": 1, "kind": "relabel", "hits": [snare.id], "drum": "ride"}
+    second = {"id": 2, "kind": "add", "bar": 2, "onset": 0.75, "drum": "china", "names": [-2]}
+    take(box(held, first))
+    take(box(held, first, second))  # the browser has not heard of the first one yet
+    take(box(held, first, second))
+    assert [edit.label for edit in held.transcription.history.edits] == ["Make 1 hit ride cymbal", "Add china cymbal"]
+    assert held.acted["tab"].last == 2
+    third = {"id": 3, "kind": "delete", "hits": [-2]}
+    take(box(held, third, {"id": 4, "kind": "undo"}, {"id": 5, "kind": "undo"}, {"id": 6, "kind": "step",
+             "hits": [snare.id], "by": -1}))  # fmt: skip
+    kept = state.runner().result(held.job.id, owner=None)
+    assert [entry.kind for entry in kept.history.log] == ["do", "do", "do", "undo", "undo", "do"]
+    assert kept.hits.by_id()[snare.id].drum == "high_tom" and held.acted["tab"].last == 6
+    take(box(held, {"id": 1, "kind": "delete", "hits": [snare.id]}, name="another tab"))  # counts for itself
+    assert snare.id not in held.transcription.hits.by_id()
+
+
+def test_edits_that_cannot_be_done_are_told_and_the_others_stand(held, made):
+    from drumscribe.ui.hands import take
+
+    kick = next(hit for hit in made.hits if hit.drum == "kick")
+    take(box(held, {"id": 1, "kind": "flam", "hits": [kick.id]}, {"id": 2, "kind": "delete", "hits": [kick.id]}))
+    assert held.notice[0] == "warning" and "flam" in held.notice[1]
+    assert kick.id not in held.transcription.hits.by_id() and held.acted["tab"].last == 2
+    take(box(held, {"id": 3, "kind": "nonsense"}))
+    assert held.notice[0] == "error" and len(held.transcription.history.log) == 1
+    take(box(held, {"id": 3, "kind": "undo"}) | {"song": "another"})
+    assert len(held.transcription.history.log) == 1

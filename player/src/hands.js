@@ -3,7 +3,7 @@
 
 const boxes = new Map(); // song → {name, next, actions}: kept while the tab is open, whichever page is shown
 const STORE = "drumscribe-hands-";
-const AGAIN_MS = 2500; // an answer that has not come by then is asked for again
+const AGAIN_MS = 20000; // an answer that has not come by then is asked for again: rarely, because asking breaks off what is being done
 
 function boxOf(song) {
   if (!boxes.has(song)) {
@@ -22,6 +22,8 @@ function boxOf(song) {
 }
 
 let copied = null; // {bars, notes}: survives a change of the song, as any clipboard
+
+const SOON_MS = 4000; // the same where a run of the page has ended without one
 
 /** Keys of the selected notes, as the shortcut sheet tells them. */
 export const HAND_KEYS = [
@@ -64,8 +66,8 @@ export class Hands {
       this.anchor = this.#real(this.anchor);
       this.head = this.#real(this.head);
     }
-    this.waiting = 0;
-    if (data.hands && this.box.actions.length) this.#send();
+    if (before !== this.box.actions.length || this.box.actions.some((action) => !action.sent)) this.waiting = 0;
+    if (data.hands && this.box.actions.length) this.#send(SOON_MS);
     return before !== this.box.actions.length;
   }
 
@@ -377,11 +379,11 @@ export class Hands {
   // --- the way to the server -------------------------------------------------------------------------------------------
 
   /** Send the box, unless an answer is awaited: what came meanwhile goes with the next one. */
-  #send() {
+  #send(patience = AGAIN_MS) {
     clearTimeout(this.again);
     const now = performance.now();
-    if (this.waiting && now - this.waiting < AGAIN_MS) {
-      this.again = setTimeout(() => this.#send(), AGAIN_MS);
+    if (this.waiting && now - this.waiting < patience) {
+      this.again = setTimeout(() => this.#send(patience), patience);
       return;
     }
     if (!this.box.actions.length) return;

@@ -158,12 +158,16 @@ class Player {
   }
 
   #report(id) {
-    if (!this.component.data.report.includes("select")) return;
     clearTimeout(this.reporting);
-    const tell = () => this.component.setTriggerValue("select", { hit: id });
-    // Whoever goes from note to note is not held up; what is being edited is not broken off.
-    if (this.hands.active) this.reporting = setTimeout(() => (this.hands.pending() ? this.#report(id) : id >= 0 && this.hits.some((hit) => hit.id === id) && tell()), 600);
-    else tell();
+    if (!this.component.data.report.includes("select")) return;
+    if (this.hands.pending()) this.#reportLater(id); // what is being edited is not broken off
+    else if (this.hits.some((hit) => hit.id === id)) this.component.setTriggerValue("select", { hit: id });
+  }
+
+  /** For whoever goes from note to note. */
+  #reportLater(id) {
+    clearTimeout(this.reporting);
+    this.reporting = setTimeout(() => this.#report(id), 600);
   }
 
   // --- asked for by Hands -----------------------------------------------------------------------------------------
@@ -187,7 +191,7 @@ class Player {
     if (this.deck.paused) this.deck.seek(head.time);
     this.timeline.reveal(head.time);
     this.mine = true;
-    this.#report(head.id);
+    if (head.id >= 0) this.#reportLater(head.id);
   }
 
   heard(hit) {
