@@ -142,7 +142,9 @@ def test_notes_are_selected_added_copied_and_deleted_in_the_score(site) -> None:
     head_of(page, next(hit for hit in bars[3] if hit.drum == "mid_tom")).click()
     page.keyboard.press("Control+v")
     kept = site.wait_for_edits(page, job_id, 2)
-    assert written(kept, 3, "kick") == written(kept, 1, "kick") and written(kept, 3, "mid_tom") == []
+    assert kept.history.edits[1].label.startswith("Paste")
+    assert written(kept, 3, "kick") == written(kept, 1, "kick")
+    assert written(kept, 3, "mid_tom") == []
 
     # arrows and shift select more; Delete takes them away; undo waits in line behind it
     head_of(page, bars[5][0]).click()
@@ -225,7 +227,7 @@ def test_a_reload_and_back_and_forward_keep_page_song_and_place(site, path) -> N
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowRight")
         before = page.evaluate(PLACE)
-        assert before > 1
+        assert before > 0.4
     for _ in range(3):
         page.reload()
         here(path)
