@@ -22,6 +22,7 @@ from drumscribe.hits.features import BANDS, FPS, HOP, compress, log_mel
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
 from training import batches, drums, material, package_kits, parts, performance, riffs, soundfont_kits, sounds
+from training.blend import blended
 from training.calibrate import Clip, best_threshold, calibration_error, learn, platt, report
 from training.export import Calibration, disagreement, export, read_checkpoint
 from training.network import HitNetwork, blurred, interpolated
@@ -452,3 +453,6 @@ def test_stems_train_resume_export(data: Path, tmp_path: Path) -> None:
     again = HitNetwork()
     begin_from(again, tmp_path / "out", work, clips=8)
     assert disagreement(again, tmp_path / "out/hits.keras", served) < 1e-4
+    # and of a mean, all of the one is the one
+    both = blended(read_checkpoint(work / "run/last.pt")[0], tmp_path / "out", work, 0.0)
+    assert disagreement(both, tmp_path / "out/hits.keras", served) < 1e-3
