@@ -360,7 +360,7 @@ def _sources(songs: tuple[str, ...]) -> Iterator[Path | str]:
     for song in songs:
         path = Path(song)
         if not path.is_dir():
-            yield song if "://" in song or not path.exists() else path
+            yield song if "://" in song or not (path == STANDARD or path.exists()) else path
             continue
         inside = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
         if not inside:
