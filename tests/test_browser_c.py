@@ -234,7 +234,7 @@ def test_a_reload_and_back_and_forward_keep_page_song_and_place(site, path) -> N
         if path == "score":
             page.get_by_role("slider", name="BPM").wait_for()
             page.wait_for_timeout(1500)
-            assert page.get_by_role("slider", name="BPM").get_attribute("aria-valuenow") == "135"
+            assert page.get_by_role("slider", name="BPM").input_value() == "135"
             assert page.get_by_role("spinbutton", name="Bar shift").input_value() == "1"
     if path != "inspect":
         page.wait_for_function(f"() => ({PLACE})() !== null")
