@@ -159,7 +159,9 @@ def test_notes_are_selected_added_copied_and_deleted_in_the_score(site) -> None:
     assert page.locator(".sr").inner_text() != ""
 
     # a box drawn with the mouse
-    box = page.locator(".pages .measure").nth(6).bounding_box()
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    page.wait_for_timeout(1000)  # the pages as they are after the undo
+    box = page.locator(".pages .measure .staff").nth(6).bounding_box()
     page.mouse.move(box["x"] + 4, box["y"] - 3)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] + 2, steps=5)
