@@ -101,7 +101,12 @@ def _ghosts(strokes: Sequence[Placement]) -> set[int]:
             places.setdefault(stroke.onset, []).append(stroke.bar)
 
     def backbeat(stroke: Placement) -> bool:
-        """Whether sound and place disagree: most bars around have a full stroke there."""
+        """Whether sound and place disagree: most bars around have a full stroke there.
+
+        Of a stroke that the user set (its confidence is 1) the sound is what was asked for.
+        """
+        if stroke.confidence == 1:
+            return False
         near = [bar for bar in places.get(stroke.onset, ()) if abs(bar - stroke.bar) <= CONTEXT_BARS]
         around = sum(abs(bar - stroke.bar) <= CONTEXT_BARS for bar in strong)
         return len(near) >= FULL_STROKES and 2 * len(near) > around
