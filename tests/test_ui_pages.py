@@ -49,7 +49,7 @@ def owner_of(token: str) -> str:
     return "browser-" + hashlib.sha256(token.encode()).hexdigest()[:32]
 
 
-def visit(page: str = "transcribe", *, song_id: str = "", token: str = TOKEN) -> AppTest:
+def visit(page: str = "transcribe", *, song_id: str = "", token: str = TOKEN, mode: str = "") -> AppTest:
     """A browser session of ``token`` that comes to ``page`` by a link."""
     app = AppTest.from_file(APP, default_timeout=60)
     app.session_state[owner._KEY] = token
@@ -58,6 +58,8 @@ def visit(page: str = "transcribe", *, song_id: str = "", token: str = TOKEN) ->
     if page != "transcribe":
         app.run()
         app.query_params.clear()  # as a link does
+        if mode:
+            app.query_params["mode"] = mode
         app.switch_page(f"pages/{page}.py")
     app.run()
     assert not app.exception, app.exception[0].message
@@ -401,11 +403,7 @@ def test_the_address_of_the_edit_page_keeps_how_one_corrects(settings, made):
     app = visit("edit", song_id=job_id)
     app.segmented_control(key="ds_edit_mode").set_value("Review queue").run()
     assert app.query_params["mode"] in ("review", ["review"])
-    again = AppTest.from_file(APP, default_timeout=60)
-    again.session_state[owner._KEY] = TOKEN
-    again.run()
-    again.query_params.update({"song": job_id, "mode": "candidates"})
-    again.switch_page("pages/edit.py").run()
+    again = visit("edit", song_id=job_id, mode="candidates")
     assert again.segmented_control(key="ds_edit_mode").value == "Candidates"
 
 
