@@ -28,8 +28,9 @@ PLAIN = {"repeats": False, "simile": False}
 
 
 def fault(said) -> bool:
-    """Whether a line of the console tells of one; a deep link makes Streamlit look for its server below it, first."""
-    return said.type == "error" and "/_stcore/" not in said.location.get("url", "")
+    """Whether a line of the console tells of one. A missing resource is none of the script's: a deep link makes Streamlit
+    look for its server below it, first, and the sound of a run that was broken off may be gone when it is asked for."""
+    return said.type == "error" and not said.text.startswith("Failed to load resource")
 
 
 class Site:
@@ -53,7 +54,7 @@ class Site:
         context.add_cookies([{"name": COOKIE, "value": TOKEN, "url": self.address}])
         page = context.new_page()
         page.faults = []
-        page.on("console", lambda said: page.faults.append(said.text) if fault(said) else None)
+        page.on("console", lambda said: page.faults.append(f"{said.text} {said.location}") if fault(said) else None)
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.goto(f"{self.address}/{path}")
         return page
