@@ -28,8 +28,11 @@ PLAIN = {"repeats": False, "simile": False}
 
 
 def fault(said) -> bool:
-    """Whether a line of the console tells of one. A missing resource is none of the script's: a deep link makes Streamlit
-    look for its server below it, first, and the sound of a run that was broken off may be gone when it is asked for."""
+    """Whether a line of the console tells of one.
+
+    A missing resource is no fault of the script: a deep link makes Streamlit look for its server below it, first, and
+    the sound of a run that was broken off may be gone when it is asked for.
+    """
     return said.type == "error" and not said.text.startswith("Failed to load resource")
 
 
