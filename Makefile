@@ -4,7 +4,9 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 OUT ?= out
 PORT ?= 8501
-PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3 python,$(shell command -v $(name))))
+# the first that starts; the version that the full set of packages was verified with comes first
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	$$name -c "" >/dev/null 2>&1 && echo $$name && break; done)
 RUN = VENV="$(abspath $(VENV))" "$(PYTHON)" scripts/run.py
 export MALLOC_ARENA_MAX ?= 4
 
