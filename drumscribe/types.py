@@ -262,12 +262,28 @@ class Alternative:
         meter: of all bars.
         first_downbeat_s: a bar begins here.
         confidence: chance of it, 0-1; that of the chosen reading and of all alternatives together is at most 1.
+        division: note values that most of it is then written in, such as ``"eighths"``.
     """
 
     bpm: float
     meter: Meter
     first_downbeat_s: float
     confidence: float
+    division: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a drummer would call it."""
+        return counted(self.bpm, self.meter, self.division)
+
+
+def counted(bpm: float, meter: Meter | None, division: str) -> str:
+    """Name of a way to count.
+
+    >>> counted(95.7, Meter(4, 4), "eighths")
+    '96 in 4/4, in eighths'
+    """
+    return f"{bpm:.0f} in {meter or Meter()}" + (f", in {division}" if division else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +302,7 @@ class BeatGrid:
         tracker: ``"madmom"``, ``"librosa"``, ``"strokes"`` (found from the strokes alone), or ``"user"``.
         confidence: 0–1 that the downbeats are right.
         alternatives: the readings next to the chosen one, the likeliest first; none where the strokes are too few.
+        division: note values that most of it is written in, such as ``"eighths"``; ``""`` where not known.
     """
 
     times: NDArray[np.float64]
@@ -296,6 +313,12 @@ class BeatGrid:
     candidates: tuple[TempoCandidate, ...] = ()
     confidence: float = 0.0
     alternatives: tuple[Alternative, ...] = ()
+    division: str = ""
+
+    @property
+    def name(self) -> str:
+        """What a drummer would call this way to count."""
+        return counted(self.bpm, self.meter, self.division)
 
     @property
     def meter(self) -> Meter | None:

@@ -247,6 +247,8 @@ def test_the_result_says_what_was_heard(client: TestClient, done: str) -> None:
     assert result["bpm"] == pytest.approx(120, abs=0.5)
     assert result["meter"] == "4/4"
     assert len(result["downbeats"]) >= 4
+    assert result["counted"].startswith("120 in 4/4, in ")
+    assert all(other["name"].startswith(f"{other['bpm']:.0f} in ") for other in result["alternatives"])
     assert {"kick", "snare", "closed_hihat"} <= {hit["drum"] for hit in result["hits"]}
     assert 0 < result["confidence"] <= 1
     assert [hit["time_s"] for hit in result["hits"]] == sorted(hit["time_s"] for hit in result["hits"])

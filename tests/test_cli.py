@@ -185,6 +185,21 @@ def test_rescore_needs_only_the_project(run, loop, tmp_path):
     assert (tmp_path / "again" / "Loop.musicxml").read_bytes() == (tmp_path / "Loop.musicxml").read_bytes()
 
 
+def test_other_readings_are_listed_and_taken_by_number(run, tmp_path):
+    from ui_songs import song
+
+    made = song(8)
+    made.export(tmp_path, ("json",), name="Beat")
+    listed = run("rescore", tmp_path / "Beat.json", "--formats", "json")
+    assert f"1 = {made.grid.alternatives[0].name}" in listed.output
+    result = run("rescore", tmp_path / "Beat.json", "--alternative", "1", "--formats", "csv", "--json")
+    assert result.exit_code == 0, result.output
+    (summary,) = json.loads(result.stdout)
+    assert summary["counted"].startswith(made.grid.alternatives[0].name.split(",")[0])
+    assert made.grid.name in [other["name"] for other in summary["alternatives"]], "the way back is offered"
+    assert run("rescore", tmp_path / "Beat.json", "--alternative", "9").exit_code == 2
+
+
 @WHOLE_RUN
 def test_a_folder_that_cannot_be_written_is_status_6(run, loop, tmp_path):
     (tmp_path / "file").write_bytes(b"")

@@ -216,6 +216,31 @@ def test_any_history_replays_and_undoes_to_the_start(steps):
     assert history.hits == GROOVE
 
 
+def test_a_choice_of_options_is_one_edit_that_undo_takes_back():
+    from ui_songs import song
+
+    from drumscribe.errors import OptionsError
+    from drumscribe.song.transcription import Transcription
+
+    made = song(8)
+    other = made.grid.alternatives[0]
+    counted = made.recounted(1)
+    assert counted.grid.bpm == pytest.approx(other.bpm, rel=0.02) and set(counted.grid.meters) == {other.meter}
+    assert counted.history.undo_label == f"Count at {other.name}" and counted.hits == made.hits
+    opened = Transcription.of_project(counted.project())
+    for one in (counted, opened):
+        back = one.undo()
+        assert back.options == made.options and back.rhythm == made.rhythm
+        assert back.redo().rhythm == counted.rhythm
+    later = counted.edit(edits.delete(counted.hits, [counted.hits[0].id])).rescore(notate={"title": "A"})
+    assert later.undo().options == later.options, "only the deleted hit comes back"
+    assert later.undo().undo().options.beats == made.options.beats
+    with pytest.raises(OptionsError, match="no other reading 9"):
+        made.recounted(9)
+    with pytest.raises(OptionsError):
+        made.choose("Hear anew", detect={"sensitivity": 1.0})
+
+
 def test_a_hit_can_be_added_where_nothing_was_heard():
     empty = song(4).rescore(None, detect={"sensitivity": 0.0, "thresholds": dict.fromkeys(LABELS, 1.0)})
     assert not len(empty.hits)

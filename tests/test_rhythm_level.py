@@ -81,6 +81,32 @@ def test_another_reading_is_offered_and_can_be_chosen() -> None:
         assert np.abs(downbeats - other.first_downbeat_s).min() < 0.05
 
 
+@pytest.mark.parametrize(
+    ("groove", "bpm", "division"),
+    [
+        (BACKBEAT, 96, "eighths"),
+        (SIXTEENTHS, 90, "sixteenths"),
+        (RIDE, 180, "eighths"),
+        (DOUBLE_KICK, 170, "sixteenths"),
+    ],
+)
+def test_a_reading_is_called_by_its_tempo_meter_and_note_value(
+    groove: dict[str, object], bpm: int, division: str
+) -> None:
+    grid = laid(groove, bpm, 1.0)
+    assert grid.name == f"{bpm} in 4/4, in {division}"
+    halved = {"eighths": "sixteenths", "sixteenths": "thirty-seconds"}[division]
+    evidence, hits = heard(groove, bpm, 1.0)
+    assert beat_grid(evidence, hits, BeatOptions(bpm=bpm / 2), 60.0).division == halved
+
+
+def test_swung_eighths_are_called_so() -> None:
+    hits = Hits.of(Hit(2 * k + late, 0.5 + 0.5 * k + late / 3, "ride", 1.0, 90) for k in range(64) for late in (0, 1))
+    beats = 0.5 + 0.5 * np.arange(66)
+    grid = beat_grid(BeatEvidence(np.zeros((0, 1), np.float32), 100.0, "librosa", beats), hits, BeatOptions(), 33.0)
+    assert grid.division == "swung eighths"
+
+
 def test_alternatives_come_back_from_a_project_file_and_older_files_have_none() -> None:
     grid = laid(SIXTEENTHS, 90, 1.0)
     data = project.dump(grid)

@@ -18,7 +18,7 @@ from drumscribe.errors import EditError, StorageError
 from drumscribe.kit import DRUMS, LABELS
 from drumscribe.song import edits
 from drumscribe.types import Hit, Hits
-from drumscribe.ui import clips, envelope, excerpt, labels, panels, plots, review, tables, theme
+from drumscribe.ui import clips, envelope, excerpt, labels, panels, plots, recounting, review, tables, theme
 from drumscribe.ui.envelope import Envelope
 from drumscribe.ui.sound import Recording
 
@@ -248,6 +248,20 @@ def test_an_excerpt_is_a_piece_of_its_own(found):
     assert [bar.index for bar in piece.bars] == [0, 1, 2]
     inside = [place for place in found.rhythm.placements if 2 <= place.bar <= 4]
     assert len(piece.placements) == len(inside) and all(0 <= place.bar <= 2 for place in piece.placements)
+
+
+def test_every_reading_is_drawn_over_the_same_two_bars(found):
+    first_s, last_s = recounting.typical(found.rhythm)
+    assert last_s - first_s == pytest.approx(4.0, abs=0.1)
+    pictures = recounting.previews(found)
+    assert len(pictures) == 1 + len(found.grid.alternatives) > 1
+    assert all("<svg" in picture for picture in pictures) and len(set(pictures)) == len(pictures)
+    for other in found.grid.alternatives:
+        rhythm = recounting.recounted(found, other, first_s, last_s)
+        low, high = recounting.bars_within(rhythm, first_s, last_s)
+        assert rhythm.bars[low].meter == other.meter and high - low < 4
+        assert rhythm.bars[low].start_s < first_s + 0.1 * 60 / other.bpm
+    assert recounting.typical(replace(found.rhythm, bars=())) == (0.0, 0.0)
 
 
 def test_an_excerpt_is_cropped_to_its_staff(found):

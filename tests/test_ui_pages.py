@@ -452,6 +452,22 @@ def test_one_answer_decides_many_hits_and_one_undo_takes_it_back(settings, made)
     assert app.button(key="ds_question_yes")
 
 
+def test_another_way_to_count_is_one_click_and_one_undo(settings, made):
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("score", song_id=job_id)
+    assert not [button for button in app.button if button.key == "score_count_1"], "nothing is engraved unseen"
+    app.session_state["score_counts"] = True
+    app.run()
+    other = made.grid.alternatives[0]
+    assert f"Now: {made.grid.name}" in texts(app) and "data:image/svg+xml" in texts(app)
+    press(app, "score_count_1")
+    kept = state.runner().result(job_id, owner=None)
+    assert kept.grid.meter == other.meter and kept.grid.bpm == pytest.approx(other.bpm, rel=0.02)
+    assert f"Now: {kept.grid.name}" in texts(app)
+    press(app, "ds_undo")
+    assert state.runner().result(job_id, owner=None).options.beats == made.options.beats
+
+
 def test_an_edit_is_repeated_in_all_bars_like_it(settings, made):
     from drumscribe.song import edits
 

@@ -29,10 +29,11 @@ def view(job: Job, transcription: Transcription) -> ResultView:
         duration_s=transcription.song.duration_s,
         bpm=round(float(grid.bpm), 3),
         bpm_candidates=[TempoView(bpm=c.bpm, factor=c.factor, confidence=c.confidence) for c in grid.candidates],
+        counted=grid.name,
         alternatives=[
             AlternativeView(
-                bpm=round(other.bpm, 3), meter=str(other.meter), first_downbeat_s=round(other.first_downbeat_s, 4),
-                confidence=round(other.confidence, 4),
+                name=other.name, bpm=round(other.bpm, 3), meter=str(other.meter),
+                first_downbeat_s=round(other.first_downbeat_s, 4), confidence=round(other.confidence, 4),
             )
             for other in grid.alternatives
         ],

@@ -99,8 +99,9 @@ class TempoView(BaseModel):
 
 
 class AlternativeView(BaseModel):
-    """Another way to count the song; PATCH its three values as options of ``beats`` to choose it."""
+    """Another way to count the song; PATCH tempo, meter, and first downbeat as options of ``beats`` to choose it."""
 
+    name: str = Field(description='Such as "96 in 4/4, in eighths".')
     bpm: float
     meter: str
     first_downbeat_s: float
@@ -129,6 +130,7 @@ class ResultView(BaseModel):
     duration_s: float
     bpm: float = Field(description="Pulses per minute, by least squares over the beats.")
     bpm_candidates: list[TempoView]
+    counted: str = Field(description='How it is counted, such as "96 in 4/4, in eighths".')
     alternatives: list[AlternativeView] = Field(description="Other levels, meters, and bar lines, likeliest first.")
     meter: str = Field(description="Time signature of the most bars.")
     downbeat_confidence: float = Field(description="That the bar lines stand right, 0-1.")

@@ -163,6 +163,9 @@ def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool
 @click.option(
     "--chart", type=click.Path(path_type=Path), help="MusicXML of this project, edited elsewhere: take its changes in."
 )
+@click.option(
+    "--alternative", type=click.IntRange(1), metavar="N", help="Count it as the N-th reading that the summary lists."
+)
 @_choices
 @guarded
 def rescore(
@@ -177,7 +180,7 @@ def rescore(
     from drumscribe.song.transcription import Transcription
 
     settings = ready_settings()
-    kinds = _formats(formats)
+    kinds, alternative = _formats(formats), choices.pop("alternative")
     if output == STANDARD or (output is None and project == STANDARD):
         output = STANDARD
         check_standard_output(1, kinds, as_json)
@@ -191,6 +194,8 @@ def rescore(
         result = Transcription.load(project)
     if chart is not None:
         result = result.edit(imports.returned(result, _bytes(chart)))
+    if alternative is not None:
+        result = result.recounted(alternative)
     result = result.rescore(None, **_changes(choices))
     report.describe(result)
     with bars_on(True) as bars:

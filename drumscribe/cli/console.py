@@ -45,13 +45,19 @@ class Report:
             "duration_s": round(result.song.duration_s, 3),
             "bpm": round(result.grid.bpm, 2),
             "meter": str(result.grid.meter or ""),
+            "counted": result.grid.name,
+            "alternatives": [
+                {"name": other.name, "bpm": round(other.bpm, 2), "meter": str(other.meter),
+                 "first_downbeat_s": round(other.first_downbeat_s, 3), "confidence": round(other.confidence, 3)}
+                for other in result.grid.alternatives
+            ],
             "bars": len(result.rhythm.bars),
             "hits": len(result.hits),
             "separation": result.heard.model or result.heard.method,
             "warnings": [*result.warnings, *([result.rhythm.note] if result.rhythm.note else [])],
             "reading": {"changes": len(result.rhythm.changes), "note": result.rhythm.note},
             "seconds": {stage: round(seconds, 2) for stage, seconds in result.timings.items()},
-        }
+        }  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """The song's part of the JSON summary."""
@@ -63,6 +69,9 @@ class Report:
         if self.summary:
             s = self.summary
             yield f"{self.source}: {s['hits']} hits, {s['bars']} bars of {s['meter']} at {s['bpm']:.0f} BPM"
+            others = [f"{number} = {other['name']}" for number, other in enumerate(s["alternatives"], start=1)]
+            if others:
+                yield f"  might be counted otherwise (rescore --alternative): {'; '.join(others)}"
             yield from (f"  note: {warning}" for warning in s["warnings"])
             yield from (f"  {path}" for path in self.files.values())
 

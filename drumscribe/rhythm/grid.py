@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from drumscribe.options import BeatOptions
 from drumscribe.rhythm.bars import Bars, find_bars, ternary
 from drumscribe.rhythm.evidence import BeatEvidence
+from drumscribe.rhythm.legibility import division
 from drumscribe.rhythm.pulses import aligned, candidates, pulses_of, smoothed
 from drumscribe.rhythm.readings import Choice, choose, extended, tempo
 from drumscribe.types import Alternative, BeatGrid, Hits, Meter
@@ -72,6 +73,7 @@ def beat_grid(evidence: BeatEvidence, hits: Hits, options: BeatOptions, duration
         candidates=candidates(times, choice.speeds),
         confidence=1.0 if options.first_downbeat_s is not None else share * found.confidence,
         alternatives=_alternatives(choice, hits, tempo(times), usual),
+        division=division(times, hits, usual),
     )
 
 
@@ -89,7 +91,7 @@ def _alternatives(choice: Choice, hits: Hits, bpm: float, meter: Meter) -> tuple
         lines = times[first :: plain.pulses_per_bar]
         begin = max(0.0, hits[0].time_s - 0.12 * 60.0 / pulses)
         line = float(lines[min(len(lines) - 1, int(np.searchsorted(lines, begin)))])
-        found.append(Alternative(pulses, named, line, chance))
+        found.append(Alternative(pulses, named, line, chance, division(times, hits, named)))
     return tuple(found[:_MOST_OFFERED])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.rhythm.patterns import Strokes
-from drumscribe.types import Meter
+from drumscribe.types import BeatGrid, Hits, Meter
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +32,13 @@ _LOOSE_S = 0.022
 """Nearer than this a stroke is only played loosely."""
 _SLOW, _FAST = 72.0, 185.0
 """Pulses a minute beyond which counting becomes inconvenient, the more the further."""
+_VALUES = {
+    1 / 8: "thirty-seconds", 1 / 6: "sixteenth triplets", 1 / 4: "sixteenths", 1 / 3: "eighth triplets",
+    1 / 2: "eighths", 2 / 3: "quarter triplets", 1: "quarters", 3 / 2: "dotted quarters", 2: "halves", 4: "wholes",
+}  # fmt: skip
+"""Names of note values, by their length in quarter notes."""
+_TOGETHER_S, _ABOUT = 0.04, 0.14
+"""Strokes nearer than this are one place; how far a step may be from its value, as a natural logarithm."""
 
 
 def terms(bpm: float, place: Floats, strokes: Strokes, table: Floats, played: NDArray[np.bool_]) -> dict[str, Floats]:
@@ -107,3 +114,25 @@ def _backbeat(share: Floats) -> tuple[float, float, float]:
     else:
         back, half = float(share[1:].max()) - share[0], 0.0
     return max(0.0, float(back)), max(0.0, float(half)), float(share[0])
+
+
+def division(times: Floats, hits: Hits, meter: Meter) -> str:
+    """Note value in which it goes on: what most often lies between strokes, such as ``"eighths"``; ``""`` for none.
+
+    Args:
+        times: ``(n,)`` pulses in seconds.
+        hits: strokes.
+        meter: tells which note a pulse is.
+    """
+    grid = BeatGrid(times, np.ones(len(times), np.int64), (), 120.0, "")
+    place = grid.pulse_at(np.array([hit.time_s for hit in hits], dtype=np.float64))
+    together = _TOGETHER_S / float(np.median(np.diff(times)))
+    steps = np.diff(place[np.diff(place, prepend=-np.inf) > together]) * float(meter.pulse)
+    far = np.abs(np.log(steps[:, None] / np.array(list(_VALUES))))
+    near = far.argmin(axis=1)[far.min(axis=1) < _ABOUT] if len(steps) else np.zeros(0, np.int64)
+    counts = dict(zip(_VALUES.values(), np.bincount(near, minlength=len(_VALUES)).tolist(), strict=True))
+    long, short = counts["quarter triplets"], counts["eighth triplets"]
+    if meter.pulse == 1 and min(long, short) > 0.3 * max(long, short) and long + short > 0.5 * len(near):
+        return "swung eighths"  # long and short in turn
+    name, most = max(counts.items(), key=lambda each: each[1])
+    return name if most else ""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -27,6 +27,8 @@ MIN_GAP_S = 0.005
 """Two strokes on one drum closer than this are one: the newer edit takes the place of what was there."""
 TABLE_RESOLUTION_S = 0.0005
 """Tables show milliseconds: a smaller difference is rounding, not an edit."""
+Wishes = dict[str, dict[str, Any]]
+"""Options by group and name."""
 FIRST_USER_ID = 1_000_000_000
 """Ids of added hits start here, above any the model gives, so that picking anew never collides with them."""
 
@@ -39,14 +41,18 @@ class Edit:
         label: what it did, for the undo button, e.g. ``"Move 3 hits"``.
         removed: the hits as they were before.
         added: the hits as they are afterwards.
+        before: options that it changed, as they were: group, name, plain value.
+        after: the same as they are afterwards.
     """
 
     label: str
     removed: tuple[Hit, ...] = ()
     added: tuple[Hit, ...] = ()
+    before: Wishes = field(default_factory=dict)
+    after: Wishes = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return self.removed != self.added
+        return self.removed != self.added or self.before != self.after
 
 
 def apply(hits: Hits, edit: Edit) -> Hits:

@@ -98,14 +98,15 @@ class Transcription:
         return as_read(self.hits, self.rhythm, self.activations, self.options)
 
     def left_as_heard(self, *hit_ids: int) -> Transcription:
-        """Take back what the reading made of some strokes; without any, all of it.
+        """Take back what the reading made of some strokes; without any, all of it: one edit in the log.
 
         Raises OptionsError if there are more than a song has.
         """
         if not hit_ids:
-            return self.rescore(quantise={"reading": "heard"})
+            return self.choose("Write all as heard", quantise={"reading": "heard"})
         kept = dict.fromkeys((*self.options.quantise.as_heard, *hit_ids))
-        return self.rescore(quantise={"as_heard": tuple(kept)})
+        strokes = "1 stroke" if len(hit_ids) == 1 else f"{len(hit_ids)} strokes"
+        return self.choose(f"Write {strokes} as heard", quantise={"as_heard": tuple(kept)})
 
     def rescore(self, hits: Hits | None = None, **groups: dict[str, Any]) -> Transcription:
         """Apply other hits or other options without the costly stages.
@@ -139,18 +140,48 @@ class Transcription:
 
     def edit(self, *changes: edits.Edit) -> Transcription:
         """Apply edits from :mod:`drumscribe.song.edits`, one entry each, and write the score anew. Raises EditError."""
-        history = self.history
+        history, options = self.history, self.options
         for change in changes:
             history = history.do(change, at=time.time())
-        return self._with(history, self.options)
+            options = _wished(options, change.after)
+        return self._with(history, options)
+
+    def choose(self, label: str, **groups: dict[str, Any]) -> Transcription:
+        """Change options of the cheap stages as one edit in the log, which undo takes back.
+
+        Raises OptionsError, RhythmError, NotationError.
+        """
+        now = _wished(self.options, groups)
+        before, after = (
+            {group: {name: data[group][name] for name in names} for group, names in groups.items()}
+            for data in (self.options.model_dump(mode="json"), now.model_dump(mode="json"))
+        )
+        return self.edit(edits.Edit(label, before=before, after=after))
+
+    def recounted(self, number: int) -> Transcription:
+        """Count the song as the ``number``-th (from 1) of ``grid.alternatives``: one edit in the log.
+
+        Raises OptionsError if there is no such one.
+        """
+        if not 1 <= number <= len(self.grid.alternatives):
+            there = len(self.grid.alternatives)
+            raise OptionsError(f"There is no other reading {number}.", f"The song has {there} of them.")
+        other = self.grid.alternatives[number - 1]
+        return self.choose(
+            f"Count at {other.name}",
+            beats={"bpm": other.bpm, "meter": str(other.meter), "first_downbeat_s": other.first_downbeat_s,
+                   "bar_shift": 0},
+        )  # fmt: skip
 
     def undo(self) -> Transcription:
         """Take the last edit back. Raises EditError if there is none."""
-        return self._with(self.history.undo(at=time.time()), self.options)
+        history = self.history.undo(at=time.time())
+        return self._with(history, _wished(self.options, self.history.edits[-1].before))
 
     def redo(self) -> Transcription:
         """Bring the last undone edit again. Raises EditError if there is none."""
-        return self._with(self.history.redo(at=time.time()), self.options)
+        history = self.history.redo(at=time.time())
+        return self._with(history, _wished(self.options, history.edits[-1].after))
 
     def _with(self, history: edits.History, options: Options) -> Transcription:
         from drumscribe.rhythm import track
@@ -287,6 +318,15 @@ class Transcription:
     def keep(self, folder: Folder) -> None:
         """Save the project into a job's folder (audio is saved once, by :func:`drumscribe.song.recordings.save`)."""
         folder.write("project.json", self.project().dumps())
+
+
+def _wished(options: Options, wishes: edits.Wishes) -> Options:
+    """Options after an edit of them. Raises OptionsError for those that no edit changes."""
+    if not wishes:
+        return options
+    if other := wishes.keys() - {"beats", "quantise", "notate"}:
+        raise OptionsError(f"No edit changes the options {', '.join(sorted(other))}.", "Transcribe the song again.")
+    return options.updated(**wishes)
 
 
 def _shared(source: Project | Transcription) -> dict[str, Any]:

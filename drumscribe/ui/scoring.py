@@ -14,7 +14,7 @@ from drumscribe.errors import DrumScribeError
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.stages import file_name
-from drumscribe.ui import bars_alike, labels, shell, state
+from drumscribe.ui import bars_alike, labels, recounting, shell, state
 from drumscribe.ui.player import Sheet, song_player
 from drumscribe.ui.shown import shown
 
@@ -94,6 +94,7 @@ def controls(found: Transcription) -> None:
     options = found.options
     with st.container(border=True, key="score_controls"):
         tempo(found)
+        recounting.show(found)
         with st.expander("Rhythm", icon=":material/timer:"):
             _choose(
                 "Finest note", "quantise", "finest", options, labels.GRIDS, "The shortest notes that may be written."

@@ -248,6 +248,16 @@ def undo() -> None:
     _replace(lambda found: found.undo())
 
 
+def choose(label: str, **groups: dict[str, Any]) -> None:
+    """As :func:`change`, but as one edit that :func:`undo` takes back."""
+    _replace(lambda found: found.choose(label, **groups))
+
+
+def recount(number: int) -> None:
+    """Count the song as one of its alternatives, from 1: one edit."""
+    _replace(lambda found: found.recounted(number))
+
+
 def redo() -> None:
     """Do again what was taken back."""
     _replace(lambda found: found.redo())
