@@ -435,6 +435,6 @@ class Rhythm:
     changes: tuple[Change, ...] = ()
     """What the reading made of what was heard."""
     groups: tuple[int, ...] = ()
-    """For each bar the number of its group of like bars."""
+    """For each bar the number of its group of like bars; -1 where it is empty."""
     note: str = ""
     """Why it is written as heard where a reading was asked for, or nothing."""

@@ -13,6 +13,7 @@ from drumscribe.options import Options
 from drumscribe.rhythm import read_hits
 from drumscribe.rhythm.likeness import grouped
 from drumscribe.rhythm.reader import RUBATO, TOO_FEW
+from drumscribe.song import edits, project
 from drumscribe.song.transcription import Transcription
 from drumscribe.types import BeatGrid, Hit, Hits, Meter
 from tests.grooves import GROOVES, Groove, grid_of, hits_of, parse
@@ -115,7 +116,17 @@ def test_like_bars_are_one_group() -> None:
     truth = parse(Groove("HH x-x-x-x-x-x-x-x-\nSD ----o-------o---\nBD o-----o-o-------", times=4,
                          then=(Groove("SD oooooooooooooooo"), Groove("HH x-x-x-x-x-x-x-x-\nSD ----o-------o---\n"
                                                                      "BD o-----o-o-----o-"))))  # fmt: skip
-    assert grouped(truth.placements, len(truth.bars)) == (0, 0, 0, 0, 1, 0)
+    assert grouped(truth) == (0, 0, 0, 0, 1, 0)
+
+
+def test_groups_stay_with_the_song_whatever_is_corrected() -> None:
+    made = song()
+    bar = made.rhythm.groups.index(0)
+    own = [place.hit_id for place in made.rhythm.placements if place.bar == bar and place.drum != "crash"]
+    torn = made.edit(edits.delete(made.hits, own))
+    assert torn.rhythm.groups == made.rhythm.groups != grouped(torn.rhythm)
+    assert Transcription.of_project(project.loads(torn.project().dumps())).rhythm.groups == made.rhythm.groups
+    assert len(made.recounted(1).rhythm.groups) == len(made.recounted(1).rhythm.bars)
 
 
 def test_the_dial_in_a_song_lists_its_changes_and_takes_them_back() -> None:
@@ -133,6 +144,10 @@ def test_the_dial_in_a_song_lists_its_changes_and_takes_them_back() -> None:
     assert clean.left_as_heard().rhythm.changes == ()
     opened = Transcription.of_project(clean.project())
     assert opened.rhythm == clean.rhythm
+    kept = clean.project()
+    assert (kept.changes, kept.groups) == (clean.rhythm.changes, clean.rhythm.groups)
+    read = project.loads(kept.dumps())
+    assert (read.changes, read.groups) == (kept.changes, kept.groups), "and they stand in the file"
     with pytest.raises(OptionsError):
         made.rescore(quantise={"reading": 1.5})
     with pytest.raises(OptionsError):

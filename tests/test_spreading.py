@@ -7,8 +7,8 @@ from fractions import Fraction
 import pytest
 from ui_songs import song
 
-from drumscribe.rhythm import alike_bars
-from drumscribe.rhythm.alike import contents, likeness
+from drumscribe.rhythm import grouped
+from drumscribe.rhythm.likeness import ALIKE, contents, likeness
 from drumscribe.song import edits, gestures, questions, spreading
 from drumscribe.song.gestures import Action
 
@@ -32,13 +32,14 @@ def after(found, **action):
 
 
 def test_bars_are_grouped_by_what_was_heard(found):
-    groups = alike_bars(found.rhythm)
-    assert sorted(bar for group in groups for bar in group) == list(range(16))
+    numbers = found.rhythm.groups
+    assert numbers == grouped(found.rhythm) and len(numbers) == 16
+    groups = [[bar for bar in range(16) if numbers[bar] == number] for number in sorted(set(numbers))]
     fills = next(group for group in groups if 3 in group)
     assert fills == [3, 7, 11, 15]  # the bars with toms, and no other
     held = contents(found.rhythm)
     for group in groups:
-        assert all(likeness(held[group[0]], held[bar]) >= 0.85 for bar in group)
+        assert all(likeness(held[group[0]], held[bar]) >= ALIKE for bar in group)
 
 
 @pytest.mark.parametrize(
@@ -129,5 +130,5 @@ def test_missed_strokes_are_taken_in_and_some_only_where_wanted(found):
 def test_a_song_without_bars_asks_nothing():
     silent = song(0)
     assert questions.ask(silent.hits, silent.rejected, silent.rhythm) == [] or silent.rhythm.bars
-    assert alike_bars(silent.rhythm) == []
+    assert set(grouped(silent.rhythm)) <= {-1}
     assert spreading.bar_of(edits.Edit("nothing"), silent.rhythm) is None

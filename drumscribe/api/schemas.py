@@ -140,7 +140,7 @@ class ResultView(BaseModel):
     swing: bool
     hits: list[HitView]
     changes: list[ChangeView] = Field(description="Strokes that the score has otherwise than they were heard.")
-    groups: list[int] = Field(description="For each bar the number of its group of like bars.")
+    groups: list[int] = Field(description="For each bar the number of its group of like bars; -1: empty.")
     reading_note: str = Field(description="Why it is written as heard where a reading was asked for, or empty.")
     confidence: float = Field(description="Mean over the hits, 0-1.")
     separated: bool

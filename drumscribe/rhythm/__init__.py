@@ -10,7 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from drumscribe.rhythm.alike import alike_bars
     from drumscribe.rhythm.analysis import Deviation, deviations, performed, tempo_curve
     from drumscribe.rhythm.evidence import BeatEvidence
     from drumscribe.rhythm.grid import beat_grid
@@ -21,14 +20,14 @@ if TYPE_CHECKING:
     from drumscribe.rhythm.tracking import track
 
 _WHERE = {
-    "alike_bars": "alike", "BeatEvidence": "evidence", "beat_grid": "grid", "grouped": "likeness",
+    "BeatEvidence": "evidence", "beat_grid": "grid", "grouped": "likeness",
     "quantise": "quantiser", "read_hits": "reader", "track": "tracking",
     **dict.fromkeys(("Deviation", "deviations", "performed", "tempo_curve"), "analysis"),
     **dict.fromkeys(("beats_of", "on_grid"), "strokes"),
 }  # fmt: skip
 
 __all__ = [
-    "BeatEvidence", "Deviation", "alike_bars", "beat_grid", "beats_of", "deviations", "grouped", "on_grid", "performed",
+    "BeatEvidence", "Deviation", "beat_grid", "beats_of", "deviations", "grouped", "on_grid", "performed",
     "quantise", "read_hits", "tempo_curve", "track",
 ]  # fmt: skip
 

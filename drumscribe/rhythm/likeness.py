@@ -1,4 +1,4 @@
-"""What was heard at each place of each bar, and how alike bars are.
+"""What was heard at each place of each bar, how alike bars are, and which of them are one group.
 
 Places are twelfths of a pulse: fine enough to tell sixteenths from triplets, coarse enough for a hand.
 """
@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.kit import LABELS
-from drumscribe.types import BeatGrid, Hit, Placement
+from drumscribe.types import BeatGrid, Hit, Rhythm
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,8 +23,10 @@ PLACES = 12
 _COLUMN = {label: k for k, label in enumerate(LABELS)}
 _SHARP = 6.0
 """Bars count with this power of their likeness: the most alike tell most."""
-_ALIKE = 0.8
+ALIKE = 0.85
 """Part of their notes that bars of one group have in common."""
+Content = dict[tuple[Fraction, str], float]
+"""What stands in a bar: place and drum, with the confidence that it is right."""
 _CORE = {"kick": 2.0, "snare": 2.0, "cross_stick": 2.0}
 """What tells grooves apart counts more than other notes."""
 
@@ -90,25 +93,39 @@ def _of_others(bars: Floats) -> tuple[Floats, Floats]:
     return mean, total
 
 
-def grouped(placements: Sequence[Placement], bars: int) -> tuple[int, ...]:
-    """Number of the group of each bar, by what is written in it; a bar like no other is alone in its group."""
-    notes: list[dict[tuple[object, str], float]] = [{} for _ in range(bars)]
-    for place in placements:
-        notes[place.bar][place.onset, place.drum] = _CORE.get(place.drum, 1.0)
+def contents(rhythm: Rhythm) -> list[Content]:
+    """What stands in each bar."""
+    found: list[Content] = [{} for _ in rhythm.bars]
+    for place in rhythm.placements:
+        found[place.bar][place.onset, place.drum] = place.confidence
+    return found
+
+
+def grouped(rhythm: Rhythm) -> tuple[int, ...]:
+    """Number of the group of each bar, from 0; -1 for empty bars, and a bar like no other is alone in its group.
+
+    A bar joins the group of its meter to whose first bar it is most alike, if that is at least :data:`ALIKE`.
+    """
     groups: list[int] = []
-    leaders: list[dict[tuple[object, str], float]] = []
-    for own in notes:
-        shares = [_common(own, leader) for leader in leaders]
+    leaders: list[tuple[Content, object]] = []
+    for bar, own in zip(rhythm.bars, contents(rhythm), strict=True):
+        shape = bar.meter, bar.length
+        shares = [likeness(own, other) if shape == meter else 0.0 for other, meter in leaders]
         best = int(np.argmax(shares)) if shares else -1
-        if best >= 0 and shares[best] >= _ALIKE:
+        if not own:
+            groups.append(-1)
+        elif best >= 0 and shares[best] >= ALIKE:
             groups.append(best)
         else:
             groups.append(len(leaders))
-            leaders.append(own)
+            leaders.append((own, shape))
     return tuple(groups)
 
 
-def _common(one: dict[tuple[object, str], float], other: dict[tuple[object, str], float]) -> float:
-    both = sum(weight for note, weight in one.items() if note in other)
-    every = sum((one | other).values())
-    return both / every if every else 1.0
+def likeness(one: Content, other: Content) -> float:
+    """Jaccard index of two bars, 0-1: strokes count with their confidence, kick and snare twice. Two empty ones: 1."""
+    shared = sum(_CORE.get(note[1], 1.0) * (one[note] + other[note]) / 2 for note in one.keys() & other.keys())
+    apart = sum(
+        _CORE.get(note[1], 1.0) * (one.get(note, 0.0) + other.get(note, 0.0)) for note in one.keys() ^ other.keys()
+    )
+    return shared / (shared + apart) if shared + apart else 1.0

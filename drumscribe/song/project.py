@@ -27,7 +27,7 @@ from drumscribe.errors import DrumScribeError, ProjectError
 from drumscribe.options import Options
 from drumscribe.song import edits
 from drumscribe.storage.files import write_atomic
-from drumscribe.types import Activations, BeatGrid, Hit, Hits, Stem
+from drumscribe.types import Activations, BeatGrid, Change, Hit, Hits, Stem
 
 FORMAT = "drumscribe-project"
 VERSION = 1
@@ -90,6 +90,8 @@ class Project:
         grid: beats and bars in force.
         activations: rounded by :func:`canonical`, so that they come back equal.
         evidence: a ``drumscribe.rhythm.BeatEvidence``, as JSON until :func:`parse` turns it into one.
+        groups: for each bar the number of its group of like bars; ``()`` in older files.
+        changes: what the reading made of strokes. Told to those who read the file; made anew when it is opened.
         warnings: sentences for the user.
         provenance: what made it: versions, models, stage digests, seconds per stage.
         created_at: seconds since the epoch, UTC.
@@ -102,6 +104,8 @@ class Project:
     grid: BeatGrid
     activations: Activations
     evidence: bytes
+    groups: tuple[int, ...] = ()
+    changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict)
     created_at: float = field(default_factory=time.time)
@@ -117,6 +121,8 @@ class Project:
             base=self.history.base.items,
             log=self.history.log,
             grid=self.grid,
+            groups=self.groups,
+            changes=self.changes,
             activations=_pack_activations(self.activations),
             evidence=msgspec.Raw(self.evidence),
             provenance=self.provenance,
@@ -166,6 +172,8 @@ def loads(data: bytes) -> Project:
             grid=_checked_grid(document.grid),
             activations=_unpack_activations(document.activations),
             evidence=bytes(document.evidence),
+            groups=document.groups,
+            changes=document.changes,
             warnings=document.warnings,
             provenance=document.provenance,
             created_at=document.created_at,
@@ -248,6 +256,8 @@ class _Document:
     provenance: dict[str, str]
     activations: _PackedActivations
     evidence: msgspec.Raw
+    groups: tuple[int, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     def __post_init__(self) -> None:
         if max(len(self.hits), len(self.base)) > MAX_HITS or len(self.log) > MAX_LOG:

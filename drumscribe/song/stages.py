@@ -71,8 +71,13 @@ def spare(activations: Activations, history: History) -> tuple[Hit, ...]:
     return tuple(hit for hit in hits.candidates(activations) if hit.id not in known)
 
 
-def written(history: History, activations: Activations, grid: BeatGrid, options: Options) -> Rhythm:
-    """Read the hits as a chart, as far as the options say, and quantise them."""
+def written(
+    history: History, activations: Activations, grid: BeatGrid, options: Options, groups: tuple[int, ...] = ()
+) -> Rhythm:
+    """Read the hits as a chart, as far as the options say, and quantise them.
+
+    ``groups`` of like bars are kept if there is one for each bar: corrections do not tear a group apart.
+    """
     from drumscribe.rhythm import grouped, quantise, read_hits
 
     wish = options.quantise
@@ -81,7 +86,7 @@ def written(history: History, activations: Activations, grid: BeatGrid, options:
     pool = () if heard else shown(Hits(spare(activations, history)), options)
     read = read_hits(hits, tuple(pool), grid, 0.0 if heard else wish.amount, frozenset(wish.as_heard))
     rhythm = quantise(read.hits, grid, wish)
-    groups = grouped(rhythm.placements, len(rhythm.bars))
+    groups = groups if len(groups) == len(rhythm.bars) else grouped(rhythm)
     return replace(rhythm, changes=read.changes, groups=groups, note=read.note)
 
 

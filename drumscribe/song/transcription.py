@@ -194,7 +194,8 @@ class Transcription:
         heard_anew = evidence is not self.evidence or options.beats != self.options.beats
         if heard_anew or history.hits != self.hits:
             grid = laid(evidence, history, options, self.song.duration_s)
-            rhythm = written(history, self.activations, grid, options)
+            kept = history.base is self.history.base and options == self.options
+            rhythm = written(history, self.activations, grid, options, rhythm.groups if kept else ())
         elif options.quantise != self.options.quantise:
             rhythm = written(history, self.activations, grid, options)
         score = self.score
@@ -287,14 +288,16 @@ class Transcription:
 
     def project(self) -> Project:
         """Everything but audio, as a project file holds it."""
-        return Project(evidence=project.dump(self.evidence), **_shared(self))
+        rhythm = self.rhythm
+        evidence = project.dump(self.evidence)
+        return Project(evidence=evidence, groups=rhythm.groups, changes=rhythm.changes, **_shared(self))
 
     @classmethod
     def of_project(cls, opened: Project, media: Media | None = None) -> Transcription:
         """Rebuild from a project; milliseconds. Raises ProjectError, RhythmError, NotationError."""
         from drumscribe.rhythm import BeatEvidence
 
-        rhythm = written(opened.history, opened.activations, opened.grid, opened.options)
+        rhythm = written(opened.history, opened.activations, opened.grid, opened.options, opened.groups)
         return cls(
             evidence=project.parse(opened.evidence, BeatEvidence),
             rhythm=rhythm,
@@ -331,4 +334,5 @@ def _wished(options: Options, wishes: edits.Wishes) -> Options:
 
 def _shared(source: Project | Transcription) -> dict[str, Any]:
     """The fields that a project and a transcription both have, alike."""
-    return {one.name: getattr(source, one.name) for one in fields(Project) if one.name != "evidence"}
+    own = {"evidence", "groups", "changes"}
+    return {one.name: getattr(source, one.name) for one in fields(Project) if one.name not in own}

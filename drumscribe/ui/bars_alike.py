@@ -10,9 +10,8 @@ import streamlit as st
 
 from drumscribe.kit import BY_HEIGHT
 from drumscribe.song import spreading
-from drumscribe.song.edits import Edit, History
+from drumscribe.song.edits import Edit
 from drumscribe.song.gestures import Places
-from drumscribe.song.stages import written
 from drumscribe.ui import labels, state, theme
 
 if TYPE_CHECKING:
@@ -42,7 +41,8 @@ def show(found: Transcription) -> None:
     bar = edited if hit is None else Places(found.rhythm.bars, found.rhythm.placements).of(hit)[0]
     if bar is None:
         return
-    others = [one for group in _groups(found) if bar in group for one in group if one != bar]
+    groups = found.rhythm.groups
+    others = [one for one, group in enumerate(groups) if group == groups[bar] >= 0 and one != bar]
     number = found.rhythm.bars[bar].number
     with st.expander(f"Bars like bar {number}: {len(others)}", icon=":material/select_all:", key="score_alike"):
         if not others:
@@ -65,23 +65,6 @@ def show(found: Transcription) -> None:
                       on_click=_equal, args=(bar, chosen), disabled=not chosen)  # fmt: skip
 
 
-def _groups(found: Transcription) -> list[list[int]]:
-    """The bars alike by what was heard, whatever has been corrected since; of a chart, by what is written."""
-    from drumscribe import rhythm
-
-    def make() -> list[list[int]]:
-        heard = found.rhythm
-        if len(found.history.base):
-            heard = written(History(found.history.base), found.activations, found.grid, found.options)
-        groups = rhythm.alike_bars(heard)
-        return [[bar for bar in group if bar < len(found.rhythm.bars)] for group in groups]
-
-    base = found.history.base
-    options = found.options
-    key = (state.song_id(), options.beats, options.quantise, options.detect, 0 if len(base) else state.revision())
-    return state.latest("alike_bars", repr(key), make)
-
-
 def _repeat(edit: Edit, bars: list[int]) -> None:
     found = state.current()
     if found is not None:
@@ -95,7 +78,7 @@ def _equal(bar: int, bars: list[int]) -> None:
 
 
 def _figures(found: Transcription, bar: int, others: list[int]) -> str:
-    from drumscribe.rhythm.alike import contents
+    from drumscribe.rhythm.likeness import contents
 
     all_bars = contents(found.rhythm)
     drums = [drum for drum in reversed(BY_HEIGHT) if any(d == drum for one in (bar, *others) for _, d in all_bars[one])]
