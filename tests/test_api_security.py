@@ -321,7 +321,9 @@ def test_no_secret_reaches_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
         log = logs.get("test")
         with logs.bind(job_id="abc"):
             log.info("start", api_key="s3cret", url="redis://:s3cret@cache:6379/0", more={"password": "s3cret"})
-            logging.getLogger("uvicorn").warning("connect to %s failed", "postgresql://me:s3cret@db/x")
+            logging.getLogger("uvicorn").warning(
+                "connect to %s failed", "postgresql://me:s3cret@db/x", extra={"color_message": "in \x1b[1mcolour"}
+            )
             logging.getLogger("other").info("Authorization: Bearer s3cret.x")
             log.info("signed", url="https://b/k?X-Amz-Signature=s3cret&x=1")
             try:
@@ -335,3 +337,4 @@ def test_no_secret_reaches_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "s3cret" not in out.getvalue()
     assert all(line["job_id"] == "abc" and line["level"] for line in lines)
     assert lines[3]["url"].endswith("&x=1")
+    assert "color_message" not in lines[1]

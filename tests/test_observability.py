@@ -32,6 +32,19 @@ with traces.span("step detect", {"job.id": "x", "job.attempt": 1}, parent={"trac
         pass
 traces.flush()
 """
+REQUEST = """
+import sys
+from fastapi.testclient import TestClient
+from drumscribe.api.app import create_app
+from drumscribe.observability import traces
+from drumscribe.settings import Settings
+settings = Settings(_env_file=None, data_dir=sys.argv[2], otlp_endpoint=sys.argv[1])
+traces.configure(settings, "api")
+with TestClient(create_app(settings)) as client:
+    assert client.post("/api/v1/jobs", json={"url": "https://example.com/"}).status_code == 422
+    assert client.get("/api/v1/jobs").status_code == 200
+traces.flush()
+"""
 FORKED = """
 import os, sys
 from drumscribe.observability import metrics
@@ -65,6 +78,12 @@ def test_one_trace_goes_through_the_queue() -> None:
     assert spans["step detect"].parent_span_id == spans["POST /api/v1/jobs"].span_id
     assert spans["inside"].parent_span_id == spans["step detect"].span_id
     assert {service for service, _ in found} == {"drumscribe-api", "drumscribe-worker-heavy"}
+
+
+def test_a_request_is_one_span_and_a_poll_is_none(tmp_path: Path) -> None:
+    with services.Collector() as collector:
+        python(REQUEST, collector.endpoint, str(tmp_path))
+        assert [span.name for _, span in collector.spans()] == ["POST /api/v1/jobs"]
 
 
 def test_without_a_collector_nothing_of_the_sdk_is_loaded() -> None:

@@ -70,7 +70,8 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
         responses={"default": {"model": Problem, "content": {problems.MEDIA_TYPE: {}}, "description": "Problem"}},
-        telemetry={"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
+        # Ours is the one span of a request (drumscribe.api.middleware): FastAPI's would begin a trace of its own.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.settings = settings
     app.state.gate = gate
