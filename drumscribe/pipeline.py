@@ -26,7 +26,7 @@ from drumscribe.song.recordings import InMemory
 from drumscribe.song.stages import laid, notated, picked, written
 from drumscribe.song.transcription import Transcription
 from drumscribe.storage.cache import make_key, version_of
-from drumscribe.storage.shared_cache import connect
+from drumscribe.storage.shared_cache import OptionalCache, connect
 from drumscribe.types import Activations, Audio, CancelToken, Hits, OnFraction, OnProgress, Progress, Stem
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def transcribe(
         SourceError: the recording cannot be taken in (see :mod:`drumscribe.errors` for the kinds).
         ModelError: weights cannot be had.
         StageError: a stage failed.
-        StorageError: the data folder cannot be written.
+        StorageError: a download or a model finds no room.
         Cancelled: ``cancel`` was set.
 
     Example:
@@ -89,16 +89,18 @@ def transcribe(
 class Run:
     """One pass through the stages: progress, cancelling, cache, clock.
 
-    Workers that spread a song over several processes call the stages one by one; whatever ran before comes from the
-    cache.
+    Workers that spread a song over several processes (``relay``) call the stages one by one; whatever ran before
+    comes from the cache, so there a result that it cannot take is a StorageError. Else the song is done without it.
     """
 
-    def __init__(self, settings: Settings, on_progress: OnProgress | None, cancel: CancelToken | None) -> None:
+    def __init__(
+        self, settings: Settings, on_progress: OnProgress | None, cancel: CancelToken | None, *, relay: bool = False
+    ) -> None:
         self.settings = settings
         self.timings: dict[str, float] = {}
         self._on_progress = on_progress
         self._cancel = cancel
-        self._cache = connect(settings)
+        self._cache = connect(settings) if relay else OptionalCache(settings)
 
     def report(self, stage: str, fraction: float, message: str) -> None:
         """Pass progress on. Raises Cancelled if the user asked to stop."""
@@ -212,10 +214,15 @@ class Run:
             rhythm=rhythm,
             score=score,
             media=InMemory(audio, stem),
-            warnings=_warnings(audio, stem, history.hits, options),
+            warnings=_warnings(audio, stem, history.hits, options) + self._uncached(),
             provenance=_provenance(stem, activations, evidence.tracker, heard_in(stem, options.detect.source)),
             timings=dict(self.timings),
         )
+
+    def _uncached(self) -> tuple[str, ...]:
+        if isinstance(self._cache, OptionalCache) and (why := self._cache.lost):
+            return (f"Nothing was kept that would make the next run of this song shorter: {why}",)
+        return ()
 
     def _stage(
         self,

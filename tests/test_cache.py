@@ -13,6 +13,7 @@ import pytest
 from drumscribe.errors import StorageError
 from drumscribe.settings import Settings
 from drumscribe.storage.cache import StageCache, make_key, version_of
+from drumscribe.storage.shared_cache import OptionalCache
 from drumscribe.types import Activations, Audio
 
 
@@ -81,6 +82,19 @@ def test_the_size_is_bounded(tmp_path):
         cache.put(str(index), np.full(50_000, index, np.float64))
     assert cache.get("11")[0] == 11
     assert sum(path.stat().st_size for path in tmp_path.rglob("*.val")) < 3e6
+
+
+def test_who_can_do_without_goes_on_where_the_cache_cannot(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    nowhere = OptionalCache(Settings(data_dir=tmp_path / "file"))
+    nowhere.put("a", 1)
+    assert nowhere.get("a") is None and nowhere.lost is not None
+    with disks.small_disk(tmp_path / "disk") as folder:
+        small = OptionalCache(Settings(data_dir=folder))
+        small.put("a", np.arange(1000))
+        assert small.get("a")[-1] == 999 and small.lost is None
+        small.put("b", np.zeros(2**20))
+        assert "full" in str(small.lost) and small.get("a") is None
 
 
 def test_a_killed_writer_leaves_no_entry_and_repair_no_file(tmp_path):

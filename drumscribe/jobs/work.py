@@ -186,7 +186,7 @@ def _transcribed(
 ) -> dict[str, Any] | None:
     """Columns of the finished job, or ``None`` once the stage ``until`` is done."""
     store = place.store
-    run = Run(place.settings, tracker.update, cancel)
+    run = Run(place.settings, tracker.update, cancel, relay=until is not None or bool(tracker.elsewhere))
     with store.fetched(job.source) if job.source.startswith("uploads/") else nullcontext(job.source) as source:
         audio = run.ingest(source, place.database.name_of(job.id))
     tracker.duration_s, tracker.title = audio.duration_s, job.options.notate.title or audio.title or job.title

@@ -12,8 +12,10 @@ import hashlib
 import logging
 import pickle
 import time
+from collections.abc import Callable
 from typing import Any
 
+from drumscribe.errors import StorageError
 from drumscribe.settings import Settings
 from drumscribe.storage.cache import StageCache
 from drumscribe.storage.files import Store
@@ -68,6 +70,37 @@ def expire(settings: Settings) -> int:
     for key in old:
         store.remove(key)
     return len(old)
+
+
+class OptionalCache:
+    """The cache of somebody who computes the song to its end: where it cannot be used, it is done without.
+
+    ``lost`` is the reason from then on, else ``None``.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cache: StageCache | None = None
+        self.lost: StorageError | None = None
+
+    def get(self, key: str) -> Any | None:
+        """The result, or ``None`` where there is none or the cache does not work."""
+        return self._ask(lambda cache: cache.get(key))
+
+    def put(self, key: str, value: Any) -> None:
+        """Store a result if that is possible."""
+        self._ask(lambda cache: cache.put(key, value))
+
+    def _ask(self, question: Callable[[StageCache], Any]) -> Any | None:
+        if self.lost is not None:
+            return None
+        try:
+            self._cache = self._cache or connect(self._settings)
+            return question(self._cache)
+        except StorageError as error:
+            log.warning("going on without the stage cache: %s", error)
+            self.lost = error
+            return None
 
 
 def _place(key: str) -> str:
