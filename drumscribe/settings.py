@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -77,12 +77,31 @@ class Settings(BaseSettings):
         "auto", description="madmom's models are licensed for non-commercial use only; librosa has no such limit."
     )
     pdf_backend: PdfBackend = Field("auto", description="PDF engine.")
+    youtube_cookies: str = Field(
+        "", repr=False, description="A cookies.txt (Netscape's form) of a browser that is signed in to YouTube."
+    )
+    youtube_cookies_from_browser: str = Field(
+        "", repr=False, description="On one's own machine: take them from this browser, firefox or chrome:PROFILE."
+    )
+    youtube_proxy: SecretStr = Field(
+        SecretStr(""), description="Proxy for YouTube alone: http://, socks5h://, with name and password if need be."
+    )
     threads: int = Field(0, ge=0, description="Threads of the numeric libraries; 0: as many as cores.")
 
     # service: where state lives (empty: one worker process, SQLite, and a folder, all on this machine)
     redis_url: str = Field("", repr=False, description="Celery broker, redis://host:6379/0; empty: one local worker.")
     database_url: str = Field("", repr=False, description="SQLAlchemy URL of the job database; empty: SQLite file.")
     storage_url: str = Field("", repr=False, description="fsspec URL of artifacts, s3://bucket/prefix; empty: folder.")
+    storage_backend: Literal["", "local", "s3"] = Field(
+        "", description="The same in other words: local, or s3 with STORAGE_BUCKET and STORAGE_PREFIX."
+    )
+    storage_bucket: str = Field("", description="The bucket of STORAGE_BACKEND=s3.")
+    storage_prefix: str = Field("", description="Folder inside STORAGE_BUCKET.")
+    storage_public_url: str = Field(
+        "",
+        description="Address at which browsers reach the bucket's server, https://s3.example.org. Where it is empty "
+        "and AWS_ENDPOINT_URL names a server of one's own, the API passes files on.",
+    )
     job_tries: int = Field(3, ge=1, description="A job whose worker died this often is parked as failed.")
     stage_timeout_s: float = Field(1800, gt=0, description="Longest time for one stage before it is stopped.")
     job_lease_s: float = Field(30, gt=0, description="A running job without sign of life for this long is taken over.")
@@ -109,6 +128,25 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     otlp_endpoint: str = Field("", description="OpenTelemetry collector, http://host:4318; empty: no traces.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_place(cls, values: Any) -> Any:
+        """Make STORAGE_URL of STORAGE_BACKEND, bucket, and prefix. Raises OptionsError if they contradict it."""
+        backend, bucket, prefix, url = (
+            str(values.get(f"storage_{name}") or "") for name in ("backend", "bucket", "prefix", "url")
+        )
+        named = f"s3://{bucket.strip('/')}/{prefix.strip('/')}".rstrip("/") if bucket else ""
+        if backend == "s3" and not (bucket or url.startswith("s3://")):
+            raise OptionsError("STORAGE_BACKEND=s3 needs a bucket.", "Set STORAGE_BUCKET, or STORAGE_URL=s3://bucket.")
+        if backend == "local" and (bucket or url):
+            raise OptionsError(
+                f"STORAGE_BACKEND=local, but {'STORAGE_BUCKET' if bucket else 'STORAGE_URL'} names another place.",
+                "Take one of the two away.",
+            )
+        if named and url and named != url.rstrip("/"):
+            raise OptionsError("STORAGE_BUCKET and STORAGE_URL name two places.", "Take one of the two away.")
+        return values | {"storage_url": named or url}
 
     @property
     def largest_mb(self) -> float:

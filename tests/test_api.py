@@ -327,6 +327,7 @@ def test_every_kind_of_file_can_be_downloaded(client: TestClient, done: str) -> 
         assert answer.content.startswith(magic)
         assert answer.headers["content-type"].split(";")[0] == files.KINDS[kind][1]
         assert f"Test beat{files.KINDS[kind][0]}" in unquote(answer.headers["content-disposition"])
+        assert answer.headers["content-disposition"].startswith("inline" if kind in ("pdf", "svg") else "attachment")
         assert client.get(f"{API}/jobs/{done}/download/{kind}").content == answer.content
     etree.fromstring(client.get(f"{API}/jobs/{done}/download/musicxml").content)
     archive = zipfile.ZipFile(io.BytesIO(client.get(f"{API}/jobs/{done}/download/zip").content))

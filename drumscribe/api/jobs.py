@@ -191,7 +191,7 @@ async def patch_hits(
     response_class=Response,
     responses={
         200: {"content": {media: {"schema": _BINARY} for _, media in files.KINDS.values()}},
-        307: {"description": "Where the file is (bucket storage)."},
+        307: {"description": "Where the file is (in a bucket that browsers reach)."},
     },
 )
 async def download(
@@ -209,7 +209,8 @@ async def download(
     )
     if found.path is None:
         return RedirectResponse(str(found.url), 307)
-    return FileResponse(found.path, media_type=found.media_type, filename=found.name)
+    shown = {"Content-Disposition": found.disposition, "Content-Security-Policy": "sandbox"}
+    return FileResponse(found.path, media_type=found.media_type, headers=shown)
 
 
 @router.post("/{job_id}/retry", status_code=202)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -117,10 +116,7 @@ def _broker(settings: Settings) -> str:
 
 
 def _storage(settings: Settings) -> str:
-    store, key = Store(settings), f"uploads/health-{secrets.token_hex(4)}"
-    store.write(key, b"ok")
-    store.remove(key)
-    return "bucket" if store.remote else "folder"
+    return Store(settings).check()
 
 
 def _models(settings: Settings) -> dict[str, Component]:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from drumscribe.errors import EmptyAudioError, StorageError, TooLargeError, UnreadableFileError
 from drumscribe.settings import Settings
@@ -34,6 +35,8 @@ STALE_S = 3600.0
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _EXTENSION = re.compile(r"\.[a-z0-9]{1,5}")
+_AMAZON = re.compile(r"(?<!\.vpce)\.amazonaws\.com(\.cn)?\Z")
+"""Hosts that every browser reaches."""
 
 
 @contextmanager
@@ -107,10 +110,13 @@ class Store:
 
     @cached_property
     def _remote(self) -> tuple[Any, str]:
-        import fsspec
+        return _connected(self.settings.storage_url)
 
-        filesystem, root = fsspec.core.url_to_fs(self.settings.storage_url)
-        return filesystem, root.rstrip("/")
+    @cached_property
+    def _public(self) -> Any:
+        """The file system that signs addresses for browsers."""
+        public = self.settings.storage_public_url.rstrip("/")
+        return _connected(self.settings.storage_url, endpoint_url=public)[0] if public else self._remote[0]
 
     def put_upload(self, source: Path | BinaryIO, name: str = "") -> Upload:
         """Take in a file or an open stream, in blocks, and keep it under its content's hash.
@@ -227,15 +233,32 @@ class Store:
             else:
                 path.unlink(missing_ok=True)
 
-    def url(self, key: str, *, expires_s: int = 600) -> str | None:
-        """A presigned address where the storage has them (S3), else ``None``: serve the bytes yourself."""
-        if not self.remote:
+    def url(self, key: str, disposition: str, media_type: str, *, expires_s: int = 600) -> str | None:
+        """A presigned address that answers with these headers, else ``None``: serve the bytes yourself.
+
+        There is one for a bucket at Amazon, and for any other that browsers reach by ``storage_public_url``.
+        """
+        if not (self.remote and self.settings.storage_url.startswith("s3://")):
             return None
-        filesystem, root = self._remote
-        try:
-            return str(filesystem.sign(f"{root}/{_safe(key)}", expiration=expires_s))
-        except NotImplementedError:
-            return None
+        _, root = self._remote
+        shown = {"ResponseContentDisposition": disposition, "ResponseContentType": media_type}
+        with storing(PurePosixPath(key).name):
+            url = str(self._public.sign(f"{root}/{_safe(key)}", expiration=expires_s, **shown))
+        host = urlsplit(url).hostname or ""
+        return url if self.settings.storage_public_url or _AMAZON.search(host) else None
+
+    def check(self) -> str:
+        """Ask the storage for a sign of life, cheaply, and return its kind. Raises StorageError."""
+        with storing("The storage"):
+            if not self.remote:
+                write_atomic(self.settings.data_dir / "uploads" / f".health-{secrets.token_hex(4)}.part", b"ok")
+                return "folder"
+            filesystem, root = self._remote
+            if self.settings.storage_url.startswith("s3://"):
+                filesystem.call_s3("head_bucket", Bucket=root.partition("/")[0])
+            else:
+                filesystem.exists(root)
+            return "bucket"
 
     def listing(self, kind: str) -> dict[str, tuple[int, float]]:
         """Entries of ``"jobs"`` or ``"uploads"``: key → (bytes, newest modification, seconds since the epoch)."""
@@ -269,7 +292,8 @@ class Store:
         for key in doomed:
             self.remove(key)
         removed = len(doomed)
-        for pattern in ("incoming/*", "jobs/*/.*.part", "uploads/.*.part", "cache/uploads/*", "cache/uploads/.*.part"):
+        for pattern in ("incoming/*", "jobs/*/.*.part", "uploads/.*.part", "cache/uploads/*", "cache/uploads/.*.part",
+                        "cache/folders/*/*"):  # fmt: skip
             for path in self.settings.data_dir.glob(pattern):
                 with storing(path.name):
                     if path.is_file() and path.stat().st_mtime < stale:
@@ -330,6 +354,9 @@ class Folder:
         local = self.store.settings.cache_dir / "folders" / self.job_id / name
         if not local.is_file():
             write_atomic(local, self.read(name))
+        else:
+            with storing(name):
+                os.utime(local)
         return local
 
     @contextmanager
@@ -352,6 +379,17 @@ class Folder:
         """Remove the job's files. Raises StorageError."""
         self.store.remove(f"jobs/{self.job_id}")
         shutil.rmtree(self.store.settings.cache_dir / "folders" / self.job_id, ignore_errors=True)
+
+
+def _connected(url: str, **more: str) -> tuple[Any, str]:
+    """The fsspec file system of ``url``, and the root in it."""
+    import fsspec
+
+    if url.startswith("s3://"):  # most servers other than Amazon's, and its newer regions, know only version 4
+        found = fsspec.core.url_to_fs(url, config_kwargs={"signature_version": "s3v4"}, **more)
+    else:
+        found = fsspec.core.url_to_fs(url)
+    return found[0], found[1].rstrip("/")
 
 
 @contextmanager
