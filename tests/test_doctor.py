@@ -64,7 +64,8 @@ def test_yt_dlp_grows_old() -> None:
     year, month, day = (int(part) for part in metadata.version("yt-dlp").split(".")[:3])
     assert doctor._links(date(year, month, day)).state == "ok"
     old = doctor._links(date(year + 1, month, day))
-    assert old.state == "note" and "days old" in old.todo
+    assert old.state == "note" and "days old" in old.found
+    assert old.todo.endswith("-m pip install --upgrade --no-deps yt-dlp yt-dlp-ejs deno")
 
 
 def test_data_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import media
 import numpy as np
 import pytest
 from local_http import Server, serving
+from pydantic import SecretStr
 from yt_dlp.extractor.common import InfoExtractor
 from yt_dlp.utils import ExtractorError
 
@@ -40,6 +41,9 @@ VIDEO = "https://youtu.be/abcDEF12345"
         "https://www.youtube.com/shorts/abcDEF12345?feature=share",
         "https://www.youtube.com/live/abcDEF12345",
         "https://www.youtube.com/embed/abcDEF12345",
+        "https://www.youtube.com/e/abcDEF12345",
+        "https://www.youtube-nocookie.com/embed/abcDEF12345?rel=0",
+        "youtube-nocookie.com/embed/abcDEF12345",
         "  https://YOUTU.BE/abcDEF12345  ",
     ],
 )
@@ -211,6 +215,85 @@ def test_reasons_are_told_apart(serve: dict, settings: Settings, reason: str, sa
     serve["error"] = reason
     with pytest.raises(errors.VideoUnavailableError, match=says):
         sources.load(VIDEO, settings=settings)
+
+
+COOKIE = ".youtube.com\tTRUE\t/\tTRUE\t4102444800\tSID\ts3cret"
+
+
+@pytest.fixture
+def cookies(tmp_path: Path) -> Path:
+    path = tmp_path / "cookies.txt"
+    path.write_text(f"# Netscape HTTP Cookie File\n{COOKIE}\n.example.com\tTRUE\t/\tTRUE\t4102444800\tID\tother\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("reason", "given", "says"),
+    [
+        ("confirm you’re not a bot", {}, "YOUTUBE_COOKIES, or set YOUTUBE_PROXY"),
+        ("confirm you’re not a bot", {"public": False}, "--cookies-from-browser firefox"),
+        ("confirm you’re not a bot", {"youtube_cookies": "here"}, "export them anew, or set YOUTUBE_PROXY"),
+        ("confirm you’re not a bot", {"youtube_proxy": "http://proxy:1"}, "can set YOUTUBE_COOKIES."),
+        ("Private video", {}, "YOUTUBE_COOKIES"),
+        ("not available in your country", {}, "YOUTUBE_PROXY"),
+        ("The current session has been rate-limited by YouTube", {}, "YOUTUBE_PROXY"),
+        ("nsig extraction failed: Some formats may be missing", {}, "days old here; whoever"),
+        ("Unable to extract yt initial data", {"public": False}, "-m pip install --upgrade --no-deps yt-dlp"),
+        ("Requested format is not available", {}, "days old here"),
+        ("Something nobody has seen before", {}, "days old here"),
+    ],
+)
+def test_an_error_names_what_helps(
+    serve: dict, settings: Settings, cookies: Path, reason: str, given: dict, says: str
+) -> None:
+    serve["error"] = reason
+    if "youtube_cookies" in given:
+        given = {"youtube_cookies": str(cookies)}
+    settings = Settings.model_validate(settings.model_dump() | given)
+    with pytest.raises(errors.VideoUnavailableError) as caught:
+        sources.load(VIDEO, settings=settings)
+    assert says in caught.value.todo
+
+
+def test_refused_by_a_server_it_says_how_old_yt_dlp_is(serve: dict, settings: Settings) -> None:
+    serve["page"] = "/forbidden"
+    with pytest.raises(errors.VideoUnavailableError, match=r"HTTP 403.*days old"):
+        sources.load(VIDEO, settings=settings)
+
+
+def test_only_youtubes_cookies_are_taken(settings: Settings, cookies: Path, tmp_path: Path) -> None:
+    before = cookies.read_bytes()
+    settings = settings.model_copy(update={"youtube_cookies": str(cookies)})
+    with youtube.downloader(tmp_path, settings, sources.ALLOWED_URL, lambda _: None) as ydl:
+        assert [(cookie.domain, cookie.value) for cookie in ydl.cookiejar] == [(".youtube.com", "s3cret")]
+    assert cookies.read_bytes() == before
+    assert str(cookies) not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("youtube_cookies", "none.txt"),
+        ("youtube_cookies", "json.txt"),
+        ("youtube_cookies_from_browser", "lynx"),
+        ("youtube_proxy", SecretStr("gopher://x")),
+    ],
+)
+def test_cookies_and_proxies_that_cannot_be_used(settings: Settings, tmp_path: Path, name: str, value: object) -> None:
+    (tmp_path / "json.txt").write_text('[{"domain": ".youtube.com", "value": "s3cret"}]')
+    value = str(tmp_path / value) if str(value).endswith(".txt") else value
+    own = settings.model_copy(update={name: value, "public": False})
+    with pytest.raises(errors.OptionsError) as caught:
+        sources.load(VIDEO, settings=own)
+    assert caught.value.todo and "s3cret" not in str(caught.value)
+
+
+def test_a_proxy_for_youtube_alone(serve: dict, server: Server, settings: Settings, sound: bytes) -> None:
+    with serving() as proxy:
+        proxy.files[f"{server.url}/sound.m4a"] = sound
+        address = SecretStr(f"http://me:s3cret@127.0.0.1:{proxy.server_port}")
+        assert sources.load(VIDEO, settings=settings.model_copy(update={"youtube_proxy": address})).title == "A song"
+        assert proxy.paths == [f"{server.url}/sound.m4a"] and server.requested == []
 
 
 def test_too_large_is_noticed_at_the_first_block(serve: dict, server: Server, settings: Settings) -> None:

@@ -40,9 +40,13 @@ ALLOWED_URL = re.compile(
 )
 """What the downloader may connect to."""
 
-_HOSTS = {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtu.be", "www.youtu.be"}
+_HOSTS = {
+    "youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtu.be", "www.youtu.be",
+    "youtube-nocookie.com", "www.youtube-nocookie.com",
+}  # fmt: skip
 _LINK = re.compile(
-    r"\s*(?:[a-z][a-z0-9+.-]*://|(?:www\.|m\.|music\.)?(?:youtube\.com|youtu\.be)(?:/|$))", re.IGNORECASE
+    r"\s*(?:[a-z][a-z0-9+.-]*://|(?:www\.|m\.|music\.)?(?:youtube(?:-nocookie)?\.com|youtu\.be)(?:/|$))",
+    re.IGNORECASE,
 )
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _ONE_VIDEO = "Give the link of one video, such as https://youtu.be/ followed by its eleven characters."
@@ -91,6 +95,7 @@ def fetch(
     Raises:
         UnsupportedLinkError: not a link to one YouTube video, or a live stream.
         VideoUnavailableError: private, removed, or blocked.
+        OptionsError: cookies or proxy that cannot be used.
         TooLongError, TooLargeError: over the limits, found out before the download where YouTube says so.
         NetworkError: YouTube could not be reached.
         MissingExtraError: yt-dlp is not installed.
@@ -132,7 +137,7 @@ def _find_id(parts: SplitResult, host: str) -> str:
         return steps[0] if len(steps) == 1 else ""
     if steps == ["watch"]:
         return parse_qs(parts.query).get("v", [""])[0]
-    if len(steps) == 2 and steps[0] in ("shorts", "live", "embed", "v"):
+    if len(steps) == 2 and steps[0] in ("shorts", "live", "embed", "v", "e"):
         return steps[1]
     return ""
 
@@ -177,7 +182,7 @@ def _download(
             _check_info(info, settings)
             info = ydl.process_ie_result(info, download=True)
     except YoutubeDLError as error:
-        raise youtube.typed(error) from error
+        raise youtube.typed(error, settings) from error
     path = Path((info.get("requested_downloads") or [{}])[0].get("filepath", ""))
     if not path.is_file():
         raise VideoUnavailableError("YouTube gave no sound for this video.", "Try another video, or give a file.")

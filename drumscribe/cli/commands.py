@@ -112,15 +112,25 @@ cli.add_command(completion)
 @click.option("--tracker", type=_among(Tracker), help="Who finds the beats.")
 @click.option("--source", type=_among(Source), help="Hear hits in the mix, the separated drums, or both [auto].")
 @click.option("--speeds", metavar="PERCENT,...", help="Speeds at which it is heard; 100: once [94,100,106].")
+@click.option(
+    "--cookies-from-browser",
+    "browser",
+    metavar="NAME",
+    help="Open YouTube links as this browser's user: firefox, chrome:PROFILE, ...",
+)
 @_choices
 @guarded
-def transcribe(songs: tuple[str, ...], output: Path, formats: str, as_json: bool, quiet: bool, **choices: Any) -> int:
+def transcribe(
+    songs: tuple[str, ...], output: Path, browser: str | None, formats: str, as_json: bool, quiet: bool, **choices: Any
+) -> int:
     """Transcribe the drums of one or more songs.
 
     SONG is an audio file, a folder of them, a YouTube link, or - for standard input. For each, NAME.musicxml,
     NAME.pdf, NAME.mid, NAME.hits.csv and NAME.json (the project, which reopens in the app) are written.
     """
     settings = ready_settings()
+    if browser:
+        settings = settings.model_copy(update={"youtube_cookies_from_browser": browser, "youtube_cookies": ""})
     options = _options(choices)
     kinds = _formats(formats)
     sources = list(_sources(songs))

