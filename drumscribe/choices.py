@@ -1,4 +1,4 @@
-"""What can be chosen, in one place: values of options and settings, and the formats to write.
+"""What can be chosen, in one place: values of options and settings.
 
 Imports nothing heavy, so that the command line starts at once.
 """
@@ -18,19 +18,3 @@ MidiBeats = Literal["auto", "file", "strokes"]
 Voices = Literal[1, 2]
 Paper = Literal["a4", "letter"]
 Noteheads = Literal["pas", "simple"]
-
-Format = Literal["musicxml", "pdf", "midi", "midi_quantised", "csv", "json", "svg", "tab", "lilypond"]
-FORMATS: dict[str, tuple[str, str]] = {
-    "musicxml": (".musicxml", "application/vnd.recordare.musicxml+xml"),
-    "pdf": (".pdf", "application/pdf"),
-    "midi": (".mid", "audio/midi"),
-    "midi_quantised": (".quantised.mid", "audio/midi"),
-    "csv": (".hits.csv", "text/csv"),
-    "json": (".json", "application/json"),
-    "svg": (".svg", "image/svg+xml"),
-    "tab": (".tab.txt", "text/plain"),
-    "lilypond": (".ly", "text/x-lilypond"),
-}
-"""Each :data:`Format` → (end of the file name, media type)."""
-DEFAULT_FORMATS = ("musicxml", "pdf", "midi", "csv", "json")
-"""What is written where nothing else is asked for."""

@@ -125,6 +125,15 @@ class NotateOptions(_Group):
     noteheads: Noteheads = "pas"
 
 
+class ReadOptions(_Group):
+    """How a file of another program is read."""
+
+    note_map: str = Field(
+        "auto", max_length=100, description="Of a MIDI file: which note is which drum. auto: found from its notes."
+    )
+    part: str = Field("", max_length=200, description="Of a score with several drum parts: the one to read; '': all.")
+
+
 class Options(_Group):
     """All choices for one song."""
 
@@ -133,6 +142,7 @@ class Options(_Group):
     beats: BeatOptions = BeatOptions()
     quantise: QuantiseOptions = QuantiseOptions()
     notate: NotateOptions = NotateOptions()
+    read: ReadOptions = ReadOptions()
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> Options:

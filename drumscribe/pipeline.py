@@ -56,10 +56,11 @@ def transcribe(
     cancel: CancelToken | None = None,
     name: str = "",
 ) -> Transcription:
-    """Transcribe the drums of a song.
+    """Transcribe the drums of a song; or open a chart, which needs no listening.
 
     Args:
-        source: a file, a YouTube link, or audio from :func:`drumscribe.audio.decoding.from_samples`.
+        source: a recording or a chart (told by its content: see :mod:`drumscribe.notation.formats`), a YouTube link,
+            or audio from :func:`drumscribe.audio.decoding.from_samples`.
         options: choices for this song; the default finds everything.
         settings: of the deployment; by default from the environment.
         on_progress: called with the stage, its fraction, and a message, in the calling thread.
@@ -68,6 +69,7 @@ def transcribe(
 
     Raises:
         SourceError: the recording cannot be taken in (see :mod:`drumscribe.errors` for the kinds).
+        ProjectError: the chart cannot be read.
         ModelError: weights cannot be had.
         StageError: a stage failed.
         StorageError: a download or a model finds no room.
@@ -79,6 +81,8 @@ def transcribe(
     """
     options = options or Options()
     run = Run(settings or get_settings(), on_progress, cancel)
+    if not isinstance(source, Audio) and (chart := run.chart(Path(source), options, name)) is not None:
+        return chart
     audio = run.ingest(source, name)
     stem = run.separate(audio, options)
     activations = run.detect(audio, stem, options)
@@ -108,6 +112,17 @@ class Run:
             raise _cancelled()
         if self._on_progress is not None:
             self._on_progress(Progress(stage, min(1.0, max(0.0, fraction)), message))
+
+    def chart(self, path: Path, options: Options, name: str = "") -> Transcription | None:
+        """The song of a chart or project file; ``None`` where ``path`` is something else. Raises ProjectError."""
+        from drumscribe.song import imports
+
+        if imports.recognised(path) is None:
+            return None
+        self.report("notate", 0.0, "Reading the chart")
+        found = imports.load(path, name, options)
+        self.report("notate", 1.0, "Score written")
+        return found
 
     def ingest(self, source: str | Path | Audio, name: str) -> Audio:
         """Fetch and decode."""

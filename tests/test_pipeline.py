@@ -10,8 +10,8 @@ import songs
 from drumscribe import hits, rhythm
 from drumscribe.audio import separation
 from drumscribe.audio.decoding import decode
-from drumscribe.choices import DEFAULT_FORMATS, FORMATS
 from drumscribe.errors import Cancelled, NotAudioError, OptionsError, ProjectError, StorageError, UnreadableFileError
+from drumscribe.notation.formats import DEFAULT_FORMATS, WRITABLE
 from drumscribe.options import Options
 from drumscribe.pipeline import Run, transcribe
 from drumscribe.settings import Settings
@@ -250,10 +250,10 @@ def test_rejected_candidates_can_be_accepted(result):
 
 
 def test_every_format_is_written_under_its_name(result, tmp_path):
-    written = result.export(tmp_path, [kind for kind in FORMATS if kind != "pdf"], name="AC/DC")
-    assert set(written) == set(FORMATS) - {"pdf"}
+    written = result.export(tmp_path, [kind for kind in WRITABLE if kind != "pdf"], name="AC/DC")
+    assert set(written) == set(WRITABLE) - {"pdf"}
     for kind, path in written.items():
-        assert path.name in (f"AC DC{FORMATS[kind][0]}", f"AC DC-1{FORMATS[kind][0]}")
+        assert path.name in (f"AC DC{WRITABLE[kind].ending}", f"AC DC-1{WRITABLE[kind].ending}")
         assert path.stat().st_size > 0
     assert written["csv"].read_text().splitlines()[0] == "time_s,drum,confidence,velocity"
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".part"]

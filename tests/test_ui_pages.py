@@ -341,11 +341,11 @@ def test_the_web_process_loads_no_network():
 @pytest.mark.parametrize("kind", ["project", "midi"])
 def test_what_was_reopened_without_its_recording_works_on_every_page(settings, made, page, kind):
     from drumscribe.jobs.local import LocalRunner
-    from drumscribe.ui.intake import reopened
+    from drumscribe.song import imports
 
     data = made.render("json" if kind == "project" else "midi")[0]
     runner = LocalRunner(settings)
-    job = runner.adopt(reopened(data, "Beat.json" if kind == "project" else "Beat.mid"), owner=owner_of(TOKEN))
+    job = runner.adopt(imports.opened(data, "Beat.json" if kind == "project" else "Beat.mid"), owner=owner_of(TOKEN))
     runner.close()
     app = visit(page, song_id=job.id)
     assert not app.exception and not app.error

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from drumscribe.choices import FORMATS
 from drumscribe.errors import JobConflictError, PdfBackendError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.stored import JobRunner
+from drumscribe.notation.formats import WRITABLE
 from drumscribe.settings import Settings
 from drumscribe.song.stages import file_name
 from drumscribe.storage.files import Folder, Store
@@ -21,7 +21,10 @@ from drumscribe.storage.files import Folder, Store
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
 
-KINDS: dict[str, tuple[str, str]] = {**FORMATS, "zip": (".zip", "application/zip")}
+KINDS: dict[str, tuple[str, str]] = {
+    **{kind: (found.ending, found.media_type) for kind, found in WRITABLE.items()},
+    "zip": (".zip", "application/zip"),
+}
 """What can be downloaded: kind → (end of the file name, media type)."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same result gives the same zip
 
@@ -101,7 +104,7 @@ def _render(folder: Folder, job: Job, transcription: Transcription, kind: str, s
 def _zip(folder: Folder, kept: str, transcription: Transcription, settings: Settings) -> None:
     stem = _name(transcription)
     with folder.writing(kept) as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for kind in FORMATS:
+        for kind in (kind for kind, found in WRITABLE.items() if found.usual):
             with suppress(PdfBackendError):  # a deployment without an engraver still gives all the rest
                 for name, data in transcription.files(kind, stem, settings=settings):
                     archive.writestr(zipfile.ZipInfo(f"{stem}/{name}", _EPOCH), data, zipfile.ZIP_DEFLATED)

@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -22,7 +22,6 @@ from drumscribe.api.auth import Caller, Client, Gate
 from drumscribe.api.problems import ProblemError
 from drumscribe.api.schemas import HitsPatch, JobList, JobRequest, JobView, ResultView
 from drumscribe.audio.sources import video_id
-from drumscribe.choices import Format
 from drumscribe.errors import JobNotFoundError, OptionsError, QuotaError, StorageError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.stored import JobRunner
@@ -45,7 +44,14 @@ Key = Annotated[
     Header(max_length=200, pattern="^[\x21-\x7e]+$", description="The same key returns the job first sent with it."),
 ]
 
-DownloadKind = Literal[Format, "zip"]  # of files.KINDS; the test holds them equal
+DownloadKind = Annotated[
+    str,
+    Path(
+        pattern=f"^({'|'.join(files.KINDS)})$",
+        description="Of the file.",
+        json_schema_extra={"enum": list(files.KINDS)},
+    ),
+]
 _BINARY = {"type": "string", "format": "binary"}
 _FORM = {
     "type": "object",

@@ -7,22 +7,25 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from drumscribe import extras
 from drumscribe._version import __version__
-from drumscribe.choices import DEFAULT_FORMATS, FORMATS, Finest, MidiBeats, Separator, Source, Swing, Tracker, Voices
+from drumscribe.choices import Separator, Source, Tracker
+from drumscribe.cli.choosing import READING, among, changes_of, cheap_choices, options_of, reading
 from drumscribe.cli.completion import completion
 from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
+from drumscribe.cli.convert import convert
 from drumscribe.cli.models import models
 from drumscribe.cli.running import cancelled_by_ctrl_c, guarded, ready_settings, trace, unexpected
 from drumscribe.cli.streams import STANDARD, check_standard_output, standard_input, to_standard_output
-from drumscribe.errors import Cancelled, DrumScribeError, NotationError, OptionsError, ProjectError, SourceError
+from drumscribe.errors import Cancelled, DrumScribeError, MissingExtraError, NotationError, OptionsError, SourceError
+from drumscribe.notation.formats import WRITABLE
 
 if TYPE_CHECKING:
     from drumscribe.options import Options
@@ -54,41 +57,6 @@ def main() -> NoReturn:
     sys.exit(cli.main(standalone_mode=True))
 
 
-def _among(values: Any) -> click.Choice[str]:
-    return click.Choice([str(value) for value in get_args(values)])
-
-
-def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of the cheap stages, shared by ``transcribe`` and ``rescore``."""
-    for option in reversed(
-        [
-            click.option("--bpm", type=float, help="Tempo in pulses a minute; default: find it."),
-            click.option("--meter", help='Time signature such as "4/4"; default: find it.'),
-            click.option("--first-downbeat", type=float, metavar="S", help="Time of the first bar line, in seconds."),
-            click.option("--bar-shift", type=int, help="Move every bar line by this many pulses."),
-            click.option("--sensitivity", type=float, help="0 shows only sure hits, 1 every candidate [0.5]."),
-            click.option("--finest", type=_among(Finest), help="Finest note value [32]."),
-            click.option("--triplets/--no-triplets", default=None, help="Allow triplets [yes]."),
-            click.option("--swing", type=_among(Swing), help="Write eighths as swung [auto]."),
-            click.option(
-                "--reading",
-                metavar="HOW",
-                help="heard, balanced, clean, or 0-1: how far doubtful strokes follow like bars [heard].",
-            ),
-            click.option("--title", help="Printed title; default: from the recording."),
-            click.option("--artist", help="Printed artist; default: from the recording."),
-            click.option("--voices", type=_among(Voices), help="Voices on the staff [2]."),
-            click.option(
-                "--formats", default=",".join(DEFAULT_FORMATS), show_default=True, help=f"Of {', '.join(FORMATS)}."
-            ),
-            click.option("--json", "as_json", is_flag=True, help="Print a summary in JSON on standard output."),
-            click.option("-q", "--quiet", is_flag=True, help="No progress, no summary; errors only."),
-        ]
-    ):
-        command = option(command)
-    return command
-
-
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="drumscribe")
 def cli() -> None:
@@ -97,6 +65,7 @@ def cli() -> None:
 
 cli.add_command(models)
 cli.add_command(completion)
+cli.add_command(convert)
 
 
 @cli.command(epilog=EPILOG)
@@ -108,9 +77,9 @@ cli.add_command(completion)
     default=Path(),
     help="Folder for the files [.]; - for standard output.",
 )
-@click.option("--separator", type=_among(Separator), help="Take the drums out of the mix first.")
-@click.option("--tracker", type=_among(Tracker), help="Who finds the beats.")
-@click.option("--source", type=_among(Source), help="Hear hits in the mix, the separated drums, or both [auto].")
+@click.option("--separator", type=among(Separator), help="Take the drums out of the mix first.")
+@click.option("--tracker", type=among(Tracker), help="Who finds the beats.")
+@click.option("--source", type=among(Source), help="Hear hits in the mix, the separated drums, or both [auto].")
 @click.option("--speeds", metavar="PERCENT,...", help="Speeds at which it is heard; 100: once [94,100,106].")
 @click.option(
     "--cookies-from-browser",
@@ -118,20 +87,22 @@ cli.add_command(completion)
     metavar="NAME",
     help="Open YouTube links as this browser's user: firefox, chrome:PROFILE, ...",
 )
-@_choices
+@reading
+@cheap_choices
 @guarded
 def transcribe(
     songs: tuple[str, ...], output: Path, browser: str | None, formats: str, as_json: bool, quiet: bool, **choices: Any
 ) -> int:
     """Transcribe the drums of one or more songs.
 
-    SONG is an audio file, a folder of them, a YouTube link, or - for standard input. For each, NAME.musicxml,
-    NAME.pdf, NAME.mid, NAME.hits.csv and NAME.json (the project, which reopens in the app) are written.
+    SONG is an audio file, a folder of them, a YouTube link, or - for standard input; or a chart (MIDI, MusicXML, a
+    project, and what else 'convert' reads), which needs no listening. For each, NAME.musicxml, NAME.pdf, NAME.mid,
+    NAME.hits.csv and NAME.json (the project, which reopens in the app) are written.
     """
     settings = ready_settings()
     if browser:
         settings = settings.model_copy(update={"youtube_cookies_from_browser": browser, "youtube_cookies": ""})
-    options = _options(choices)
+    options = options_of(choices)
     kinds = _formats(formats)
     sources = list(_sources(songs))
     if output == STANDARD:
@@ -148,7 +119,7 @@ def transcribe(
             try:
                 result = _transcribe_one(source, options, settings, bars, cancel)
                 report.describe(result)
-                name = free_name(_base_name(source, result), taken)
+                name = free_name(_apart(_base_name(source, result), source, output, kinds), taken)
                 _write(result, output, kinds, name, settings, bars, report)
             except DrumScribeError as error:
                 trace()
@@ -164,30 +135,23 @@ def transcribe(
 @cli.command(epilog=EPILOG)
 @click.argument("project", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the files [beside the project].")
-@click.option(
-    "--midi-beats",
-    "midi",
-    type=_among(MidiBeats),
-    help="Of a MIDI file: its own beats, or found from its strokes [auto: its own where the notes sit on them].",
-)
+@reading
 @click.option(
     "--chart", type=click.Path(path_type=Path), help="MusicXML of this project, edited elsewhere: take its changes in."
 )
 @click.option(
     "--alternative", type=click.IntRange(1), metavar="N", help="Count it as the N-th reading that the summary lists."
 )
-@_choices
+@cheap_choices
 @guarded
 def rescore(
     project: Path, output: Path | None, chart: Path | None, formats: str, as_json: bool, quiet: bool, **choices: Any
 ) -> int:
     """Write the score of a project file again with other choices; the recording is not needed.
 
-    PROJECT may also be a MusicXML or MIDI file from another program: it becomes a project; or - for a project
-    on standard input.
+    PROJECT may also be a chart from another program (see 'convert'): it becomes a project; or - for standard input.
     """
     from drumscribe.song import imports
-    from drumscribe.song.transcription import Transcription
 
     settings = ready_settings()
     kinds, alternative = _formats(formats), choices.pop("alternative")
@@ -195,21 +159,23 @@ def rescore(
         output = STANDARD
         check_standard_output(1, kinds, as_json)
     report = Report(str(project))
+    read_as = options_of({name: choices[name] for name in READING})
     if project == STANDARD:
         with standard_input(settings) as path:
-            result = Transcription.load(path)
-    elif project.suffix.lower() in imports.ENDINGS:
-        result = imports.opened(_bytes(project), project.name, _options({"midi": choices["midi"]}))
+            result = imports.load(path, options=read_as)
     else:
-        result = Transcription.load(project)
+        result = imports.load(project, options=read_as)
     if chart is not None:
-        result = result.edit(imports.returned(result, _bytes(chart)))
+        result = result.edit(imports.returned(result, imports.content(chart)))
     if alternative is not None:
         result = result.recounted(alternative)
-    result = result.rescore(None, **_changes(choices))
+    result = result.rescore(None, **changes_of(choices))
     report.describe(result)
+    folder, name = output or project.parent, project.stem
+    if "chart" in result.provenance and project.suffix.lower() != ".json":
+        name = _apart(name, project, folder, kinds)
     with bars_on(True) as bars:
-        _write(result, output or project.parent, kinds, project.stem, settings, bars, report)
+        _write(result, folder, kinds, name, settings, bars, report)
     conclude([report], as_json=as_json, quiet=quiet or output == STANDARD)
     return report.status
 
@@ -272,17 +238,6 @@ def serve(host: str, port: int, browser: bool) -> int:
     return subprocess.run(command).returncode
 
 
-def _bytes(path: Path) -> bytes:
-    from drumscribe.song.project import MAX_BYTES
-
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ProjectError(f"{path.name} is too large for a chart.", "Export only the drum part.")
-        return path.read_bytes()
-    except OSError as error:
-        raise ProjectError(f"{path.name} cannot be read: {error.strerror}.", "Check the path and try again.") from error
-
-
 def _transcribe_one(
     source: Path | str, options: Options, settings: Settings, bars: Bars, cancel: threading.Event
 ) -> Transcription:
@@ -312,61 +267,20 @@ def _write(
         bars.update(Progress("export", done / len(kinds), kind))
         try:
             files = result.export(folder, (kind,), name=name, settings=settings)
-        except NotationError as error:
+        except (NotationError, MissingExtraError) as error:
             report.fail(error)
             continue
         report.files.update({kind: str(path) for kind, path in files.items()})
     bars.update(Progress("export", 1.0, f"{len(report.files)} files"))
 
 
-def _changes(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Group what was given on the command line as :class:`~drumscribe.options.Options` has it."""
-    where = {
-        "separator": ("separate", "separator"),
-        "tracker": ("beats", "tracker"),
-        "midi": ("beats", "midi"),
-        "bpm": ("beats", "bpm"),
-        "meter": ("beats", "meter"),
-        "first_downbeat": ("beats", "first_downbeat_s"),
-        "bar_shift": ("beats", "bar_shift"),
-        "sensitivity": ("detect", "sensitivity"),
-        "speeds": ("detect", "speeds"),
-        "source": ("detect", "source"),
-        "finest": ("quantise", "finest"),
-        "triplets": ("quantise", "triplets"),
-        "swing": ("quantise", "swing"),
-        "reading": ("quantise", "reading"),
-        "title": ("notate", "title"),
-        "artist": ("notate", "artist"),
-        "voices": ("notate", "voices"),
-    }
-    changes: dict[str, dict[str, Any]] = {}
-    for name, value in choices.items():
-        if value is not None:
-            group, key = where[name]
-            if name == "speeds":
-                value = [part.strip() for part in value.split(",")]
-            elif name in ("finest", "voices"):
-                value = int(value)
-            elif name == "reading" and value.replace(".", "", 1).isdigit():
-                value = float(value)
-            changes.setdefault(group, {})[key] = value
-    return changes
-
-
-def _options(choices: dict[str, Any]) -> Options:
-    from drumscribe.options import Options
-
-    return Options().updated(**_changes(choices))
-
-
 def _formats(text: str) -> tuple[str, ...]:
     kinds = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
     for kind in kinds:
-        if kind not in FORMATS:
-            raise OptionsError(f"{kind!r} is not a format.", f"Choose from {', '.join(FORMATS)}.")
+        if kind not in WRITABLE:
+            raise OptionsError(f"{kind!r} is not a format.", f"Choose from {', '.join(WRITABLE)}.")
     if not kinds:
-        raise OptionsError("No format was given.", f"Choose from {', '.join(FORMATS)}.")
+        raise OptionsError("No format was given.", f"Choose from {', '.join(WRITABLE)}.")
     return kinds
 
 
@@ -387,6 +301,14 @@ def _base_name(source: Path | str, result: Transcription) -> str:
     from drumscribe.song.stages import file_name
 
     return file_name(source.stem if isinstance(source, Path) else result.song.title or "song")
+
+
+def _apart(name: str, source: Path | str, folder: Path, kinds: tuple[str, ...]) -> str:
+    """A name whose files are not the chart that was read."""
+    if not isinstance(source, Path) or not source.exists():
+        return name
+    written = (folder / f"{name}{WRITABLE[kind].ending}" for kind in kinds)
+    return f"{name} (DrumScribe)" if any(path.exists() and path.samefile(source) for path in written) else name
 
 
 def free_name(name: str, taken: set[str]) -> str:

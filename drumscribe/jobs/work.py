@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from drumscribe.errors import Cancelled, DrumScribeError, JobConflictError, JobNotFoundError, StageError, StorageError
@@ -17,6 +18,7 @@ from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.pipeline import Run
 from drumscribe.settings import Settings
 from drumscribe.song import recordings
+from drumscribe.song.transcription import Transcription
 from drumscribe.storage.files import Folder, Store
 from drumscribe.types import STAGES, Progress
 
@@ -187,8 +189,11 @@ def _transcribed(
     """Columns of the finished job, or ``None`` once the stage ``until`` is done."""
     store = place.store
     run = Run(place.settings, tracker.update, cancel, relay=until is not None or bool(tracker.elsewhere))
+    name = place.database.name_of(job.id)
     with store.fetched(job.source) if job.source.startswith("uploads/") else nullcontext(job.source) as source:
-        audio = run.ingest(source, place.database.name_of(job.id))
+        if isinstance(source, Path) and (chart := run.chart(source, job.options, name)) is not None:
+            return _kept(chart, store.folder(job.id), tracker)
+        audio = run.ingest(source, name)
     tracker.duration_s, tracker.title = audio.duration_s, job.options.notate.title or audio.title or job.title
     if until == "ingest":
         return None
@@ -209,6 +214,13 @@ def _transcribed(
     result.keep(folder)  # last: a folder with a project is complete
     report(1.0, "Saved")
     return {"warnings": list(result.warnings)}
+
+
+def _kept(chart: Transcription, folder: Folder, tracker: _Tracker) -> dict[str, Any]:
+    """Keep the song of a chart: there is nothing to listen to."""
+    tracker.duration_s, tracker.title = chart.song.duration_s, chart.title
+    chart.keep(folder)
+    return {"warnings": list(chart.warnings)}
 
 
 @dataclass

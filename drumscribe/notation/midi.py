@@ -2,14 +2,14 @@
 
 Channel 10, General MIDI keys, velocities as played. The tempo map follows the beat grid pulse by pulse, so bar lines
 in a sequencer stand where the bars of the recording are, and the file runs in time with the recording: a lead-in
-bar fills the time before the first downbeat.
+fills the time before the first bar, between two markers that say so.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import mido
@@ -24,6 +24,9 @@ from drumscribe.types import BeatGrid, Hit, Hits, Meter, Rhythm
 TICKS_PER_QUARTER = 480
 DRUM_CHANNEL = 9
 """Channel 10, counted from 0."""
+OURS = "Written by DrumScribe"
+LEAD_IN, START = "Lead-in", "Start"
+"""Markers: between them the recording runs before the first bar of the chart, and a reader puts no bars there."""
 _NOTE_TICKS = 60
 _LEAST_LEAD_S = 0.005
 _MICROSECONDS = (1, 0xFFFFFF)
@@ -97,16 +100,24 @@ def _timing(grid: BeatGrid) -> _Map:
     lead = round(lead_pulses * float(meters[0].pulse) * TICKS_PER_QUARTER)
     ticks = lead + np.concatenate([[0.0], np.cumsum(steps[:-1])])
     bars: list[tuple[int, Meter]] = []
-    if lead_pulses:
-        bars.append((0, Meter(min(32, lead_pulses * (3 if meters[0].compound else 1)), meters[0].unit)))
+    whole, rest = divmod(lead_pulses, meters[0].pulses_per_bar)
+    if rest:
+        bars.append((0, _part(meters[0], rest)))
+    if whole:
+        bars.append((round(rest * float(meters[0].pulse) * TICKS_PER_QUARTER), meters[0]))
     for k, start in enumerate(starts):
         end = starts[k + 1] if k + 1 < len(starts) else start
         pulses = end - start
         if k == 0 and 0 < pulses < meters[k].pulses_per_bar:  # a pickup
-            bars.append((round(ticks[start]), Meter(pulses * (3 if meters[k].compound else 1), meters[k].unit)))
+            bars.append((round(ticks[start]), _part(meters[k], pulses)))
         elif end > start:
             bars.append((round(ticks[start]), meters[k]))
     return _Map(grid, ticks, lead, tuple(bars))
+
+
+def _part(meter: Meter, pulses: int) -> Meter:
+    """The meter of a bar of so many pulses of ``meter``."""
+    return Meter(pulses * (3 if meter.compound else 1), meter.unit)
 
 
 def _conductor(timing: _Map, title: str) -> mido.MidiTrack:
@@ -116,6 +127,8 @@ def _conductor(timing: _Map, title: str) -> mido.MidiTrack:
         if found != meter:
             events.append((tick, 0, mido.MetaMessage("time_signature", numerator=found.beats, denominator=found.unit)))
             meter = found
+    events += [(0, 2, _marker(LEAD_IN))] if timing.lead else []
+    events.append((timing.lead, 2, _marker(START)))
     clock = 0.0  # seconds that the rounded tempos have taken so far, so that rounding never adds up
     spans = [(0, timing.lead, 0.0, float(timing.grid.times[0]))] if timing.lead else []
     times = timing.grid.times - (0.0 if timing.lead else timing.grid.times[0])
@@ -133,11 +146,16 @@ def _conductor(timing: _Map, title: str) -> mido.MidiTrack:
             last = tempo
     track = mido.MidiTrack()
     track.append(mido.MetaMessage("track_name", name=title.encode("latin-1", "replace").decode("latin-1")))
+    track.append(mido.MetaMessage("text", text=OURS))
     at = 0
     for tick, _, message in sorted(events, key=lambda event: event[:2]):
         track.append(message.copy(time=tick - at))
         at = tick
     return track
+
+
+def _marker(text: str) -> mido.MetaMessage:
+    return mido.MetaMessage("marker", text=text)
 
 
 def _drums(notes: list[tuple[int, Hit]]) -> mido.MidiTrack:
@@ -172,10 +190,11 @@ def _quantised(hits: Hits, rhythm: Rhythm, timing: _Map, strength: float) -> Ite
         written = lines[place.bar] + float(onset) * TICKS_PER_QUARTER
         played = timing.tick(hit.time_s)
         at = played + strength * (written - played)
-        yield max(0, round(at)), hit
+        yield max(0, round(at)), replace(hit, drum=place.drum)  # a doubtful hi-hat foot is written as the hand's
         for grace in place.grace_ids:
             if grace in by_id:
-                yield max(0, round(at + timing.tick(by_id[grace].time_s) - played)), by_id[grace]
+                before = replace(by_id[grace], drum=place.drum)
+                yield max(0, round(at + timing.tick(before.time_s) - played)), before
 
 
 def _swung(onset: Fraction) -> Fraction:

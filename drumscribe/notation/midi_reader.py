@@ -11,7 +11,8 @@ import numpy as np
 
 from drumscribe.errors import ProjectError
 from drumscribe.kit import BY_MIDI
-from drumscribe.notation.midi import DRUM_CHANNEL
+from drumscribe.notation.midi import DRUM_CHANNEL, OURS, START
+from drumscribe.notation.text import one_line
 from drumscribe.types import BeatGrid, Hit, Hits, Meter
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -22,11 +23,21 @@ _DEFAULT_TEMPO = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What a MIDI file holds: hits, the grid of its tempo map, and the keys that are no drum of ours, with counts."""
+    """What a MIDI file holds.
+
+    Attributes:
+        hits: the drums.
+        grid: of its tempo map.
+        unknown: keys that are no drum of ours, with counts.
+        title: name of a first track without notes, as sequencers keep the song's there.
+        ours: whether we wrote it, so that its grid is that of the recording.
+    """
 
     hits: Hits
     grid: BeatGrid
     unknown: tuple[tuple[int, int], ...] = ()
+    title: str = ""
+    ours: bool = False
 
 
 def read_midi(data: bytes) -> Played:
@@ -47,6 +58,8 @@ def read_midi(data: bytes) -> Played:
     tempos: list[tuple[int, int]] = []
     meters: list[tuple[int, Meter]] = []
     notes: list[tuple[int, int, int, int]] = []
+    markers: dict[str, int] = {}
+    ours = False
     tick = 0
     for message in messages:
         tick += message.time
@@ -56,6 +69,10 @@ def read_midi(data: bytes) -> Played:
             tempos.append((tick, message.tempo))
         elif message.type == "time_signature":
             meters.append((tick, _meter(message)))
+        elif message.type == "marker":
+            markers.setdefault(message.text, tick)
+        elif message.type == "text":
+            ours = ours or message.text == OURS
         elif message.type == "note_on" and message.velocity:
             notes.append((tick, message.channel, message.note, message.velocity))
     if any(note[1] == DRUM_CHANNEL for note in notes):
@@ -70,8 +87,17 @@ def read_midi(data: bytes) -> Played:
             hits.append(Hit(len(hits), seconds.at(tick), BY_MIDI[key], 1.0, velocity, "user"))
         else:
             unknown[key] = unknown.get(key, 0) + 1
-    grid = _grid(seconds, meters, max(note[0] for note in notes))
-    return Played(Hits.of(hits), grid, tuple(sorted(unknown.items())))
+    begin = markers.get(START, 0) if ours else 0
+    grid = _grid(seconds, meters, begin, max(note[0] for note in notes))
+    return Played(Hits.of(hits), grid, tuple(sorted(unknown.items())), _title(file), ours)
+
+
+def _title(file: mido.MidiFile) -> str:
+    first = file.tracks[0]
+    if file.type != 1 or any(message.type == "note_on" for message in first):
+        return ""
+    name = next((message.name for message in first if message.type == "track_name"), "")
+    return one_line(name)
 
 
 def _too_long() -> ProjectError:
@@ -102,26 +128,39 @@ class _Seconds:
         return float(self._starts[index] + (tick - self._ticks[index]) * self._rates[index])
 
 
-def _grid(seconds: _Seconds, meters: list[tuple[int, Meter]], last_tick: int) -> BeatGrid:
+def _grid(seconds: _Seconds, meters: list[tuple[int, Meter]], begin: int, last_tick: int) -> BeatGrid:
+    """Bars from the tick ``begin`` on; a short bar before the first of another meter is a pickup to that."""
     times: list[float] = []
     numbers: list[int] = []
     bars: list[Meter] = []
     pending = sorted(meters, key=lambda change: change[0])
     meter = Meter()
-    tick = 0.0
+    tick = float(begin)
     while tick <= last_tick or not bars:
         if len(times) > MAX_PULSES:
             raise _too_long()
         while pending and pending[0][0] <= tick + 1:
             meter = pending.pop(0)[1]
-        pulse = float(meter.pulse) * seconds.per_quarter
+        first = 1
+        if not bars and pending and (pulses := _pickup(meter, pending[0], tick, seconds.per_quarter)):
+            meter = pending[0][1]
+            first = meter.pulses_per_bar - pulses + 1
         bars.append(meter)
-        for number in range(meter.pulses_per_bar):
+        for number in range(first, meter.pulses_per_bar + 1):
             times.append(seconds.at(tick))
-            numbers.append(number + 1)
-            tick += pulse
+            numbers.append(number)
+            tick += float(meter.pulse) * seconds.per_quarter
     times.append(seconds.at(tick))
     numbers.append(1)
     grid_times = np.array(times)
     slope = float(np.polyfit(np.arange(len(times)), grid_times, 1)[0])
     return BeatGrid(grid_times, np.array(numbers), tuple(bars), 60 / slope, "user", (), 1.0)
+
+
+def _pickup(meter: Meter, following: tuple[int, Meter], tick: float, per_quarter: int) -> int:
+    """Pulses of a first bar that is a pickup to the ``following`` meter; 0 where it is a bar of its own."""
+    at, whole = following
+    length = meter.quarter_length
+    ends = abs(tick + float(length) * per_quarter - at) <= 1
+    shorter = length < whole.quarter_length and meter.unit == whole.unit
+    return int(length / whole.pulse) if ends and shorter and length % whole.pulse == 0 else 0

@@ -7,11 +7,14 @@ import io
 from fractions import Fraction
 from math import ceil, lcm
 
+from drumscribe.errors import ProjectError
 from drumscribe.kit import DRUMS
 from drumscribe.notation.model import Measure, Score
-from drumscribe.types import Hits
+from drumscribe.types import Hit, Hits
 
 CSV_HEADER = ("time_s", "drum", "confidence", "velocity")
+MAX_LINES = 200_000
+_VELOCITY = 80
 _SAME_ROW = {"open_hihat": "closed_hihat", "ride_bell": "ride", "cross_stick": "snare"}
 _SYMBOLS = {"open_hihat": "o", "ride_bell": "b", "cross_stick": "x"}
 _TOP_DOWN = (
@@ -29,6 +32,29 @@ def to_csv(hits: Hits) -> str:
     for hit in hits:
         writer.writerow([f"{hit.time_s:.4f}", hit.drum, f"{hit.confidence:.3f}", hit.velocity])
     return out.getvalue()
+
+
+def read_csv(data: bytes) -> Hits:
+    """Read such a list; without confidence a hit is sure, without velocity it is of middle strength.
+
+    Raises ProjectError for a line that is none.
+    """
+    found: list[Hit] = []
+    number = 0
+    try:
+        for number, row in enumerate(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))), start=2):
+            if number > MAX_LINES:
+                raise ProjectError(f"The list has more than {MAX_LINES} hits.", "Cut it to one song.")
+            sure, velocity = row.get("confidence") or 1.0, row.get("velocity") or _VELOCITY
+            found.append(
+                Hit(len(found), float(row["time_s"]), row["drum"], float(sure), round(float(velocity)), "user")
+            )
+    except (ValueError, KeyError, TypeError, OverflowError, csv.Error) as error:
+        raise ProjectError(
+            f"Line {max(number, 1)} of the list of hits cannot be read ({error}).",
+            f"It needs time_s and drum, one of {', '.join(DRUMS)}.",
+        ) from error
+    return Hits.of(found)
 
 
 def to_tab(score: Score) -> str:

@@ -1,6 +1,7 @@
-"""Charts that come back: MusicXML edited in another program, or a MIDI file of drums, as a song or as an edit.
+"""Charts that come in: files of other programs and project files, as a song or as an edit.
 
-opened(data, name)       a chart as a song of its own: no recording, everything else works
+recognised(path)         whether a file is a chart or a project, by its content
+opened(data, name)       one as a song of its own: without a recording, everything else works
 returned(found, data)    what somebody changed in the chart of a song, as one edit on its hits
 """
 
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,21 +21,22 @@ from drumscribe._version import __version__
 from drumscribe.audio.decoding import clean_name, title_of
 from drumscribe.errors import ProjectError
 from drumscribe.kit import LABELS
+from drumscribe.notation import formats
+from drumscribe.notation.formats import HEAD, READABLE, Format, Found
+from drumscribe.notation.played import GRACE_S, time_of
 from drumscribe.options import Options
-from drumscribe.song import edits
+from drumscribe.song import edits, project
 from drumscribe.song.project import Heard, Song
 from drumscribe.song.stages import laid, notated, written
 from drumscribe.song.transcription import Transcription
-from drumscribe.types import Activations, Bar, BeatGrid, Hit, Hits, Meter, Placement, Rhythm
+from drumscribe.types import Activations, BeatGrid, Hit, Hits, Placement, Rhythm
 
 if TYPE_CHECKING:
     from drumscribe.notation.model import Score
     from drumscribe.rhythm import BeatEvidence
 
-MUSICXML = (".musicxml", ".mxl", ".xml")
-MIDI = (".mid", ".midi")
-ENDINGS = (*MUSICXML, *MIDI)
-"""File names that :func:`opened` takes."""
+ENDINGS = tuple(ending for found in READABLE.values() for ending in (found.ending, *found.endings))
+"""Names of files that :func:`opened` takes, for a file dialog; what counts is the content."""
 
 _FPS = 100.0
 _TAIL_S = 2.0
@@ -42,8 +44,6 @@ _FREELY = (
     "The notes do not sit on the file's own grid ({own:.0f} BPM), so beats, meter and bars were found from the strokes "
     "({found:.1f} BPM). Open it with the option beats.midi = file to keep its own."
 )
-_GRACE_S = 0.03
-"""How long before its main stroke a grace note is played."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,51 +56,103 @@ class _Note:
     grace: int = 0
 
 
-def opened(data: bytes, name: str, options: Options | None = None) -> Transcription:
-    """A chart or a MIDI file of drums as a song of its own. Its hits are edits, so another sensitivity keeps them.
+def recognised(path: Path) -> Format | None:
+    """The format of a chart or project file, by its first bytes; ``None`` for a recording, or what cannot be read."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return formats.recognised(file.read(HEAD))
+    except (OSError, ValueError):
+        return None
 
-    A MIDI file that was played without a click has a tempo that means nothing: where its notes do not sit on its own
-    grid, beats, meter, and bars are found from its strokes, and a warning says so. ``options.beats.midi`` forces
-    either.
+
+def content(path: Path) -> bytes:
+    """The bytes of a chart. Raises ProjectError where it cannot be read, or is too large for one."""
+    try:
+        if path.stat().st_size > project.MAX_BYTES:
+            raise ProjectError(f"{path.name} is too large for a chart.", "Export only the drum part.")
+        return path.read_bytes()
+    except OSError as error:
+        raise ProjectError(f"{path.name} cannot be read: {error.strerror}.", "Check the path and try again.") from error
+
+
+def load(path: Path, name: str = "", options: Options | None = None) -> Transcription:
+    """:func:`opened` of a file; ``name`` where the user knows it by another. Raises ProjectError as that does."""
+    return opened(content(path), name or path.name, options)
+
+
+def opened(data: bytes, name: str, options: Options | None = None) -> Transcription:
+    """A project file with everything in it, or a chart as a song of its own.
+
+    The hits of a chart are edits, so another sensitivity keeps them. A MIDI file that was played without a click has a
+    tempo that means nothing: where its notes do not sit on its own grid, beats, meter, and bars are found from its
+    strokes, and a warning says so. ``options.beats.midi`` forces either.
 
     Args:
-        data: MusicXML (plain or packed), or a standard MIDI file.
+        data: of any format in :data:`drumscribe.notation.formats.READABLE`.
         name: file name, for the title.
-        options: choices in force; the meter of a chart with one meter is added to them.
+        options: what differs from the default is applied. How to listen (separation, tracker, speeds) does not
+            concern a chart.
 
     Raises:
         ProjectError: it cannot be read, or holds no drums.
+        MissingExtraError: what reads it is not installed.
         RhythmError, NotationError: it cannot be written anew.
     """
-    from drumscribe import notation
+    options = options or Options()
+    found = formats.recognised(data[:HEAD])
+    if found is None:
+        raise ProjectError(
+            f"{clean_name(Path(name).name) or 'This file'} is neither a project nor a chart that can be read.",
+            f"Give one of these: {', '.join(one.title for one in READABLE.values())}.",
+        )
+    if found.read is None:
+        one = Transcription.of_project(project.loads(data))
+    else:
+        one = _as_song(found.read(data, options.read), data, name, options)
+    asked = _asked(options)
+    return one.rescore(None, **asked) if asked else one
+
+
+_HEARING = {"separate": {"separator"}, "detect": {"speeds", "source"}, "beats": {"tracker", "midi"}}
+"""What does not concern a chart, or has had its say when it was opened."""
+
+
+def _asked(options: Options) -> dict[str, dict[str, Any]]:
+    """Choices that are not the default, as :meth:`Transcription.rescore` takes them."""
+    default = Options().model_dump()
+    asked: dict[str, dict[str, Any]] = {}
+    for group, values in options.model_dump(exclude={"read"}).items():
+        for key, value in values.items():
+            if value != default[group][key] and key not in _HEARING.get(group, ()):
+                asked.setdefault(group, {})[key] = value
+    return asked
+
+
+def _as_song(found: Found, data: bytes, name: str, wished: Options) -> Transcription:
     from drumscribe.rhythm import beats_of
 
-    title = title_of(name)
-    artist = ""
-    if data.startswith(b"MThd"):
-        played = notation.read_midi(data)
-        hits, grid, kind = played.hits, played.grid, "MIDI"
-    else:
-        score = notation.read_musicxml(data)
-        rhythm = notation.to_rhythm(score)
-        hits, grid, kind = _hits(rhythm), _grid(rhythm), "MusicXML"
-        title, artist = score.title or title, score.artist
-    if not len(hits):
-        raise ProjectError("There are no drums in this chart.", "Export the drum part from the other program.")
+    if not len(found.hits):
+        raise ProjectError(
+            " ".join(("There are no drums in this chart.", *found.notes)),
+            "Export the drum part from the other program.",
+        )
     first = edits.FIRST_USER_ID
-    hits = Hits.of(replace(hit, id=first + number, origin="user") for number, hit in enumerate(hits))
-    options = options or Options()
-    history = edits.History(Hits()).do(edits.replace_all(Hits(), hits, f"Read the {kind} file"), at=time.time())
-    warnings: tuple[str, ...] = ()
-    evidence = None
+    hits = Hits.of(replace(hit, id=first + number, origin="user") for number, hit in enumerate(found.hits))
+    options = Options(read=wished.read).updated(beats={"midi": wished.beats.midi})
+    history = edits.History(Hits()).do(edits.replace_all(Hits(), hits, f"Read the {found.kind} file"), at=time.time())
+    warnings, evidence, grid = found.notes, None, found.grid
     duration = max(float(grid.times[-1]), hits[-1].time_s) + _TAIL_S
-    if kind == "MIDI" and _played_freely(hits, grid, options):
-        evidence, own = beats_of(hits, hits[-1].time_s + _TAIL_S), grid.bpm
+    if _played_freely(found, hits, options):
+        evidence = beats_of(hits, hits[-1].time_s + _TAIL_S)
         duration = hits[-1].time_s + _TAIL_S
         grid = laid(evidence, history, options, duration)
-        warnings = (_FREELY.format(own=own, found=grid.bpm),)
+        if found.kind == "MIDI":
+            warnings = (*warnings, _FREELY.format(own=found.grid.bpm, found=grid.bpm))
     elif len(set(grid.meters)) == 1:
         options = options.updated(beats={"meter": str(grid.meters[0])})
+    title, artist = found.title or title_of(name), found.artist
     song = Song(hashlib.sha256(data).hexdigest(), duration, title, artist, clean_name(Path(name).name))
     frames = round(duration * _FPS)
     silent = np.zeros((frames, len(LABELS)), np.float32)
@@ -117,16 +169,16 @@ def opened(data: bytes, name: str, options: Options | None = None) -> Transcript
         rhythm=rhythm,
         score=notated(rhythm, options, song),
         warnings=warnings,
-        provenance={"drumscribe": __version__, "chart": kind},
+        provenance={"drumscribe": __version__, "chart": found.kind},
     )
 
 
-def _played_freely(hits: Hits, grid: BeatGrid, options: Options) -> bool:
-    """Whether a MIDI file's beats are to be found from its strokes."""
+def _played_freely(found: Found, hits: Hits, options: Options) -> bool:
+    """Whether a file's beats are to be found from its strokes."""
     from drumscribe.rhythm import on_grid
 
     wish = options.beats.midi
-    return wish == "strokes" or (wish == "auto" and not on_grid(hits, grid))
+    return wish == "strokes" or (wish == "auto" and found.freely and not on_grid(hits, found.grid))
 
 
 def returned(found: Transcription, data: bytes) -> edits.Edit:
@@ -176,7 +228,7 @@ def returned(found: Transcription, data: bytes) -> edits.Edit:
             hits.pop(hit_id, None)
     spare = max(edits.FIRST_USER_ID, found.hits.next_id())
     for number, note in enumerate(fresh):
-        at = max(0.0, _time(found.rhythm.bars[note.bar], note.onset) - _GRACE_S * note.grace)
+        at = max(0.0, time_of(found.rhythm.bars[note.bar], note.onset) - GRACE_S * note.grace)
         hits[spare + number] = Hit(spare + number, at, note.drum, 1.0, now[note], "user")
     return edits.replace_all(found.hits, Hits.of(hits.values()), "Take in the edited chart")
 
@@ -208,48 +260,6 @@ def _of(place: Placement) -> Iterator[_Note]:
 
 def _order(note: _Note) -> tuple[int, Fraction, str, int]:
     return note.bar, note.onset, note.drum, note.grace
-
-
-def _time(bar: Bar, onset: Fraction) -> float:
-    """When a written place of a bar sounds: swung eighths are written straight."""
-    pulse, inside = divmod(onset, bar.meter.pulse)
-    if bar.swing and inside == bar.meter.pulse / 2:
-        inside = bar.meter.pulse * Fraction(2, 3)
-    return bar.start_s + float((pulse * bar.meter.pulse + inside) / bar.length) * (bar.end_s - bar.start_s)
-
-
-def _hits(rhythm: Rhythm) -> Hits:
-    """The strokes of a chart at their written times; a roll becomes strokes of thirty-seconds."""
-    found: list[Hit] = []
-
-    def strike(time_s: float, place: Placement, velocity: int) -> None:
-        found.append(Hit(len(found), max(0.0, time_s), place.drum, 1.0, velocity, "user"))
-
-    for place in rhythm.placements:
-        bar = rhythm.bars[place.bar]
-        at = _time(bar, place.onset)
-        strike(at, place, place.velocity)
-        if place.ornament == "roll":
-            for number in range(1, int(place.roll_length * 8)):
-                strike(_time(bar, place.onset + Fraction(number, 8)), place, place.velocity)
-            continue
-        for number in range(1, len(place.grace_ids) + 1):
-            strike(at - _GRACE_S * number, place, max(1, place.velocity // 2))
-    return Hits.of(found)
-
-
-def _grid(rhythm: Rhythm) -> BeatGrid:
-    times: list[float] = []
-    numbers: list[int] = []
-    meters: list[Meter] = []
-    for bar in rhythm.bars:
-        pulses = max(1, round(bar.length / bar.meter.pulse))
-        times += list(np.linspace(bar.start_s, bar.end_s, pulses + 1)[:-1])
-        numbers += list(range(bar.meter.pulses_per_bar - pulses + 1, bar.meter.pulses_per_bar + 1))
-        meters.append(bar.meter)
-    times.append(rhythm.bars[-1].end_s)
-    numbers.append(1)
-    return BeatGrid(np.array(times), np.array(numbers), tuple(meters), rhythm.bpm, "user", (), 1.0)
 
 
 def _evidence(grid: BeatGrid, frames: int) -> BeatEvidence:

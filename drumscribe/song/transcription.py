@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drumscribe.choices import DEFAULT_FORMATS, FORMATS
-from drumscribe.errors import OptionsError
+from drumscribe import extras
+from drumscribe.errors import OptionsError, ProjectError
+from drumscribe.notation.formats import DEFAULT_FORMATS, WRITABLE
 from drumscribe.options import Options
 from drumscribe.settings import Settings, get_settings
 from drumscribe.song import edits, project
@@ -91,6 +92,21 @@ class Transcription:
     def rejected(self) -> tuple[Hit, ...]:
         """Candidates that are neither among the hits nor were removed by the user: to show faintly, to accept."""
         return spare(self.activations, self.history)
+
+    @property
+    def title(self) -> str:
+        """As printed."""
+        return self.score.title
+
+    @property
+    def artist(self) -> str:
+        """As printed."""
+        return self.score.artist
+
+    @property
+    def shown(self) -> Hits:
+        """The hits by the names that they are written under (see ``quantise.rare_drums``)."""
+        return shown(self.hits, self.options)
 
     @property
     def read(self) -> Hits:
@@ -220,40 +236,24 @@ class Transcription:
         return self.evidence
 
     def render(self, kind: str, *, settings: Settings | None = None) -> list[bytes]:
-        """Make the bytes of one of :data:`FORMATS`: one element, or one a page for ``"svg"``.
+        """Make the bytes of one of :data:`~drumscribe.notation.formats.WRITABLE`: one element, or one a page.
 
-        Raises OptionsError for an unknown format, NotationError (PdfBackendError) if it cannot be made.
+        Raises OptionsError for an unknown format, NotationError (PdfBackendError) if it cannot be made,
+        MissingExtraError where what writes it is not installed.
         """
-        from drumscribe import notation
-
-        match kind:
-            case "musicxml":
-                return [notation.to_musicxml(self.score)]
-            case "pdf":
-                return [notation.to_pdf(self.score, backend=(settings or get_settings()).pdf_backend)]
-            case "midi":
-                return [notation.to_midi(shown(self.hits, self.options), self.grid)]
-            case "midi_quantised":
-                strength = self.options.quantise.strength
-                return [notation.to_midi(self.read, self.grid, rhythm=self.rhythm, quantised=True, strength=strength)]
-            case "csv":
-                return [notation.to_csv(self.hits).encode()]
-            case "json":
-                return [self.project().dumps()]
-            case "svg":
-                return [page.encode() for page in notation.to_svg(self.score)]
-            case "tab":
-                return [notation.to_tab(self.score).encode()]
-            case "lilypond":
-                return [notation.to_lilypond(self.score).encode()]
-        raise OptionsError(f"{kind!r} is not a format.", f"Choose from {', '.join(FORMATS)}.")
+        found = WRITABLE.get(kind)
+        if found is None or found.write is None:
+            raise unknown_format(kind)
+        if found.extra:
+            extras.need(found.extra, f"Writing {found.title}")
+        return found.write(self, settings or get_settings())
 
     def files(self, kind: str, stem: str, *, settings: Settings | None = None) -> Iterator[tuple[str, bytes]]:
         """Names, which begin with ``stem``, and bytes of the files of one format. Raises as :meth:`render`."""
         pages = self.render(kind, settings=settings)
         for number, data in enumerate(pages, start=1):
             page = f"-{number}" if len(pages) > 1 else ""
-            yield f"{stem}{page}{FORMATS[kind][0]}", data
+            yield f"{stem}{page}{WRITABLE[kind].ending}", data
 
     def export(
         self,
@@ -274,9 +274,9 @@ class Transcription:
             StorageError: a file could not be written.
         """
         formats = tuple(dict.fromkeys(formats))
-        unknown = [kind for kind in formats if kind not in FORMATS]
+        unknown = [kind for kind in formats if kind not in WRITABLE]
         if unknown:
-            raise OptionsError(f"{unknown[0]!r} is not a format.", f"Choose from {', '.join(FORMATS)}.")
+            raise unknown_format(unknown[0])
         stem = file_name(name or self.song.title or "score")
         written_to: dict[str, Path] = {}
         for kind in formats:
@@ -291,6 +291,17 @@ class Transcription:
         rhythm = self.rhythm
         evidence = project.dump(self.evidence)
         return Project(evidence=evidence, groups=rhythm.groups, changes=rhythm.changes, **_shared(self))
+
+    def saved(self) -> bytes:
+        """The project file."""
+        return self.project().dumps()
+
+    def sound(self) -> bytes:
+        """The recording as Ogg Vorbis, empty where there is none."""
+        try:
+            return self.preview("mix")
+        except ProjectError:
+            return b""
 
     @classmethod
     def of_project(cls, opened: Project, media: Media | None = None) -> Transcription:
@@ -330,6 +341,11 @@ def _wished(options: Options, wishes: edits.Wishes) -> Options:
     if other := wishes.keys() - {"beats", "quantise", "notate"}:
         raise OptionsError(f"No edit changes the options {', '.join(sorted(other))}.", "Transcribe the song again.")
     return options.updated(**wishes)
+
+
+def unknown_format(kind: str) -> OptionsError:
+    """The error for a format that cannot be written."""
+    return OptionsError(f"{kind!r} is not a format.", f"Choose from {', '.join(WRITABLE)}.")
 
 
 def _shared(source: Project | Transcription) -> dict[str, Any]:

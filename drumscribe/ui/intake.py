@@ -10,9 +10,10 @@ import streamlit as st
 
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS
+from drumscribe.notation.formats import HEAD, recognised
 from drumscribe.options import Options
 from drumscribe.settings import get_settings
-from drumscribe.song import imports, project
+from drumscribe.song import imports
 from drumscribe.song.transcription import Transcription
 from drumscribe.ui import labels, progress, review, separating, shell, state, theme
 from drumscribe.ui.owner import owner
@@ -22,7 +23,7 @@ EXAMPLE_NAME = "Example song.ogg"
 TYPES = ["wav", "flac", "mp3", "m4a", "aac", "ogg", "opus", "oga", "webm", "mp4", "aif", "aiff", "mka"]
 _LARGEST_MB = 16_384
 """Streamlit wants a number; what is uploaded waits in memory."""
-READY = ["json", *(ending[1:] for ending in imports.ENDINGS)]
+READY = [ending[1:] for ending in imports.ENDINGS if ending.count(".") == 1]
 """What needs no listening: project files and charts."""
 METERS = ["Find it", "4/4", "3/4", "2/4", "6/8", "12/8", "9/8", "5/4", "7/8"]
 _FORM = "ds_intake_form"
@@ -50,7 +51,7 @@ def form() -> None:
         settings = get_settings()
         files = st.file_uploader(
             f"Drop audio files here. {labels.limits(settings)}; "
-            "several files make a queue. DrumScribe projects, MusicXML and MIDI open at once.",
+            "several files make a queue. DrumScribe projects, MusicXML, MIDI and other charts open at once.",
             type=TYPES + READY,
             accept_multiple_files=True,
             max_upload_size=max(1, int(min(settings.largest_mb, _LARGEST_MB))),
@@ -59,7 +60,7 @@ def form() -> None:
         sources.extend((file, file.name) for file in files)
     options = _settings()
     count = len(sources)
-    ready = bool(sources) and all(_is_ready(name) for _, name in sources)
+    ready = bool(sources) and all(_is_ready(source) for source, _ in sources)
     with st.container(horizontal=True, vertical_alignment="center"):
         start = st.button(
             ("Open" if ready else "Transcribe") + (f" {count} songs" if count > 1 else ""),
@@ -87,8 +88,9 @@ def submit(sources: Sequence[tuple[str | Path | BinaryIO, str]], options: Option
         if not isinstance(source, str | Path):
             source.seek(0)  # a first try may have read it
         try:
-            if not isinstance(source, str | Path) and _is_ready(name):
-                accepted.append(state.runner().adopt(reopened(source.read(), name), owner=owner()))
+            if not isinstance(source, str | Path) and _is_ready(source):
+                chart = imports.opened(source.read(), name, options)
+                accepted.append(state.runner().adopt(chart, owner=owner()))
             else:
                 accepted.append(state.runner().submit(source, options, owner=owner(), name=name))
         except DrumScribeError as failure:
@@ -103,15 +105,14 @@ def submit(sources: Sequence[tuple[str | Path | BinaryIO, str]], options: Option
             st.rerun()
 
 
-def reopened(data: bytes, name: str) -> Transcription:
-    """A project file with everything in it, or a chart as a song of its own. Raises ProjectError, StageError."""
-    if name.lower().endswith(".json"):
-        return Transcription.of_project(project.loads(data))
-    return imports.opened(data, name)
-
-
-def _is_ready(name: str) -> bool:
-    return Path(name).suffix.lower()[1:] in READY
+def _is_ready(source: str | Path | BinaryIO) -> bool:
+    """Whether it is a chart or a project: its content tells."""
+    if isinstance(source, str | Path):
+        return False
+    source.seek(0)
+    head = source.read(HEAD)
+    source.seek(0)
+    return recognised(head) is not None
 
 
 def _settings() -> Options | None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from drumscribe.choices import FORMATS
 from drumscribe.errors import DrumScribeError
+from drumscribe.extras import missing
+from drumscribe.notation.formats import FORMATS, WRITABLE, Format
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.stages import file_name
@@ -26,16 +27,6 @@ AUTO = "auto"
 DETAIL = {0: "Everything", 1: "No ghosts or ornaments", 2: "Core groove"}
 SLOWEST, FASTEST = 30, 300
 _RETURNED = "score_returned"
-FILES = {
-    "musicxml": ("MusicXML", "MuseScore, Sibelius, Dorico, Finale"),
-    "midi": ("MIDI as played", "Timing of the recording, for a DAW"),
-    "midi_quantised": ("MIDI quantised", "On the grid of the score"),
-    "csv": ("Hits (CSV)", "One line a hit: time, drum, confidence, velocity"),
-    "tab": ("Tab (text)", "Plain text for forums and chats"),
-    "lilypond": ("LilyPond", "Source of the engraved score"),
-    "json": ("Project", "Everything but the audio; opens again on the Transcribe page"),
-}
-"""Files that are made at once when asked for: format → (name, for whom)."""
 
 
 def show(found: Transcription) -> None:
@@ -245,13 +236,32 @@ def downloads(found: Transcription) -> None:
     with st.container(border=True, key="score_files"):
         st.subheader("Download")
         _prepared("PDF", "pdf", f"{name}.pdf", "application/pdf", lambda: found.render("pdf")[0])
-        for kind, (label, hint) in FILES.items():
-            ending, mime = FORMATS[kind]
-            st.download_button(
-                label, _maker(found, kind), f"{name}{ending}", mime, key=f"score_file_{kind}", help=hint,
-                icon=":material/download:", on_click="ignore", width="stretch",
-            )  # fmt: skip
+        for file in WRITABLE.values():
+            if file.usual and not file.slow:
+                _button(found, file, name)
+        _others(found, name)
         _prepared("Everything (zip)", "zip", f"{name}.zip", "application/zip", lambda: everything(found, name))
+
+
+def _button(found: Transcription, file: Format, name: str) -> None:
+    st.download_button(
+        file.title, _maker(found, file.name), f"{name}{file.ending}", file.media_type, key=f"score_file_{file.name}",
+        help=file.about, icon=":material/download:", on_click="ignore", width="stretch",
+    )  # fmt: skip
+
+
+def _others(found: Transcription, name: str) -> None:
+    """A file for one of the programs that fewer people have."""
+    others = {
+        file.name: file for file in WRITABLE.values() if not file.usual and not (file.extra and missing(file.extra))
+    }
+    if not others:
+        return
+    with st.expander("For other programs", icon=":material/folder_zip:"):
+        kind = st.selectbox("Format", list(others), format_func=lambda kind: others[kind].title, key="score_other")
+        file = others[kind]
+        st.caption(f"{file.about}. It does not hold {file.loses}." if file.loses else f"{file.about}.")
+        _button(found, file, name)
 
 
 def _maker(found: Transcription, kind: str) -> Callable[[], bytes]:
@@ -286,7 +296,8 @@ def take_back(found: Transcription) -> None:
         file = st.file_uploader(
             "MusicXML of this song, edited in MuseScore or another program. Your changes become one edit, "
             "which Undo takes back.",
-            type=[ending[1:] for ending in imports.MUSICXML], key=f"score_returned_{number}",
+            type=[ending[1:] for ending in (FORMATS["musicxml"].ending, *FORMATS["musicxml"].endings)],
+            key=f"score_returned_{number}",
         )  # fmt: skip
         if file is None:
             return
@@ -313,7 +324,7 @@ def everything(found: Transcription, name: str) -> bytes:
     """
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for kind in FORMATS:
+        for kind in (kind for kind, file in WRITABLE.items() if file.usual):
             try:
                 for file, data in found.files(kind, name):
                     archive.writestr(file, data)

@@ -1,0 +1,112 @@
+"""Options that several commands share, and what they mean as :class:`~drumscribe.options.Options`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from drumscribe.choices import Finest, MidiBeats, Swing, Voices
+from drumscribe.notation.formats import DEFAULT_FORMATS, WRITABLE
+
+if TYPE_CHECKING:
+    from drumscribe.options import Options
+
+
+def among(values: Any) -> click.Choice[str]:
+    """One of the values of a literal type."""
+    return click.Choice([str(value) for value in get_args(values)])
+
+
+def cheap_choices(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of the cheap stages, shared by ``transcribe`` and ``rescore``."""
+    for option in reversed(
+        [
+            click.option("--bpm", type=float, help="Tempo in pulses a minute; default: find it."),
+            click.option("--meter", help='Time signature such as "4/4"; default: find it.'),
+            click.option("--first-downbeat", type=float, metavar="S", help="Time of the first bar line, in seconds."),
+            click.option("--bar-shift", type=int, help="Move every bar line by this many pulses."),
+            click.option("--sensitivity", type=float, help="0 shows only sure hits, 1 every candidate [0.5]."),
+            click.option("--finest", type=among(Finest), help="Finest note value [32]."),
+            click.option("--triplets/--no-triplets", default=None, help="Allow triplets [yes]."),
+            click.option("--swing", type=among(Swing), help="Write eighths as swung [auto]."),
+            click.option(
+                "--reading",
+                metavar="HOW",
+                help="heard, balanced, clean, or 0-1: how far doubtful strokes follow like bars [heard].",
+            ),
+            click.option("--title", help="Printed title; default: from the recording."),
+            click.option("--artist", help="Printed artist; default: from the recording."),
+            click.option("--voices", type=among(Voices), help="Voices on the staff [2]."),
+            click.option(
+                "--formats", default=",".join(DEFAULT_FORMATS), show_default=True, help=f"Of {', '.join(WRITABLE)}."
+            ),
+            click.option("--json", "as_json", is_flag=True, help="Print a summary in JSON on standard output."),
+            click.option("-q", "--quiet", is_flag=True, help="No progress, no summary; errors only."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+READING = ("midi",)
+"""Names of the options of :func:`reading`."""
+
+
+def reading(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options on how a file of another program is read, shared by the commands that open charts."""
+    for option in reversed(
+        [
+            click.option(
+                "--midi-beats",
+                "midi",
+                type=among(MidiBeats),
+                help="Of a MIDI file: its own beats, or found from its strokes [auto: its own where notes sit on it].",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def changes_of(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Group what was given on the command line as :class:`~drumscribe.options.Options` has it."""
+    where = {
+        "separator": ("separate", "separator"),
+        "tracker": ("beats", "tracker"),
+        "midi": ("beats", "midi"),
+        "bpm": ("beats", "bpm"),
+        "meter": ("beats", "meter"),
+        "first_downbeat": ("beats", "first_downbeat_s"),
+        "bar_shift": ("beats", "bar_shift"),
+        "sensitivity": ("detect", "sensitivity"),
+        "speeds": ("detect", "speeds"),
+        "source": ("detect", "source"),
+        "finest": ("quantise", "finest"),
+        "triplets": ("quantise", "triplets"),
+        "swing": ("quantise", "swing"),
+        "reading": ("quantise", "reading"),
+        "title": ("notate", "title"),
+        "artist": ("notate", "artist"),
+        "voices": ("notate", "voices"),
+    }
+    changes: dict[str, dict[str, Any]] = {}
+    for name, value in choices.items():
+        if value is not None:
+            group, key = where[name]
+            if name == "speeds":
+                value = [part.strip() for part in value.split(",")]
+            elif name in ("finest", "voices"):
+                value = int(value)
+            elif name == "reading" and value.replace(".", "", 1).isdigit():
+                value = float(value)
+            changes.setdefault(group, {})[key] = value
+    return changes
+
+
+def options_of(choices: dict[str, Any]) -> Options:
+    """The options that a command line gives. Raises OptionsError."""
+    from drumscribe.options import Options
+
+    return Options().updated(**changes_of(choices))

@@ -1,0 +1,47 @@
+"""Standard MIDI files, as played: for DAWs, drum plug-ins, and e-kits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drumscribe.notation.formats.base import Chart, Format, Found
+
+if TYPE_CHECKING:
+    from drumscribe.options import ReadOptions
+    from drumscribe.settings import Settings
+
+
+def write(chart: Chart, settings: Settings) -> list[bytes]:
+    """Return the hits at the times they were played, under a tempo map that follows them."""
+    from drumscribe.notation import to_midi
+
+    return [to_midi(chart.shown, chart.grid, title=chart.title)]
+
+
+def read(data: bytes, options: ReadOptions) -> Found:
+    """Read the drums of a MIDI file. Raises ProjectError."""
+    from drumscribe.notation import read_midi
+
+    played = read_midi(data)
+    return Found(played.hits, played.grid, "MIDI", played.title, freely=not played.ours)
+
+
+def is_it(head: bytes) -> bool:
+    """Whether it is a standard MIDI file."""
+    return head.startswith(b"MThd")
+
+
+FORMAT = Format(
+    "midi",
+    "MIDI as played",
+    "Timing of the recording, for a DAW",
+    ".mid",
+    "audio/midi",
+    write,
+    read,
+    is_it,
+    endings=(".midi",),
+    loses="note values, ornaments and repeats as written, which are found anew",
+    tested="MuseScore 3.2",
+    usual=True,
+)

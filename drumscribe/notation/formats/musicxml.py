@@ -1,0 +1,52 @@
+"""MusicXML: what notation programs exchange."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drumscribe.notation.formats.base import Chart, Format, Found
+
+if TYPE_CHECKING:
+    from drumscribe.options import ReadOptions
+    from drumscribe.settings import Settings
+
+
+def write(chart: Chart, settings: Settings) -> list[bytes]:
+    """Return MusicXML 4.0."""
+    from drumscribe.notation import to_musicxml
+
+    return [to_musicxml(chart.score)]
+
+
+def read(data: bytes, options: ReadOptions) -> Found:
+    """Read MusicXML, plain or packed. Raises ProjectError."""
+    from drumscribe.notation import read_musicxml, to_rhythm
+    from drumscribe.notation.played import grid_of, hits_of
+
+    score = read_musicxml(data)
+    rhythm = to_rhythm(score)
+    return Found(hits_of(rhythm), grid_of(rhythm), FORMAT.title, score.title, score.artist)
+
+
+def is_it(head: bytes) -> bool:
+    """Whether it is a score in XML, in whatever encoding; or packed, for no recording is a zip archive."""
+    if head.startswith(b"PK\x03\x04"):
+        return True
+    text = head.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf \t\r\n")
+    return text.startswith(b"<") and (b"<score-partwise" in text or b"<score-timewise" in text)
+
+
+FORMAT = Format(
+    "musicxml",
+    "MusicXML",
+    "MuseScore, Sibelius, Dorico, Finale",
+    ".musicxml",
+    "application/vnd.recordare.musicxml+xml",
+    write,
+    read,
+    is_it,
+    endings=(".mxl", ".xml"),
+    loses="how far each stroke was played from its written place",
+    tested="MuseScore 3.2, verovio 6.4, music21 10.5, OpenSheetMusicDisplay 2.1",
+    usual=True,
+)
