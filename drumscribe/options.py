@@ -134,6 +134,12 @@ class ReadOptions(_Group):
     part: str = Field("", max_length=200, description="Of a score with several drum parts: the one to read; '': all.")
 
 
+class WriteOptions(_Group):
+    """How files for other programs are written."""
+
+    note_map: str = Field("general-midi", max_length=100, description="Of MIDI files: which note a drum is written as.")
+
+
 class Options(_Group):
     """All choices for one song."""
 
@@ -143,6 +149,7 @@ class Options(_Group):
     quantise: QuantiseOptions = QuantiseOptions()
     notate: NotateOptions = NotateOptions()
     read: ReadOptions = ReadOptions()
+    write: WriteOptions = WriteOptions()
 
     @classmethod
     def parse(cls, data: dict[str, Any]) -> Options:

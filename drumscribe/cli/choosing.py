@@ -50,12 +50,12 @@ def cheap_choices(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-READING = ("midi",)
+READING = ("midi", "note_map")
 """Names of the options of :func:`reading`."""
 
 
 def reading(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options on how a file of another program is read, shared by the commands that open charts."""
+    """Options on how files of other programs are read and written, shared by the commands that open charts."""
     for option in reversed(
         [
             click.option(
@@ -63,6 +63,12 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
                 "midi",
                 type=among(MidiBeats),
                 help="Of a MIDI file: its own beats, or found from its strokes [auto: its own where notes sit on it].",
+            ),
+            click.option(
+                "--note-map", metavar="NAME", help="Of a MIDI file: which note is which drum; see 'maps' [auto]."
+            ),
+            click.option(
+                "--write-map", metavar="NAME", help="Of MIDI that is written: which note a drum is [general-midi]."
             ),
         ]
     ):
@@ -76,6 +82,8 @@ def changes_of(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "separator": ("separate", "separator"),
         "tracker": ("beats", "tracker"),
         "midi": ("beats", "midi"),
+        "note_map": ("read", "note_map"),
+        "write_map": ("write", "note_map"),
         "bpm": ("beats", "bpm"),
         "meter": ("beats", "meter"),
         "first_downbeat": ("beats", "first_downbeat_s"),

@@ -21,6 +21,7 @@ from drumscribe.cli.choosing import READING, among, changes_of, cheap_choices, o
 from drumscribe.cli.completion import completion
 from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
 from drumscribe.cli.convert import convert
+from drumscribe.cli.maps import maps
 from drumscribe.cli.models import models
 from drumscribe.cli.running import cancelled_by_ctrl_c, guarded, ready_settings, trace, unexpected
 from drumscribe.cli.streams import STANDARD, check_standard_output, standard_input, to_standard_output
@@ -66,6 +67,7 @@ def cli() -> None:
 cli.add_command(models)
 cli.add_command(completion)
 cli.add_command(convert)
+cli.add_command(maps)
 
 
 @cli.command(epilog=EPILOG)

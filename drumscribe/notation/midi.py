@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from drumscribe.errors import NotationError
 from drumscribe.kit import DRUMS
+from drumscribe.notation.note_maps import NoteMap
 from drumscribe.notation.text import one_line
 from drumscribe.types import BeatGrid, Hit, Hits, Meter, Rhythm
 
@@ -25,6 +26,7 @@ TICKS_PER_QUARTER = 480
 DRUM_CHANNEL = 9
 """Channel 10, counted from 0."""
 OURS = "Written by DrumScribe"
+NOTE_MAP = "Note map: "
 LEAD_IN, START = "Lead-in", "Start"
 """Markers: between them the recording runs before the first bar of the chart, and a reader puts no bars there."""
 _NOTE_TICKS = 60
@@ -57,7 +59,7 @@ class _Map:
 
 
 def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantised: bool = False,
-            strength: float = 1.0, title: str = "") -> bytes:  # fmt: skip
+            strength: float = 1.0, title: str = "", note_map: NoteMap | None = None) -> bytes:  # fmt: skip
     """Return a standard MIDI file (format 1).
 
     Args:
@@ -67,6 +69,7 @@ def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantis
         quantised: move each hit towards its written place; hits that the score leaves out are left out.
         strength: how far: 0 as played, 1 on the grid. Swung eighths go to the swung place.
         title: name of the sequence.
+        note_map: which note a drum is written as; ``None``: General MIDI.
 
     Raises:
         NotationError: if ``quantised`` without ``rhythm``, or the grid has fewer than two pulses.
@@ -81,8 +84,8 @@ def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantis
     else:
         notes = [(max(0, round(timing.tick(hit.time_s))), hit) for hit in hits]
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER)
-    file.tracks.append(_conductor(timing, one_line(title)))
-    file.tracks.append(_drums(notes))
+    file.tracks.append(_conductor(timing, one_line(title), note_map.name if note_map else ""))
+    file.tracks.append(_drums(notes, note_map))
     out = io.BytesIO()
     file.save(file=out)
     return out.getvalue()
@@ -120,7 +123,7 @@ def _part(meter: Meter, pulses: int) -> Meter:
     return Meter(pulses * (3 if meter.compound else 1), meter.unit)
 
 
-def _conductor(timing: _Map, title: str) -> mido.MidiTrack:
+def _conductor(timing: _Map, title: str, keys: str) -> mido.MidiTrack:
     events: list[tuple[int, int, mido.MetaMessage]] = []
     meter: Meter | None = None
     for tick, found in timing.bars:
@@ -147,6 +150,8 @@ def _conductor(timing: _Map, title: str) -> mido.MidiTrack:
     track = mido.MidiTrack()
     track.append(mido.MetaMessage("track_name", name=title.encode("latin-1", "replace").decode("latin-1")))
     track.append(mido.MetaMessage("text", text=OURS))
+    if keys:
+        track.append(mido.MetaMessage("text", text=NOTE_MAP + keys))
     at = 0
     for tick, _, message in sorted(events, key=lambda event: event[:2]):
         track.append(message.copy(time=tick - at))
@@ -158,11 +163,11 @@ def _marker(text: str) -> mido.MetaMessage:
     return mido.MetaMessage("marker", text=text)
 
 
-def _drums(notes: list[tuple[int, Hit]]) -> mido.MidiTrack:
+def _drums(notes: list[tuple[int, Hit]], note_map: NoteMap | None) -> mido.MidiTrack:
     events: list[tuple[int, int, int, int]] = []  # tick, off before on, key, velocity
     following: dict[int, int] = {}
     for tick, hit in sorted(notes, key=lambda note: -note[0]):
-        key = DRUMS[hit.drum].midi
+        key = note_map.key(hit.drum) if note_map else DRUMS[hit.drum].midi
         end = tick + _NOTE_TICKS
         if key in following:
             end = max(tick + 1, min(end, following[key]))

@@ -10,15 +10,19 @@ import mido
 import numpy as np
 
 from drumscribe.errors import ProjectError
-from drumscribe.kit import BY_MIDI
-from drumscribe.notation.midi import DRUM_CHANNEL, OURS, START
+from drumscribe.notation import note_maps
+from drumscribe.notation.midi import DRUM_CHANNEL, NOTE_MAP, OURS, START
+from drumscribe.notation.note_maps import GENERAL_MIDI, NoteMap
+from drumscribe.notation.pads import Stroke, as_written, drums_of
 from drumscribe.notation.text import one_line
-from drumscribe.types import BeatGrid, Hit, Hits, Meter
+from drumscribe.types import BeatGrid, Hits, Meter
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_PULSES = 20_000
 """Beats in a file at most (over an hour at 300 a minute); a damaged delta time would otherwise ask for millions."""
 _DEFAULT_TEMPO = 500_000
+_PEDAL = 4
+"""Controller of the hi-hat pedal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Played:
         unknown: keys that are no drum of ours, with counts.
         title: name of a first track without notes, as sequencers keep the song's there.
         ours: whether we wrote it, so that its grid is that of the recording.
+        notes: sentences on notes that were guessed, merged, or left out.
     """
 
     hits: Hits
@@ -38,28 +43,29 @@ class Played:
     unknown: tuple[tuple[int, int], ...] = ()
     title: str = ""
     ours: bool = False
+    notes: tuple[str, ...] = ()
 
 
-def read_midi(data: bytes) -> Played:
+def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
     """Read the drums of a standard MIDI file: channel 10, or all channels if that one is silent.
+
+    Args:
+        data: the file.
+        note_map: which note is which drum; ``None``: found (see :mod:`drumscribe.notation.pads`).
 
     Raises:
         ProjectError: if it is not a MIDI file, is too large, counts time in SMPTE frames, or has no notes.
     """
-    if len(data) > MAX_BYTES:
-        raise ProjectError("The MIDI file is larger than 16 MiB.", "Export only the drum track.")
-    try:
-        file = mido.MidiFile(file=io.BytesIO(data), clip=True)
-        messages = list(mido.merge_tracks(file.tracks))
-    except (OSError, EOFError, ValueError, IndexError, KeyError, TypeError) as error:
-        raise ProjectError("This is not a readable MIDI file.", "Export it again as standard MIDI.") from error
+    file, messages = _opened(data)
     if file.ticks_per_beat <= 0 or file.ticks_per_beat > 0x7FFF:
         raise ProjectError("The MIDI file counts time in SMPTE frames.", "Export it with ticks per quarter note.")
     tempos: list[tuple[int, int]] = []
     meters: list[tuple[int, Meter]] = []
-    notes: list[tuple[int, int, int, int]] = []
+    notes: list[tuple[int, int, int, int, int | None]] = []
+    pedals: dict[int, int] = {}
+    chokes = 0
     markers: dict[str, int] = {}
-    ours = False
+    ours, keys = False, GENERAL_MIDI
     tick = 0
     for message in messages:
         tick += message.time
@@ -73,23 +79,44 @@ def read_midi(data: bytes) -> Played:
             markers.setdefault(message.text, tick)
         elif message.type == "text":
             ours = ours or message.text == OURS
+            keys = message.text.removeprefix(NOTE_MAP) if message.text.startswith(NOTE_MAP) else keys
+        elif message.type == "control_change" and message.control == _PEDAL:
+            pedals[message.channel] = message.value
+        elif message.type == "polytouch" and message.value and message.channel == DRUM_CHANNEL:
+            chokes += 1
         elif message.type == "note_on" and message.velocity:
-            notes.append((tick, message.channel, message.note, message.velocity))
+            notes.append((tick, message.channel, message.note, message.velocity, pedals.get(message.channel)))
     if any(note[1] == DRUM_CHANNEL for note in notes):
         notes = [note for note in notes if note[1] == DRUM_CHANNEL]
     if not notes:
         raise ProjectError("The MIDI file has no notes.", "Export the drum track.")
     seconds = _Seconds(file.ticks_per_beat, tempos)
-    unknown: dict[int, int] = {}
-    hits: list[Hit] = []
-    for tick, _, key, velocity in notes:
-        if key in BY_MIDI:
-            hits.append(Hit(len(hits), seconds.at(tick), BY_MIDI[key], 1.0, velocity, "user"))
-        else:
-            unknown[key] = unknown.get(key, 0) + 1
+    strokes = [Stroke(seconds.at(tick), note, velocity, pedal) for tick, _, note, velocity, pedal in notes]
+    if ours:
+        wish = note_map or note_maps.note_map(keys if keys in note_maps.names() else GENERAL_MIDI)
+        hits, said, unknown = as_written(strokes, wish)
+    else:
+        hits, said, unknown = drums_of(strokes, note_map, tracks=[track.name for track in file.tracks], chokes=chokes)
     begin = markers.get(START, 0) if ours else 0
     grid = _grid(seconds, meters, begin, max(note[0] for note in notes))
-    return Played(Hits.of(hits), grid, tuple(sorted(unknown.items())), _title(file), ours)
+    return Played(hits, grid, unknown, _title(file), ours, said)
+
+
+def _opened(data: bytes) -> tuple[mido.MidiFile, list[Any]]:
+    if len(data) > MAX_BYTES:
+        raise ProjectError("The MIDI file is larger than 16 MiB.", "Export only the drum track.")
+    try:
+        file = mido.MidiFile(file=io.BytesIO(data), clip=True)
+        messages = list(mido.merge_tracks(file.tracks))
+    except (OSError, EOFError, ValueError, IndexError, KeyError, TypeError) as error:
+        raise ProjectError("This is not a readable MIDI file.", "Export it again as standard MIDI.") from error
+    return file, messages
+
+
+def struck_notes(data: bytes) -> list[int]:
+    """The notes of all strokes of a MIDI file, in order, whatever their channel. Raises ProjectError."""
+    _, messages = _opened(data)
+    return [message.note for message in messages if message.type == "note_on" and message.velocity]
 
 
 def _title(file: mido.MidiFile) -> str:

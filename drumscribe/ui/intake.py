@@ -15,7 +15,7 @@ from drumscribe.options import Options
 from drumscribe.settings import get_settings
 from drumscribe.song import imports
 from drumscribe.song.transcription import Transcription
-from drumscribe.ui import labels, progress, review, separating, shell, state, theme
+from drumscribe.ui import labels, note_maps, progress, review, separating, shell, state, theme
 from drumscribe.ui.owner import owner
 
 EXAMPLE = Path(__file__).parent.parent / "assets" / "example.ogg"
@@ -117,7 +117,7 @@ def _is_ready(source: str | Path | BinaryIO) -> bool:
 
 def _settings() -> Options | None:
     """Draw the settings; ``None`` (and a message) if they do not fit together."""
-    groups: dict[str, dict[str, Any]] = {"separate": {}, "detect": {}, "beats": {}, "quantise": {}, "notate": {}}
+    groups: dict[str, dict[str, Any]] = {name: {} for name in Options.model_fields}
     what, eager, meter = st.columns([2, 2, 1.2])
     with what:
         kind = st.segmented_control(
@@ -155,6 +155,7 @@ def _settings() -> Options | None:
                 "Finest notes", list(labels.GRIDS), index=len(labels.GRIDS) - 1,
                 format_func=lambda value: labels.GRIDS[value], key="ds_set_finest", persist_state="session",
             )  # fmt: skip
+            groups["read"]["note_map"] = note_maps.choose()
             groups["quantise"]["swing"] = st.selectbox(
                 "Swing", ["auto", "on", "off"], key="ds_set_swing", persist_state="session"
             )
@@ -164,6 +165,7 @@ def _settings() -> Options | None:
                                                             persist_state="session")  # fmt: skip
         groups["notate"]["title"] = st.text_input("Title on the chart", max_chars=300, key="ds_set_title")
         groups["notate"]["artist"] = st.text_input("Artist on the chart", max_chars=300, key="ds_set_artist")
+        note_maps.learn()
     groups["separate"]["separator"] = "none" if kind == "Only drums" else (None if separator == "auto" else separator)
     try:
         return Options.parse(groups)

@@ -15,7 +15,7 @@ from drumscribe.notation.formats import FORMATS, WRITABLE, Format
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.stages import file_name
-from drumscribe.ui import bars_alike, labels, recounting, shell, state
+from drumscribe.ui import bars_alike, labels, note_maps, recounting, shell, state
 from drumscribe.ui.player import Sheet, song_player
 from drumscribe.ui.shown import shown
 
@@ -239,6 +239,11 @@ def downloads(found: Transcription) -> None:
         for file in WRITABLE.values():
             if file.usual and not file.slow:
                 _button(found, file, name)
+        known = note_maps.titles()
+        _choose(
+            "Notes of the MIDI files", "write", "note_map", found.options, known,
+            "For the e-kit or drum plug-in that is to play them.",
+        )  # fmt: skip
         _others(found, name)
         _prepared("Everything (zip)", "zip", f"{name}.zip", "application/zip", lambda: everything(found, name))
 

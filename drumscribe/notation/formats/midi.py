@@ -14,16 +14,21 @@ if TYPE_CHECKING:
 def write(chart: Chart, settings: Settings) -> list[bytes]:
     """Return the hits at the times they were played, under a tempo map that follows them."""
     from drumscribe.notation import to_midi
+    from drumscribe.notation.note_maps import note_map
 
-    return [to_midi(chart.shown, chart.grid, title=chart.title)]
+    keys = note_map(chart.options.write.note_map, settings)
+    return [to_midi(chart.shown, chart.grid, title=chart.title, note_map=keys)]
 
 
 def read(data: bytes, options: ReadOptions) -> Found:
     """Read the drums of a MIDI file. Raises ProjectError."""
     from drumscribe.notation import read_midi
+    from drumscribe.notation.note_maps import note_map
+    from drumscribe.settings import get_settings
 
-    played = read_midi(data)
-    return Found(played.hits, played.grid, "MIDI", played.title, freely=not played.ours)
+    wish = None if options.note_map == "auto" else note_map(options.note_map, get_settings())
+    played = read_midi(data, wish)
+    return Found(played.hits, played.grid, "MIDI", played.title, freely=not played.ours, notes=played.notes)
 
 
 def is_it(head: bytes) -> bool:

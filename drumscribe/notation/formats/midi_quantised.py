@@ -13,9 +13,19 @@ if TYPE_CHECKING:
 def write(chart: Chart, settings: Settings) -> list[bytes]:
     """Return what the score shows: strokes moved to their written places as far as the strength says."""
     from drumscribe.notation import to_midi
+    from drumscribe.notation.note_maps import note_map
 
-    strength = chart.options.quantise.strength
-    return [to_midi(chart.read, chart.grid, rhythm=chart.rhythm, quantised=True, strength=strength, title=chart.title)]
+    return [
+        to_midi(
+            chart.read,
+            chart.grid,
+            rhythm=chart.rhythm,
+            quantised=True,
+            strength=chart.options.quantise.strength,
+            title=chart.title,
+            note_map=note_map(chart.options.write.note_map, settings),
+        )
+    ]
 
 
 FORMAT = Format(
