@@ -98,7 +98,7 @@ def test_another_songs_chart_is_refused_with_a_way_on(found):
 @pytest.mark.parametrize("kind", ["musicxml", "midi"])
 def test_a_chart_opens_as_a_song_of_its_own(found, kind, tmp_path):
     written = Hits(tuple(hit for hit in found.hits if hit.id not in found.rhythm.dropped))
-    data = to_musicxml(found.score) if kind == "musicxml" else to_midi(written, found.grid)
+    data = to_musicxml(found.score) if kind == "musicxml" else to_midi(written, found.grid, title=found.title)
     one = imports.opened(data, f"My beat.{'musicxml' if kind == 'musicxml' else 'mid'}")
     assert strokes(one) == strokes(found)
     assert one.title == found.title

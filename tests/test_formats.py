@@ -16,7 +16,7 @@ from ui_songs import song
 
 from drumscribe.cli.commands import cli
 from drumscribe.errors import OptionsError, ProjectError
-from drumscribe.notation import read_midi, to_midi
+from drumscribe.notation import read_midi, read_musicxml, to_midi, to_rhythm
 from drumscribe.notation.formats import FORMATS, READABLE, WRITABLE, by_ending, recognised
 from drumscribe.options import Options
 from drumscribe.pipeline import transcribe
@@ -37,7 +37,10 @@ def strokes(one: Transcription) -> list[tuple[int, object, str, str]]:
 @pytest.fixture(scope="module", params=CHARTS)
 def chart(request: pytest.FixtureRequest) -> Transcription:
     path = GOLDEN / f"{request.param}.musicxml"
-    return imports.load(path)
+    found = imports.load(path)
+    written = to_rhythm(read_musicxml(path.read_bytes())).placements
+    assert strokes(found) == [(place.bar, place.onset, place.drum, place.ornament) for place in written]
+    return found
 
 
 @pytest.fixture(scope="module")

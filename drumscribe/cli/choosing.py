@@ -50,7 +50,7 @@ def cheap_choices(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-READING = ("midi", "note_map")
+READING = ("midi", "note_map", "part")
 """Names of the options of :func:`reading`."""
 
 
@@ -67,6 +67,7 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--note-map", metavar="NAME", help="Of a MIDI file: which note is which drum; see 'maps' [auto]."
             ),
+            click.option("--part", metavar="NAME", help="Of a score with several drum parts: this one [all together]."),
             click.option(
                 "--write-map", metavar="NAME", help="Of MIDI that is written: which note a drum is [general-midi]."
             ),
@@ -83,6 +84,7 @@ def changes_of(choices: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "tracker": ("beats", "tracker"),
         "midi": ("beats", "midi"),
         "note_map": ("read", "note_map"),
+        "part": ("read", "part"),
         "write_map": ("write", "note_map"),
         "bpm": ("beats", "bpm"),
         "meter": ("beats", "meter"),

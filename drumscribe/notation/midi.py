@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from drumscribe.errors import NotationError
 from drumscribe.kit import DRUMS
 from drumscribe.notation.note_maps import NoteMap
+from drumscribe.notation.played import swing_of
 from drumscribe.notation.text import one_line
 from drumscribe.types import BeatGrid, Hit, Hits, Meter, Rhythm
 
@@ -26,7 +27,7 @@ TICKS_PER_QUARTER = 480
 DRUM_CHANNEL = 9
 """Channel 10, counted from 0."""
 OURS = "Written by DrumScribe"
-NOTE_MAP = "Note map: "
+NOTE_MAP, SWING = "Note map: ", "Swing: "
 LEAD_IN, START = "Lead-in", "Start"
 """Markers: between them the recording runs before the first bar of the chart, and a reader puts no bars there."""
 _NOTE_TICKS = 60
@@ -65,7 +66,7 @@ def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantis
     Args:
         hits: every hit becomes one note.
         grid: the beats, for the tempo map and the bar lines.
-        rhythm: needed for ``quantised``.
+        rhythm: needed for ``quantised``; without, too, it tells whether the eighths are swung.
         quantised: move each hit towards its written place; hits that the score leaves out are left out.
         strength: how far: 0 as played, 1 on the grid. Swung eighths go to the swung place.
         title: name of the sequence.
@@ -84,7 +85,7 @@ def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantis
     else:
         notes = [(max(0, round(timing.tick(hit.time_s))), hit) for hit in hits]
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER)
-    file.tracks.append(_conductor(timing, one_line(title), note_map.name if note_map else ""))
+    file.tracks.append(_conductor(timing, one_line(title), note_map, rhythm))
     file.tracks.append(_drums(notes, note_map))
     out = io.BytesIO()
     file.save(file=out)
@@ -123,7 +124,7 @@ def _part(meter: Meter, pulses: int) -> Meter:
     return Meter(pulses * (3 if meter.compound else 1), meter.unit)
 
 
-def _conductor(timing: _Map, title: str, keys: str) -> mido.MidiTrack:
+def _conductor(timing: _Map, title: str, keys: NoteMap | None, rhythm: Rhythm | None) -> mido.MidiTrack:
     events: list[tuple[int, int, mido.MetaMessage]] = []
     meter: Meter | None = None
     for tick, found in timing.bars:
@@ -151,7 +152,9 @@ def _conductor(timing: _Map, title: str, keys: str) -> mido.MidiTrack:
     track.append(mido.MetaMessage("track_name", name=title.encode("latin-1", "replace").decode("latin-1")))
     track.append(mido.MetaMessage("text", text=OURS))
     if keys:
-        track.append(mido.MetaMessage("text", text=NOTE_MAP + keys))
+        track.append(mido.MetaMessage("text", text=NOTE_MAP + keys.name))
+    if rhythm:
+        track.append(mido.MetaMessage("text", text=SWING + swing_of(rhythm)))
     at = 0
     for tick, _, message in sorted(events, key=lambda event: event[:2]):
         track.append(message.copy(time=tick - at))

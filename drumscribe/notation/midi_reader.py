@@ -9,9 +9,10 @@ from typing import Any
 import mido
 import numpy as np
 
+from drumscribe.choices import Swing
 from drumscribe.errors import ProjectError
 from drumscribe.notation import note_maps
-from drumscribe.notation.midi import DRUM_CHANNEL, NOTE_MAP, OURS, START
+from drumscribe.notation.midi import DRUM_CHANNEL, NOTE_MAP, OURS, START, SWING
 from drumscribe.notation.note_maps import GENERAL_MIDI, NoteMap
 from drumscribe.notation.pads import Stroke, as_written, drums_of
 from drumscribe.notation.text import one_line
@@ -21,6 +22,7 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_PULSES = 20_000
 """Beats in a file at most (over an hour at 300 a minute); a damaged delta time would otherwise ask for millions."""
 _DEFAULT_TEMPO = 500_000
+_SWINGS: dict[str, Swing] = {"on": "on", "off": "off"}
 _PEDAL = 4
 """Controller of the hi-hat pedal."""
 
@@ -36,6 +38,7 @@ class Played:
         title: name of a first track without notes, as sequencers keep the song's there.
         ours: whether we wrote it, so that its grid is that of the recording.
         notes: sentences on notes that were guessed, merged, or left out.
+        swing: whether its eighths are swung, where the file says so.
     """
 
     hits: Hits
@@ -44,6 +47,7 @@ class Played:
     title: str = ""
     ours: bool = False
     notes: tuple[str, ...] = ()
+    swing: Swing = "auto"
 
 
 def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
@@ -65,7 +69,7 @@ def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
     pedals: dict[int, int] = {}
     chokes = 0
     markers: dict[str, int] = {}
-    ours, keys = False, GENERAL_MIDI
+    ours, keys, swing = False, GENERAL_MIDI, "auto"
     tick = 0
     for message in messages:
         tick += message.time
@@ -80,6 +84,7 @@ def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
         elif message.type == "text":
             ours = ours or message.text == OURS
             keys = message.text.removeprefix(NOTE_MAP) if message.text.startswith(NOTE_MAP) else keys
+            swing = message.text.removeprefix(SWING) if message.text.startswith(SWING) else swing
         elif message.type == "control_change" and message.control == _PEDAL:
             pedals[message.channel] = message.value
         elif message.type == "polytouch" and message.value and message.channel == DRUM_CHANNEL:
@@ -99,7 +104,7 @@ def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
         hits, said, unknown = drums_of(strokes, note_map, tracks=[track.name for track in file.tracks], chokes=chokes)
     begin = markers.get(START, 0) if ours else 0
     grid = _grid(seconds, meters, begin, max(note[0] for note in notes))
-    return Played(hits, grid, unknown, _title(file), ours, said)
+    return Played(hits, grid, unknown, _title(file), ours, said, _SWINGS.get(swing, "auto"))
 
 
 def _opened(data: bytes) -> tuple[mido.MidiFile, list[Any]]:

@@ -1,20 +1,13 @@
-"""MusicXML back into a score: our own files exactly, other programs' as nearly as a drum staff can be told.
-
-Safe to use on strangers' files: no entities, no network, a limit on size before and after unpacking.
-"""
+"""MusicXML back into a score: our own files exactly, other programs' as nearly as a drum staff can be told."""
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, get_args
-
-from lxml import etree
 
 from drumscribe.choices import Noteheads, Paper, Voices
 from drumscribe.errors import NotationError, ProjectError
@@ -22,6 +15,7 @@ from drumscribe.kit import BY_MIDI, DRUMS
 from drumscribe.notation.dynamics import LEVELS
 from drumscribe.notation.form import sound_form
 from drumscribe.notation.heads import drum_at
+from drumscribe.notation.instruments import Instruments, drum_parts
 from drumscribe.notation.model import (
     TYPE_LENGTH,
     Event,
@@ -34,11 +28,12 @@ from drumscribe.notation.model import (
     check,
 )
 from drumscribe.notation.musicxml import FULL_DYNAMICS
+from drumscribe.notation.roadmap import Signs, played_out, signs_of
 from drumscribe.notation.spelling import spell
 from drumscribe.notation.text import one_line
+from drumscribe.notation.xml_file import parsed, unpacked
 from drumscribe.types import Meter
 
-MAX_BYTES = 32 * 1024 * 1024
 _MAX_BAR = 64
 """Quarter notes in a bar at most, and plays of a repeated passage: a damaged number must not fill the memory."""
 _DEFAULT_VELOCITY = 80
@@ -51,8 +46,18 @@ _SETTINGS: dict[str, tuple[object, ...]] = {
 _BEAMS = ("begin", "continue", "end", "forward hook", "backward hook")
 _MOST_DOTS = 3
 _MOST_SLASHES = 5
+_ROLL = 3
 _OPEN = ("open-string", "open", "harmonic")
 _HIT_ID = re.compile(r"hit-(\d+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a score: ``notes`` are sentences on what was guessed."""
+
+    name: str
+    score: Score
+    notes: tuple[str, ...] = ()
 
 
 def read_musicxml(data: bytes) -> Score:
@@ -63,47 +68,34 @@ def read_musicxml(data: bytes) -> Score:
     Raises:
         ProjectError: if it is not MusicXML, too large, or its bars do not add up.
     """
-    root = _parse(_unpack(data))
+    return read_parts(data)[0].score
+
+
+def read_parts(data: bytes, wish: str = "") -> tuple[Part, ...]:
+    """Read all parts with drums, or the one that is called ``wish``. Raises ProjectError as :func:`read_musicxml`."""
+    root = parsed(unpacked(data))
     if root.tag != "score-partwise":
         raise ProjectError("This is not a score-partwise MusicXML file.", "Export it as MusicXML (partwise).")
     try:
-        score = _Reader(root).score()
-        check(score)
-    except (ValueError, KeyError, IndexError, ZeroDivisionError, NotationError) as error:
+        parts = drum_parts(root)
+        if not parts:
+            raise ValueError("it has no part")
+        if wish:
+            called = [one for one in parts if wish in (one[1].part, one[0].get("id"))]
+            if not called:
+                names = ", ".join(f"“{found.part or part.get('id')}”" for part, found in parts)
+                raise ProjectError(f"There is no drum part “{wish}” in this score.", f"It has {names}.")
+            parts = called
+        return tuple(_part(root, part, instruments) for part, instruments in parts)
+    except (ValueError, KeyError, IndexError, TypeError, ZeroDivisionError, OverflowError, NotationError) as error:
         raise ProjectError(f"The MusicXML file cannot be read: {error}", "Export it again, or fix that bar.") from error
-    return score
 
 
-def _unpack(data: bytes) -> bytes:
-    if len(data) > MAX_BYTES:
-        raise ProjectError("The MusicXML file is larger than 32 MiB.", "Export only the drum part.")
-    if not data.startswith(b"PK"):
-        return data
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [info for info in archive.infolist() if not info.filename.startswith("META-INF")]
-            scores = [info for info in names if info.filename.endswith((".xml", ".musicxml"))]
-            if not scores or scores[0].file_size > MAX_BYTES:
-                raise ProjectError("The packed file holds no score of usable size.", "Export plain .musicxml.")
-            with archive.open(scores[0]) as file:
-                content = file.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
-        raise ProjectError("The packed MusicXML file is damaged.", "Export plain .musicxml.") from error
-    if len(content) > MAX_BYTES:
-        raise ProjectError("The packed MusicXML file is too large.", "Export only the drum part.")
-    return content
-
-
-def _parse(data: bytes) -> Any:
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False,
-                             huge_tree=False, remove_comments=True, remove_pis=True)  # fmt: skip
-    try:
-        root = etree.fromstring(data, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise ProjectError("This is not well-formed XML.", "Export it again as MusicXML.") from error
-    if root.getroottree().docinfo.internalDTD is not None and b"<!ENTITY" in data:
-        raise ProjectError("The file defines XML entities, which are not read.", "Export it again as MusicXML.")
-    return root
+def _part(root: Any, part: Any, instruments: Instruments) -> Part:
+    reader = _Reader(root, part, instruments)
+    score = reader.score()
+    check(score)
+    return Part(instruments.part, score, (*instruments.doubts.values(), *reader.notes))
 
 
 @dataclass
@@ -113,27 +105,33 @@ class _State:
     divisions: int = 1
     meter: Meter = field(default_factory=Meter)
     simile: int = 0
+    back: int = 0
+    slashed: bool = False
     number: int = 0
     ending: tuple[int, ...] = ()
 
 
 class _Reader:
-    def __init__(self, root: Any) -> None:
-        self._root = root
-        self._instruments = {
-            midi.get("id"): BY_MIDI.get(int(midi.findtext("midi-unpitched") or 0) - 1)
-            for midi in root.iter("midi-instrument")
-        }
+    def __init__(self, root: Any, part: Any, instruments: Instruments) -> None:
+        self._root, self._part, self._instruments = root, part, instruments
+        self.notes: list[str] = []
         used = (_HIT_ID.match(note.get("id") or "") for note in root.iter("note"))
         self._next_id = 1 + max((int(match[1]) for match in used if match), default=-1)
         self._seen: set[int] = set()
+        self._back: dict[int, int] = {}  # bars that repeat those so many bars before
+        self._slashed: set[int] = set()
         self._ours = self._root.find(".//miscellaneous-field[@name='drumscribe']")
 
     def score(self) -> Score:
         settings = self._settings()
         count_in = bool(settings.pop("count_in", False))
-        part = self._part()
-        measures = sound_form(list(self._measures(part)))
+        written = list(self._measures())
+        signs = {
+            i: found for i, one in enumerate(self._part.iterfind("measure")) if (found := signs_of(one)) != Signs()
+        }
+        measures = played_out(sound_form(self._filled(written)), signs)
+        if len(measures) != len(written):
+            self.notes.append("D.C. and D.S. are written out as they are played.")
         if not any(len(measure.voices) > 1 for measure in measures) and "voices" not in settings:
             settings["voices"] = 1
         style = Style(**settings)
@@ -156,19 +154,34 @@ class _Reader:
             return {}
         return {name: value for name, value in found.items() if value in _SETTINGS.get(name, ())}
 
-    def _part(self) -> Any:
-        parts = self._root.findall("part")
-        if not parts:
-            raise ValueError("it has no part")
-        return next((part for part in parts if part.find(".//unpitched") is not None), parts[0])
-
-    def _measures(self, part: Any) -> Iterator[Measure]:
+    def _measures(self) -> Iterator[Measure]:
         state = _State()
-        for index, element in enumerate(part.findall("measure")):
+        for index, element in enumerate(self._part.findall("measure")):
             yield self._measure(element, state, index)
+
+    def _filled(self, measures: list[Measure]) -> list[Measure]:
+        """Bars that only say "as before" with what is played: measure repeats, and slashes."""
+        out: list[Measure] = []
+        slashed = 0
+        for index, measure in enumerate(measures):
+            back = self._back.get(index, 0)
+            model = out[index - back] if 0 < back <= index and measure.silent else None
+            if index in self._slashed and measure.silent:
+                model = next((bar for bar in reversed(out) if not bar.silent and bar.length == measure.length), None)
+                slashed += model is not None
+            if model is not None and model.length == measure.length:
+                measure = replace(measure, voices=model.voices)
+            out.append(measure)
+        if slashed:
+            self.notes.append(f"Bars of slashes ({slashed}) go on with what was played before them.")
+        return out
 
     def _measure(self, element: Any, state: _State, index: int) -> Measure:
         show_meter, rest_run = self._attributes(element, state)
+        if state.back:
+            self._back[index] = state.back
+        if state.slashed:
+            self._slashed.add(index)
         voices = self._voices(element, state)
         length = max((voice[-1].end for voice in voices.values() if voice), default=state.meter.quarter_length)
         if element.get("implicit") != "yes" or length > state.meter.quarter_length:
@@ -202,6 +215,9 @@ class _Reader:
             for repeat in attributes.iterfind("measure-style/measure-repeat"):
                 bars = int(repeat.text or 1) if repeat.get("type") == "start" else 0
                 state.simile = bars if bars in (1, 2) else 0
+                state.back = min(_MAX_BAR, max(0, bars))
+            for slash in attributes.iterfind("measure-style/slash"):
+                state.slashed = slash.get("type") == "start"
             rest_run = int(attributes.findtext("measure-style/multiple-rest") or rest_run)
         return show_meter, rest_run
 
@@ -285,19 +301,18 @@ class _Reader:
         return Head(self._id(note), drum, min(127, max(1, velocity)), ghost)
 
     def _drum(self, note: Any, shape: str | None) -> str | None:
-        place = note.find("unpitched")
-        if place is None:
-            return None
         technical = note.find("notations/technical")
         is_open = technical is not None and any(technical.find(tag) is not None for tag in _OPEN)
+        if self._ours is None:
+            return self._instruments.drum(note, shape or "normal", is_open=is_open)
+        place, tag = note.find("unpitched"), note.find("instrument")
+        if place is None:
+            return None
+        instrument = self._instruments.by_id.get(tag.get("id")) if tag is not None else None
+        label = BY_MIDI.get(instrument.key) if instrument else None
         staff = f"{place.findtext('display-step') or 'B'}{place.findtext('display-octave') or '4'}"
-        instrument = note.find("instrument")
-        label = self._instruments.get(instrument.get("id")) if instrument is not None else None
-        if label is None or (DRUMS[label].staff != staff and self._ours is None):
-            label = drum_at(staff, shape or "normal", open_hat=is_open) or label
-        if label == "closed_hihat" and is_open:
-            label = "open_hihat"
-        return label
+        label = label or drum_at(staff, shape or "normal", open_hat=is_open)
+        return "open_hihat" if label == "closed_hihat" and is_open else label
 
     def _id(self, note: Any) -> int:
         match = _HIT_ID.match(note.get("id") or "")
@@ -323,7 +338,7 @@ def _event(note: Any, onset: Fraction, duration: Fraction, head: Head | None, gr
         raise ValueError(f"a note value that is not known ({kind} with {dots} dots)")
     if any(beam not in _BEAMS for beam in beams):
         raise ValueError("a beam that is not known")
-    slashes = min(_MOST_SLASHES, max(0, int(note.findtext("notations/ornaments/tremolo") or 0)))
+    slashes = _slashes(note.find("notations/ornaments/tremolo"))
     mark: Any = edge.get("type") if edge is not None else ""
     return Event(
         onset, duration, "whole" if whole else kind, 0 if whole else dots,
@@ -333,6 +348,15 @@ def _event(note: Any, onset: Fraction, duration: Fraction, head: Head | None, gr
         accent=head is not None and note.find("notations/articulations/accent") is not None,
         whole_bar=whole,
     )  # fmt: skip
+
+
+def _slashes(tremolo: Any) -> int:
+    """Strokes through the stem of a roll; an unmeasured one has as many as are customary."""
+    if tremolo is None or tremolo.get("type") in ("start", "stop"):
+        return 0
+    if tremolo.get("type") == "unmeasured":
+        return _ROLL
+    return min(_MOST_SLASHES, max(0, int(tremolo.text or 0)))
 
 
 def _joined(event: Event, head: Head, note: Any) -> Event:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
+from drumscribe.choices import Swing
 from drumscribe.types import Bar, BeatGrid, Hit, Hits, Meter, Placement, Rhythm
 
 GRACE_S = 0.03
 """How long before its main stroke a grace note is played."""
 _EVEN_S = 0.5
+_ROLL = 12
+"""Strokes of a roll in a quarter note."""
+_AFTER_ROLL = Fraction(1, 8)
+"""Quarter notes from its last stroke to its end, so that a stroke there is one of its own."""
 
 
 def time_of(bar: Bar, onset: Fraction) -> float:
@@ -22,7 +29,7 @@ def time_of(bar: Bar, onset: Fraction) -> float:
 
 
 def hits_of(rhythm: Rhythm) -> Hits:
-    """The strokes of a chart at their written times; a roll becomes strokes of thirty-seconds."""
+    """The strokes of a chart at their written times; a roll becomes strokes too fast to be written one by one."""
     found: list[Hit] = []
 
     def strike(time_s: float, place: Placement, velocity: int) -> None:
@@ -33,12 +40,32 @@ def hits_of(rhythm: Rhythm) -> Hits:
         at = time_of(bar, place.onset)
         strike(at, place, place.velocity)
         if place.ornament == "roll":
-            for number in range(1, int(place.roll_length * 8)):
-                strike(time_of(bar, place.onset + Fraction(number, 8)), place, place.velocity)
+            strokes = max(4, round(place.roll_length * _ROLL))
+            step = (place.roll_length - _AFTER_ROLL) / (strokes - 1)
+            for number in range(1, strokes):
+                strike(time_of(bar, place.onset + number * step), place, place.velocity)
             continue
         for number in range(1, len(place.grace_ids) + 1):
             strike(at - GRACE_S * number, place, max(1, place.velocity // 2))
     return Hits.of(found)
+
+
+def swing_of(rhythm: Rhythm) -> Swing:
+    """Whether the eighths of a chart are swung; ``"auto"`` where some are and some are not."""
+    swung = {bar.swing for bar in rhythm.bars}
+    return "auto" if len(swung) != 1 else "on" if swung.pop() else "off"
+
+
+def together(parts: Sequence[Hits]) -> Hits:
+    """The hits of several parts, as one drummer plays them: what two parts have at once is struck once, the harder."""
+    if len(parts) == 1:
+        return parts[0]
+    found: dict[tuple[float, str], Hit] = {}
+    for hit in (hit for hits in parts for hit in hits):
+        place = (round(hit.time_s, 3), hit.drum)
+        if place not in found or found[place].velocity < hit.velocity:
+            found[place] = hit
+    return Hits.of(replace(hit, id=number) for number, hit in enumerate(found.values()))
 
 
 def grid_of(rhythm: Rhythm) -> BeatGrid:

@@ -8,42 +8,28 @@ returned(found, data)    what somebody changed in the chart of a song, as one ed
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from drumscribe._version import __version__
-from drumscribe.audio.decoding import clean_name, title_of
+from drumscribe.audio.decoding import clean_name
 from drumscribe.errors import ProjectError
-from drumscribe.kit import LABELS
 from drumscribe.notation import formats
-from drumscribe.notation.formats import HEAD, READABLE, Format, Found
+from drumscribe.notation.formats import HEAD, READABLE, Format
 from drumscribe.notation.played import GRACE_S, time_of
 from drumscribe.options import Options
 from drumscribe.song import edits, project
-from drumscribe.song.project import Heard, Song
-from drumscribe.song.stages import laid, notated, written
+from drumscribe.song.charts import fields_of
 from drumscribe.song.transcription import Transcription
-from drumscribe.types import Activations, BeatGrid, Hit, Hits, Placement, Rhythm
+from drumscribe.types import Hit, Hits, Placement, Rhythm
 
 if TYPE_CHECKING:
     from drumscribe.notation.model import Score
-    from drumscribe.rhythm import BeatEvidence
 
 ENDINGS = tuple(ending for found in READABLE.values() for ending in (found.ending, *found.endings))
 """Names of files that :func:`opened` takes, for a file dialog; what counts is the content."""
-
-_FPS = 100.0
-_TAIL_S = 2.0
-_FREELY = (
-    "The notes do not sit on the file's own grid ({own:.0f} BPM), so beats, meter and bars were found from the strokes "
-    "({found:.1f} BPM). Open it with the option beats.midi = file to keep its own."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +96,8 @@ def opened(data: bytes, name: str, options: Options | None = None) -> Transcript
     if found.read is None:
         one = Transcription.of_project(project.loads(data))
     else:
-        one = _as_song(found.read(data, options.read), data, name, options)
+        chart = found.read(data, options.read)
+        one = Transcription(**fields_of(chart, sha256=hashlib.sha256(data).hexdigest(), name=name, wished=options))
     asked = _asked(options)
     return one.rescore(None, **asked) if asked else one
 
@@ -128,57 +115,6 @@ def _asked(options: Options) -> dict[str, dict[str, Any]]:
             if value != default[group][key] and key not in _HEARING.get(group, ()):
                 asked.setdefault(group, {})[key] = value
     return asked
-
-
-def _as_song(found: Found, data: bytes, name: str, wished: Options) -> Transcription:
-    from drumscribe.rhythm import beats_of
-
-    if not len(found.hits):
-        raise ProjectError(
-            " ".join(("There are no drums in this chart.", *found.notes)),
-            "Export the drum part from the other program.",
-        )
-    first = edits.FIRST_USER_ID
-    hits = Hits.of(replace(hit, id=first + number, origin="user") for number, hit in enumerate(found.hits))
-    options = Options(read=wished.read).updated(beats={"midi": wished.beats.midi})
-    history = edits.History(Hits()).do(edits.replace_all(Hits(), hits, f"Read the {found.kind} file"), at=time.time())
-    warnings, evidence, grid = found.notes, None, found.grid
-    duration = max(float(grid.times[-1]), hits[-1].time_s) + _TAIL_S
-    if _played_freely(found, hits, options):
-        evidence = beats_of(hits, hits[-1].time_s + _TAIL_S)
-        duration = hits[-1].time_s + _TAIL_S
-        grid = laid(evidence, history, options, duration)
-        if found.kind == "MIDI":
-            warnings = (*warnings, _FREELY.format(own=found.grid.bpm, found=grid.bpm))
-    elif len(set(grid.meters)) == 1:
-        options = options.updated(beats={"meter": str(grid.meters[0])})
-    title, artist = found.title or title_of(name), found.artist
-    song = Song(hashlib.sha256(data).hexdigest(), duration, title, artist, clean_name(Path(name).name))
-    frames = round(duration * _FPS)
-    silent = np.zeros((frames, len(LABELS)), np.float32)
-    activations = Activations(silent, silent, np.zeros((frames, 0), np.float16), LABELS, _FPS, "none")
-    rhythm = written(history, activations, grid, options)
-    return Transcription(
-        song=song,
-        heard=Heard(),
-        options=options,
-        activations=activations,
-        history=history,
-        evidence=evidence or _evidence(grid, frames),
-        grid=grid,
-        rhythm=rhythm,
-        score=notated(rhythm, options, song),
-        warnings=warnings,
-        provenance={"drumscribe": __version__, "chart": found.kind},
-    )
-
-
-def _played_freely(found: Found, hits: Hits, options: Options) -> bool:
-    """Whether a file's beats are to be found from its strokes."""
-    from drumscribe.rhythm import on_grid
-
-    wish = options.beats.midi
-    return wish == "strokes" or (wish == "auto" and found.freely and not on_grid(hits, found.grid))
 
 
 def returned(found: Transcription, data: bytes) -> edits.Edit:
@@ -260,13 +196,3 @@ def _of(place: Placement) -> Iterator[_Note]:
 
 def _order(note: _Note) -> tuple[int, Fraction, str, int]:
     return note.bar, note.onset, note.drum, note.grace
-
-
-def _evidence(grid: BeatGrid, frames: int) -> BeatEvidence:
-    """The chart's own beats, as a tracker would have told them: another tempo or meter starts from there."""
-    from drumscribe.rhythm import BeatEvidence
-
-    curve = np.full((frames, 2), 0.001, np.float32)
-    for moment, number in zip(grid.times, grid.numbers, strict=True):
-        curve[min(frames - 1, max(0, round(moment * _FPS))), 1 if number == 1 else 0] = 0.95
-    return BeatEvidence(curve, _FPS, "user", np.asarray(grid.times, dtype=np.float64))

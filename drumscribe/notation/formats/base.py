@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from drumscribe.choices import Swing
     from drumscribe.notation.model import Score
     from drumscribe.options import Options, ReadOptions
     from drumscribe.settings import Settings
@@ -73,6 +74,7 @@ class Found:
         grid: its beats and bars.
         kind: of file, for people.
         title, artist: where it names them.
+        swing: whether its eighths are swung (``"on"``, ``"off"``), where it says so.
         freely: its grid may mean nothing, because it may have been played without a click.
         notes: sentences on what was guessed, merged, or left out.
     """
@@ -82,6 +84,7 @@ class Found:
     kind: str
     title: str = ""
     artist: str = ""
+    swing: Swing = "auto"
     freely: bool = False
     notes: tuple[str, ...] = ()
 

@@ -17,7 +17,7 @@ def write(chart: Chart, settings: Settings) -> list[bytes]:
     from drumscribe.notation.note_maps import note_map
 
     keys = note_map(chart.options.write.note_map, settings)
-    return [to_midi(chart.shown, chart.grid, title=chart.title, note_map=keys)]
+    return [to_midi(chart.shown, chart.grid, rhythm=chart.rhythm, title=chart.title, note_map=keys)]
 
 
 def read(data: bytes, options: ReadOptions) -> Found:
@@ -28,7 +28,15 @@ def read(data: bytes, options: ReadOptions) -> Found:
 
     wish = None if options.note_map == "auto" else note_map(options.note_map, get_settings())
     played = read_midi(data, wish)
-    return Found(played.hits, played.grid, "MIDI", played.title, freely=not played.ours, notes=played.notes)
+    return Found(
+        played.hits,
+        played.grid,
+        "MIDI",
+        played.title,
+        swing=played.swing,
+        freely=not played.ours,
+        notes=played.notes,
+    )
 
 
 def is_it(head: bytes) -> bool:

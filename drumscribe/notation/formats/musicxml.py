@@ -19,13 +19,29 @@ def write(chart: Chart, settings: Settings) -> list[bytes]:
 
 
 def read(data: bytes, options: ReadOptions) -> Found:
-    """Read MusicXML, plain or packed. Raises ProjectError."""
-    from drumscribe.notation import read_musicxml, to_rhythm
-    from drumscribe.notation.played import grid_of, hits_of
+    """Read MusicXML, plain or packed: the part that is asked for, or all drum parts together. Raises ProjectError."""
+    from drumscribe.notation import to_rhythm
+    from drumscribe.notation.musicxml_reader import read_parts
+    from drumscribe.notation.played import grid_of, hits_of, swing_of, together
 
-    score = read_musicxml(data)
-    rhythm = to_rhythm(score)
-    return Found(hits_of(rhythm), grid_of(rhythm), FORMAT.title, score.title, score.artist)
+    parts = read_parts(data, options.part)
+    rhythms = [to_rhythm(part.score) for part in parts]
+    notes = [note for part in parts for note in part.notes]
+    if len(parts) > 1:
+        names = ", ".join(f"“{part.name}”" for part in parts)
+        notes.insert(0, f"The drum parts {names} were put together; the option read.part takes one of them.")
+    hits = together([hits_of(rhythm) for rhythm in rhythms])
+    longest = max(rhythms, key=lambda rhythm: len(rhythm.bars))
+    score = parts[0].score
+    return Found(
+        hits,
+        grid_of(longest),
+        FORMAT.title,
+        score.title,
+        score.artist,
+        swing=swing_of(longest),
+        notes=tuple(dict.fromkeys(notes)),
+    )
 
 
 def is_it(head: bytes) -> bool:

@@ -1,0 +1,140 @@
+"""D.C., D.S., Fine, and Coda: the bars of a chart in the order in which they are played."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from drumscribe.notation.form import brackets
+from drumscribe.notation.model import Measure, TempoMark
+
+MOST = 20_000
+"""Bars that are played at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """Signs at the beginning of a bar (``segno``, ``coda``) and at its end (all others)."""
+
+    segno: bool = False
+    coda: bool = False
+    to_coda: bool = False
+    fine: bool = False
+    da_capo: bool = False
+    dal_segno: bool = False
+
+    def __or__(self, other: Signs) -> Signs:
+        """Both together."""
+        return Signs(*(getattr(self, name) or getattr(other, name) for name in Signs.__dataclass_fields__))
+
+
+_WORDS = {
+    "da_capo": r"\bd\. ?c\.|\bda capo\b", "dal_segno": r"\bd\. ?s\.|\bdal segno\b", "to_coda": r"\bto coda\b",
+    "fine": r"^fine$",
+}  # fmt: skip
+
+
+def signs_of(measure: Any) -> Signs:
+    """The signs of a MusicXML ``measure``: what its ``sound`` elements say, else its glyphs and words."""
+    found = Signs()
+    for direction in measure.iterfind("direction"):
+        told = {name for sound in direction.iterfind("sound") for name in sound.attrib}
+        words = " ".join(direction.itertext()).strip().lower()
+        said = {name for name, pattern in _WORDS.items() if re.search(pattern, words)}
+        jump = "da_capo" in said or "dal_segno" in said  # "D.S. al Coda" is no "to Coda"
+        to_coda = "tocoda" in told or ("to_coda" in said and not jump)
+        found |= Signs(
+            segno="segno" in told or direction.find("direction-type/segno") is not None,
+            coda="coda" in told or (direction.find("direction-type/coda") is not None and not to_coda),
+            to_coda=to_coda,
+            fine="fine" in told or "fine" in said,
+            da_capo="dacapo" in told or "da_capo" in said,
+            dal_segno="dalsegno" in told or "dal_segno" in said,
+        )
+    for sound in measure.iterfind("sound"):
+        found |= Signs(
+            "segno" in sound.attrib, "coda" in sound.attrib, "tocoda" in sound.attrib, "fine" in sound.attrib,
+            "dacapo" in sound.attrib, "dalsegno" in sound.attrib,
+        )  # fmt: skip
+    return found
+
+
+def played_out(measures: Sequence[Measure], signs: Mapping[int, Signs]) -> list[Measure]:
+    """Return the bars written out as they are played, repeats included; as they are where there is no jump.
+
+    After a jump repeats are not taken again and of endings the last is played, as is the custom.
+    """
+    if not any(one.da_capo or one.dal_segno for one in signs.values()):
+        return list(measures)
+    tempos: list[TempoMark | None] = []
+    swings: list[str] = []
+    for measure in measures:
+        tempos.append(measure.tempo or (tempos[-1] if tempos else None))
+        swings.append(measure.swing or (swings[-1] if swings else ""))
+    out: list[Measure] = []
+    before = -1
+    for number, at in enumerate(_order(measures, signs), start=1):
+        measure = measures[at]
+        jumped = at != before + 1
+        swing: Any = (swings[at] or ("straight" if "swing" in swings else "")) if jumped else measure.swing
+        out.append(
+            replace(
+                measure, number=number, repeat_start=False, repeat_end=0, ending=(), rest_run=0, swing=swing,
+                simile=0 if jumped else measure.simile, tempo=tempos[at] if jumped else measure.tempo,
+                show_meter=not out or out[-1].meter != measure.meter,
+            )
+        )  # fmt: skip
+        before = at
+    return out
+
+
+def _order(measures: Sequence[Measure], signs: Mapping[int, Signs]) -> list[int]:
+    none = Signs()
+    segno = next((at for at, one in signs.items() if one.segno), 0)
+    codas = [at for at, one in signs.items() if one.coda]
+    marked = any(one.to_coda for one in signs.values())
+    leave = codas[0] if len(codas) > 1 and not marked else None  # two glyphs and no words: the first says "to"
+    last = _last_endings(measures)
+    order: list[int] = []
+    start = index = 0
+    turn, jumped = 1, False
+    while index < len(measures) and len(order) < MOST:
+        measure, sign = measures[index], signs.get(index, none)
+        if jumped:
+            if not measure.ending or index in last:
+                order.append(index)
+            if sign.fine:
+                break
+            if codas and (sign.to_coda or index + 1 == leave) and codas[-1] > index:
+                index = codas[-1]
+                continue
+            index += 1
+            continue
+        over = index > 0 and bool(measures[index - 1].ending) and not measure.ending
+        if index > start and (measure.repeat_start or over):
+            start, turn = index, 1
+        if not measure.ending or turn in measure.ending:
+            order.append(index)
+            if turn < measure.repeat_end:
+                index, turn = start, turn + 1
+                continue
+            if measure.repeat_end and not measure.ending:
+                start, turn = index + 1, 1
+            if sign.da_capo or sign.dal_segno:
+                jumped, index = True, segno if sign.dal_segno else 0
+                continue
+        index += 1
+    return order
+
+
+def _last_endings(measures: Sequence[Measure]) -> frozenset[int]:
+    """Bars of the last ending of each passage."""
+    found: list[range] = []
+    for bars in brackets(measures):
+        if found and found[-1].stop == bars.start:
+            found[-1] = bars
+        else:
+            found.append(bars)
+    return frozenset(index for bars in found for index in bars)
