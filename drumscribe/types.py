@@ -109,7 +109,7 @@ class Stem:
     device: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Activations:
     """Frame-wise output of the hit network; kept so that thresholds can be applied late.
 

@@ -132,3 +132,17 @@ def test_a_song_without_bars_asks_nothing():
     assert questions.ask(silent.hits, silent.rejected, silent.rhythm) == [] or silent.rhythm.bars
     assert set(grouped(silent.rhythm)) <= {-1}
     assert spreading.bar_of(edits.Edit("nothing"), silent.rhythm) is None
+
+
+def test_beats_are_laid_once_however_much_is_edited(found):
+    kick = at(found, 4, 0, "kick")
+    one = found.edit(edits.move_to(found.hits, kick.id, kick.time_s + 0.05))
+    assert one.grid is found.grid
+    beyond = one.edit(edits.add(one.hits, found.grid.times[-1] + 3, "snare"))
+    assert beyond.grid.times[-1] > found.grid.times[-1] + 2  # a hit outside needs more bars
+    assert beyond.undo().grid is found.grid
+    assert beyond.undo().redo().grid.times.tolist() == beyond.grid.times.tolist()
+    assert one.rescore(beats={"bar_shift": 1}).edit(edits.delete(one.hits, [kick.id])).grid is not found.grid
+    rows = (found.project().dumps(), one.project().dumps())
+    packed = [row[row.index(b'"activations"') : row.index(b'"evidence"')] for row in rows]
+    assert packed[0] == packed[1]

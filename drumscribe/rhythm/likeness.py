@@ -104,21 +104,34 @@ def contents(rhythm: Rhythm) -> list[Content]:
 def grouped(rhythm: Rhythm) -> tuple[int, ...]:
     """Number of the group of each bar, from 0; -1 for empty bars, and a bar like no other is alone in its group.
 
-    A bar joins the group of its meter to whose first bar it is most alike, if that is at least :data:`ALIKE`.
+    A bar joins the group of its meter to whose first bar it is most alike (:func:`likeness`), if that is at least
+    :data:`ALIKE`.
     """
+    columns: dict[tuple[object, str], int] = {}
+    spots = [(place.bar, columns.setdefault((place.onset, place.drum), len(columns))) for place in rhythm.placements]
+    there = np.zeros((len(rhythm.bars), len(columns)), bool)
+    sure = np.zeros(there.shape)
+    for spot, place in zip(spots, rhythm.placements, strict=True):
+        there[spot], sure[spot] = True, place.confidence
+    sure *= np.array([_CORE.get(drum, 1.0) for _, drum in columns])
     groups: list[int] = []
-    leaders: list[tuple[Content, object]] = []
-    for bar, own in zip(rhythm.bars, contents(rhythm), strict=True):
-        shape = bar.meter, bar.length
-        shares = [likeness(own, other) if shape == meter else 0.0 for other, meter in leaders]
-        best = int(np.argmax(shares)) if shares else -1
-        if not own:
+    leaders: list[int] = []  # the first bar of each group
+    for index, bar in enumerate(rhythm.bars):
+        if not there[index].any():
             groups.append(-1)
-        elif best >= 0 and shares[best] >= ALIKE:
+            continue
+        both = sure[leaders] + sure[index]
+        shared = np.where(there[leaders] & there[index], both / 2, 0.0).sum(axis=1)
+        apart = np.where(there[leaders] ^ there[index], both, 0.0).sum(axis=1)
+        shares = shared / np.maximum(shared + apart, 1e-12)
+        shapes = [(rhythm.bars[leader].meter, rhythm.bars[leader].length) for leader in leaders]
+        shares[[shape != (bar.meter, bar.length) for shape in shapes]] = 0.0
+        best = int(np.argmax(shares)) if leaders else -1
+        if best >= 0 and shares[best] >= ALIKE:
             groups.append(best)
         else:
             groups.append(len(leaders))
-            leaders.append((own, shape))
+            leaders.append(index)
     return tuple(groups)
 
 

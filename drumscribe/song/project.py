@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import math
 import time
+import weakref
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -140,7 +141,10 @@ def canonical(activations: Activations) -> Activations:
 
     The pipeline applies it before anything is picked, so a reopened project picks the very same hits.
     """
-    return _unpack_activations(_pack_activations(activations))
+    packed = _packed_anew(activations)
+    found = _unpack_activations(packed)
+    _keep(found, packed)
+    return found
 
 
 def loads(data: bytes) -> Project:
@@ -164,13 +168,15 @@ def loads(data: bytes) -> Project:
     try:
         history = edits.replay(Hits.of(document.base), document.log)
         history = history.do(edits.replace_all(history.hits, Hits.of(document.hits), "Edit outside DrumScribe"))
+        activations = _unpack_activations(document.activations)
+        _keep(activations, document.activations)
         return Project(
             song=document.song,
             heard=heard,
             options=Options.parse(_dated(document.options, heard.method)),
             history=history,
             grid=_checked_grid(document.grid),
-            activations=_unpack_activations(document.activations),
+            activations=activations,
             evidence=bytes(document.evidence),
             groups=document.groups,
             changes=document.changes,
@@ -320,7 +326,22 @@ def _decode(kind: Any, value: Any) -> Any:
     raise ValueError(f"cannot read a {kind}")
 
 
+_packed: dict[int, _PackedActivations] = {}
+
+
 def _pack_activations(activations: Activations) -> _PackedActivations:
+    """As a project file holds them; kept as long as they live, because every edit saves the whole project."""
+    found = _packed.get(id(activations))
+    return found if found is not None else _keep(activations, _packed_anew(activations))
+
+
+def _keep(activations: Activations, packed: _PackedActivations) -> _PackedActivations:
+    _packed[id(activations)] = packed
+    weakref.finalize(activations, _packed.pop, id(activations), None).atexit = False
+    return packed
+
+
+def _packed_anew(activations: Activations) -> _PackedActivations:
     onset = np.rint(np.clip(activations.onset, 0, 1) * 65535).astype(np.uint16)
     velocity = np.rint(np.clip(activations.velocity, 0, 1) * 255).astype(np.uint8)
     return _PackedActivations(

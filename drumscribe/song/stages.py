@@ -29,18 +29,23 @@ def picked(activations: Activations, options: DetectOptions) -> Hits:
     return hits.pick(activations, options)
 
 
-def laid(evidence: BeatEvidence, history: History, options: Options, duration_s: float) -> BeatGrid:
+def laid(
+    evidence: BeatEvidence, history: History, options: Options, duration_s: float, before: BeatGrid | None = None
+) -> BeatGrid:
     """Lay beats and bars.
 
     The model's own hits decide where the bars begin, so that moving one note does not shift every bar line; only
     when an edit put a hit outside the grid is it laid anew over the edited hits.
+
+    Args:
+        before: what was laid over the model's hits with the same evidence and options, where that is known.
     """
     from drumscribe.rhythm import beat_grid
 
     base, hits = history.base, history.hits
     if evidence.tracker == "strokes" and not len(base):  # a MIDI file: all its hits came as the first edit
-        base = hits
-    grid = beat_grid(evidence, base, options.beats, duration_s)
+        base, before = hits, None
+    grid = before if before is not None else beat_grid(evidence, base, options.beats, duration_s)
     if history.log and len(hits):
         # the model's own first stroke may stand a hair before its bar line
         first = min([grid.times[0], *(hit.time_s for hit in base.items[:1])])

@@ -202,14 +202,16 @@ class Transcription:
     def _with(self, history: edits.History, options: Options) -> Transcription:
         from drumscribe.rhythm import track
 
-        evidence, grid, rhythm = self.evidence, self.grid, self.rhythm
+        evidence, grid, rhythm, unedited = self.evidence, self.grid, self.rhythm, None
         if options.beats.tracker != self.options.beats.tracker:
             evidence = track(self.audio, tracker=options.beats.tracker or get_settings().beat_tracker)
         if options.beats.midi != self.options.beats.midi:
             evidence = self._midi_beats(options, history)
         heard_anew = evidence is not self.evidence or options.beats != self.options.beats
+        if not heard_anew and history.base is self.history.base:
+            unedited = self._unedited_grid
         if heard_anew or history.hits != self.hits:
-            grid = laid(evidence, history, options, self.song.duration_s)
+            grid = laid(evidence, history, options, self.song.duration_s, unedited)
             kept = history.base is self.history.base and options == self.options
             rhythm = written(history, self.activations, grid, options, rhythm.groups if kept else ())
         elif options.quantise != self.options.quantise:
@@ -217,7 +219,18 @@ class Transcription:
         score = self.score
         if rhythm is not self.rhythm or options.notate != self.options.notate:
             score = notated(rhythm, options, self.song)
-        return replace(self, options=options, history=history, evidence=evidence, grid=grid, rhythm=rhythm, score=score)
+        after = replace(self, options=options, history=history, evidence=evidence, grid=grid, rhythm=rhythm,
+                        score=score)  # fmt: skip
+        if unedited is not None:
+            after.__dict__["_unedited_grid"] = unedited  # known already: beats are laid once, however much is edited
+        return after
+
+    @cached_property
+    def _unedited_grid(self) -> BeatGrid:
+        """Beats and bars as laid over the model's own hits."""
+        if not self.history.log:
+            return self.grid
+        return laid(self.evidence, edits.History(self.history.base), self.options, self.song.duration_s)
 
     def _midi_beats(self, options: Options, history: edits.History) -> BeatEvidence:
         """Beats of a MIDI file where another wish for them is in force; a recording has none of its own."""
