@@ -15,6 +15,7 @@ _HATS = {"closed_hihat": 0.42, "ride": 0.19, "open_hihat": 0.13, "ride_bell": 0.
 _RIDES = {"ride": 0.6, "closed_hihat": 0.15, "ride_bell": 0.1, "crash": 0.09, "open_hihat": 0.06}
 _ACCENTS = {"crash": 0.5, "splash": 0.2, "china": 0.2, "ride_bell": 0.1}
 _TOMS = ("high_tom", "mid_tom", "floor_tom")
+_RESTS: tuple[tuple[str, ...], ...] = ((), ("snare",), ("kick", "snare"), ("kick",))
 _HAND_ON_HATS = ("closed_hihat", "open_hihat")
 _HAND_ELSEWHERE = ("ride", "ride_bell", "crash", "china", "floor_tom")
 
@@ -36,8 +37,8 @@ def _swap(notes: list[Note], seconds: float, rng: np.random.Generator) -> list[N
             roles = {"closed_hihat": _draw(rng, _HATS), "ride": _draw(rng, _RIDES)}
         if roles["closed_hihat"] not in _HAND_ON_HATS and rng.random() < 0.3:
             out += _foot([note[0] for note in notes if start <= note[0] < end and note[1] == "closed_hihat"], rng)
-        rests = rng.random() < 0.15  # the hand on the hats, where kick or snare is struck
-        busy = np.array([-9.0, *(note[0] for note in notes if rests and note[1] in ("kick", "snare"))])
+        rests = _RESTS[int(rng.choice(len(_RESTS), p=(0.68, 0.16, 0.1, 0.06)))]  # the hand on the hats, where these are
+        busy = np.array([-9.0, *(note[0] for note in notes if note[1] in rests)])
         snare = float(rng.random())
         open_share = float(rng.choice([0, 0, 0.08, 0.3]))
         for time, label, velocity in notes:
@@ -109,7 +110,7 @@ def perform(notes: list[Note], seconds: float, rng: np.random.Generator, *, swap
         out = [note for note in out if not start - 0.02 <= note[0] < end + 0.02 or note[1] in ("kick", "pedal_hihat")]
         out += fill
     for time, label, _ in list(out) if swaps else ():
-        if label == "kick" and rng.random() < 0.03:
+        if (label == "kick" and rng.random() < 0.045) or (label == "snare" and rng.random() < 0.015):
             accent = _draw(rng, _ACCENTS)
             out.append((time + float(rng.normal(0, 0.005)), accent, float(rng.uniform(0.5, 1))))
     if rng.random() < (0.3 if swaps else 0.15):  # tambourine, shaker, claps: heard, not written
