@@ -437,7 +437,8 @@ def command(module: str, *args: str | Path) -> str:
 def test_stems_train_resume_export(data: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     work.mkdir()
-    common = ("--data", data, "--work", work, "--every", "2")
+    (work / "rooms.pickle").write_bytes(pickle.dumps(material.make_rooms(count=4)))
+    common = ("--data", data, "--work", work, "--every", "2", "--clips", "8")
     assert "validation F" in command("training.train", *common, "--steps", "2", "--first", "2", "--backings", "0")
     stem = pickle.loads((work / "stems/train/00000.pickle").read_bytes())
     assert len(stem.notes) > 10
@@ -454,5 +455,5 @@ def test_stems_train_resume_export(data: Path, tmp_path: Path) -> None:
     begin_from(again, tmp_path / "out", work, clips=8)
     assert disagreement(again, tmp_path / "out/hits.keras", served) < 1e-4
     # and of a mean, all of the one is the one
-    both = blended(read_checkpoint(work / "run/last.pt")[0], tmp_path / "out", work, 0.0)
+    both = blended(read_checkpoint(work / "run/last.pt")[0], tmp_path / "out", work, 0.0, clips=8)
     assert disagreement(both, tmp_path / "out/hits.keras", served) < 1e-3

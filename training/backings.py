@@ -190,13 +190,13 @@ def _write(folder: Path, name: str, samples: NDArray[np.int16], info: BackingInf
     temporary.replace(folder / f"{name}.npy")
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Render accompaniment for training.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--count", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     folder = args.work / "backings"
     folder.mkdir(parents=True, exist_ok=True)
     prepare_recordings(args.data, folder)

@@ -34,7 +34,7 @@ def _uncalibrated(name: str, weights: list[Any], calibration: dict[str, Any]) ->
     return [weights[0] / scale, (weights[1] - shift) / scale]
 
 
-def blended(net: HitNetwork, folder: Path, work: Path, share: float) -> HitNetwork:
+def blended(net: HitNetwork, folder: Path, work: Path, share: float, clips: int = 48) -> HitNetwork:
     """The mean of ``net`` (of weight ``share``) and the served weights in ``folder``.
 
     Args:
@@ -42,6 +42,7 @@ def blended(net: HitNetwork, folder: Path, work: Path, share: float) -> HitNetwo
         folder: holds ``hits.keras`` and ``hits.json``.
         work: with rendered material, on which the normalisations are measured.
         share: 0–1.
+        clips: how many to measure on.
     """
     import keras
 
@@ -59,7 +60,7 @@ def blended(net: HitNetwork, folder: Path, work: Path, share: float) -> HitNetwo
     with tempfile.TemporaryDirectory() as name:
         mean.save(Path(name) / f"{DEFAULT}.keras")
         (Path(name) / f"{DEFAULT}.json").write_text(json.dumps({"calibration": plain}))
-        begin_from(out, Path(name), work)
+        begin_from(out, Path(name), work, clips)
     return out
 
 

@@ -219,6 +219,7 @@ class VirtualKit:
         return options[int(self.rng.integers(len(options)))] if options else None
 
 
+_RINGING = ("crash", "china", "open_hihat")
 _STIRS = {"kick": 0.7, "high_tom": 1.0, "mid_tom": 1.0, "floor_tom": 1.0, "snare": 0.4}
 
 
@@ -246,6 +247,12 @@ def _rattle(notes: list[Note], length: int, rng: np.random.Generator) -> FloatAr
     return out[:length]
 
 
+def _wash(x: FloatArray, onset: int, seconds: float, floor: float) -> FloatArray:
+    """A stroke on a cymbal that still rings: what is struck swells instead of speaking at once."""
+    after = np.maximum(0, np.arange(len(x)) - onset) / RATE
+    return (x * (1 - (1 - floor) * np.exp(-after / seconds))).astype(np.float32)
+
+
 def render(
     notes: list[Note],
     seconds: float,
@@ -258,12 +265,18 @@ def render(
     length = int(seconds * RATE)
     dry = np.zeros(length + 4 * RATE, dtype=np.float32)
     hats = sorted(t for t, label, _ in notes if label in _HATS)
+    washed = (float(np.exp(rng.uniform(*np.log((0.002, 0.03))))), float(rng.uniform(0.1, 0.7)))
+    washes = rng.random() < 0.6
+    last: dict[str, float] = {}
     played: list[tuple[float, int, float]] = []
     for time, label, velocity in notes:
         voice = kit.voice(label)
         if voice is None:
             continue
         x, onset = voice.strike(velocity)
+        if washes and label in _RINGING and time - last.get(label, -9.0) < 1.2:
+            x = _wash(x, onset, *washed)
+        last[label] = time
         if label == "open_hihat":  # the next stroke on the hats ends the ringing
             following = np.searchsorted(hats, time + 0.01)
             if following < len(hats):

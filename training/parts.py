@@ -15,6 +15,7 @@ from training.sounds import Note
 Bar = list[tuple[float, str, float]]
 """Beat within the bar, drum, velocity."""
 _LOUD_HANDS = {"crash": 0.28, "china": 0.12, "ride": 0.2, "ride_bell": 0.1, "open_hihat": 0.2, "closed_hihat": 0.1}
+_WASHES = {"open_hihat": 0.5, "crash": 0.42, "china": 0.08}
 _FEET: tuple[tuple[float, ...], ...] = ((0, 0.25, 0.5, 0.75), (0, 1 / 3, 2 / 3), (0, 0.5, 0.75), (0, 0.25, 0.5))
 """Where both feet kick within a beat: sixteenths, triplets, and gallops."""
 _RIDES = {"ride": 0.8, "ride_bell": 0.08, "crash": 0.06, "floor_tom": 0.06}
@@ -113,8 +114,8 @@ def _straight(rng: np.random.Generator) -> tuple[float, Bar]:
             hand = [note for note in hand if note[1] == "open_hihat"]
     elif kind < 0.75:
         hand = _hand(rng, "closed_hihat", step, float(rng.uniform(0.3, 0.7)))
-    elif kind < 0.87:
-        hand = _hand(rng, "open_hihat", max(step, 0.5))
+    elif kind < 0.88:
+        hand = _hand(rng, _draw(rng, _WASHES), float(rng.choice([0.5, 1.0])) if beat_s > 0.3 else 1.0)
     elif kind < 0.95:
         toms = [("floor_tom",), ("floor_tom", "mid_tom"), ("high_tom", "floor_tom")][int(rng.integers(3))]
         hand = [(float(beat), str(rng.choice(toms)), 0.65) for beat in np.arange(0, 4, max(step, 0.5))]

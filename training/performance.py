@@ -10,7 +10,7 @@ import numpy as np
 
 from training.sounds import PERCUSSION, Note
 
-_HATS = {"closed_hihat": 0.42, "ride": 0.19, "open_hihat": 0.13, "ride_bell": 0.06, "crash": 0.06, "china": 0.03,
+_HATS = {"closed_hihat": 0.42, "ride": 0.19, "open_hihat": 0.13, "ride_bell": 0.06, "crash": 0.09, "china": 0.03,
          "splash": 0.02, "floor_tom": 0.04}  # fmt: skip
 _RIDES = {"ride": 0.6, "closed_hihat": 0.15, "ride_bell": 0.1, "crash": 0.09, "open_hihat": 0.06}
 _ACCENTS = {"crash": 0.5, "splash": 0.2, "china": 0.2, "ride_bell": 0.1}

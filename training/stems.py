@@ -86,7 +86,7 @@ class StemMaker:
         return drums.render(perform(part, SECONDS, rng, swaps=swaps), SECONDS, self.kits, self.irs, rng)
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Render drum stems for training.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--natural", action="store_true", help="drums as people play them, into SPLIT_natural")
     parser.add_argument("--swaps", type=float, default=SWAPS, help="share of the others whose roles are swapped")
     parser.add_argument("--families", type=float, default=1.0, help="part of the families of kits (learning curves)")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     folder = args.work / "stems" / (f"{args.split}_natural" if args.natural else args.split)
     folder.mkdir(parents=True, exist_ok=True)
     maker = StemMaker(args.data, args.work, args.split, swaps=0.0 if args.natural else args.swaps,

@@ -28,11 +28,11 @@ from torch.nn import functional
 from drumscribe.hits.card import DEFAULT, FOLDER, Card
 from drumscribe.hits.features import FPS, compress
 from drumscribe.kit import LABELS
+from training import backings, stems
 from training.batches import Mixer
 from training.network import HitNetwork
 from training.packaged import begin_from
 from training.scores import Tally, tally
-from training.stems import SWAPS
 
 BATCH = 8
 POSITIVE_WEIGHT = 2.0
@@ -91,16 +91,17 @@ def validate(net: HitNetwork, work: Path, split: str, clips: int = 32) -> dict[s
 def prepare(args: argparse.Namespace) -> None:
     """Render what training cannot begin without: some accompaniment, then stems of every side of the split."""
     common = ["--data", str(args.data), "--work", str(args.work), "--seed", str(args.seed)]
-    jobs = [["training.backings", *common, "--count", str(min(args.backings, 40))]] if args.backings else []
+    if args.backings:
+        print("preparing accompaniments", flush=True)
+        backings.main([*common, "--count", str(min(args.backings, 40))])
     for split in ("train", "valid", "test"):
         have = len(list((args.work / "stems" / split).glob("*.pickle")))
-        if have < args.first:
-            jobs.append(["training.stems", *common, "--split", split, "--count", str(args.first)])
+        kinds = [[]] if have < args.first else []
         if split != "train" and not (args.work / "stems" / f"{split}_natural").exists():
-            jobs.append(["training.stems", *common, "--natural", "--split", split, "--count", str(args.first)])
-    for job in jobs:
-        print("preparing:", *job[:1], *job[7:], flush=True)
-        subprocess.run([sys.executable, "-m", *job], check=True, stdout=subprocess.DEVNULL)
+            kinds.append(["--natural"])
+        for kind in kinds:
+            print("preparing stems:", split, *kind, flush=True)
+            stems.main([*common, "--split", split, "--count", str(args.first), *kind])
 
 
 def _renderers(args: argparse.Namespace) -> list[subprocess.Popen[bytes]]:
@@ -170,9 +171,9 @@ class Run:
                     mine.copy_(theirs)
         return {name: value.item() for name, value in parts.items()}
 
-    def validate(self, work: Path, clock: float, running: dict[str, float]) -> None:
+    def validate(self, args: argparse.Namespace, clock: float, running: dict[str, float]) -> None:
         """Score the averaged weights, add a line to ``log.csv``, and save."""
-        counts = validate(self.average, work, "valid")
+        counts = validate(self.average, args.work, "valid", args.clips)
         scores = {name: total.micro() for name, total in counts.items()}
         per_drum = counts["mix"].per_drum()
         row = [self.step, round(clock, 1), *(round(running[name], 4) for name in LOSSES)]
@@ -228,7 +229,7 @@ def _train(run: Run, args: argparse.Namespace, feed: Any, loader: Any) -> None:
             pace = f"{took / (run.step - first):.2f} s/step waiting {waited / took:.0%}"
             print(f"step {run.step} {clock:.1f} min {pace} {text}", flush=True)
         if run.step % args.every == 0:
-            run.validate(args.work, clock, running)
+            run.validate(args, clock, running)
     run.save()
 
 
@@ -245,9 +246,10 @@ def main() -> None:
     parser.add_argument("--backings", type=int, default=800, help="render up to so many accompaniments meanwhile")
     parser.add_argument("--first", type=int, default=100, help="stems of each side to render before beginning")
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two new stems once the pool is full")
-    parser.add_argument("--swaps", type=float, default=SWAPS, help="share of new stems whose roles are swapped")
+    parser.add_argument("--swaps", type=float, default=stems.SWAPS, help="share of new stems whose roles are swapped")
     parser.add_argument("--still", action="store_true", help="render nothing meanwhile: repeatable from the seed")
     parser.add_argument("--every", type=int, default=500, help="steps between validations")
+    parser.add_argument("--clips", type=int, default=32, help="heard at a validation, with and without accompaniment")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--packaged", action="store_true", help="begin with the weights in the package")
     args = parser.parse_args()
