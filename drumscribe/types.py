@@ -59,7 +59,8 @@ class Audio:
     """A decoded recording.
 
     Attributes:
-        samples: ``(channels, n)`` float32, one or two channels, nominally within ±1.
+        samples: ``(channels, n)`` float32, one or two channels, nominally within ±1, read-only; it may lie in a mapped
+            file (see :mod:`drumscribe.mapped`).
         sample_rate: always :data:`drumscribe.audio.decoding.SAMPLE_RATE` (44,100) after ingest.
         sha256: hex digest of the decoded samples: the content key of every cache.
         title: from tags or the file name; may be empty.

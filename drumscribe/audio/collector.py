@@ -1,5 +1,8 @@
 """Blocks of samples of any rate and kind become one array at 44.1 kHz, checked at the end.
 
+The samples of a file go to a temporary file, which is mapped: a recording of an hour takes no more memory than one of
+a minute.
+
 What is wrong with the sound itself (silence, too short, too long, not numbers) is told apart here; what is wrong with
 the file, in ``decoding``.
 """
@@ -7,6 +10,10 @@ the file, in ``decoding``.
 from __future__ import annotations
 
 import hashlib
+import io
+import mmap
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +21,9 @@ from numpy.typing import NDArray
 
 from drumscribe.audio import sides
 from drumscribe.errors import EmptyAudioError, NotAudioError, SilentAudioError, TooLongError
+from drumscribe.mapped import blocks
 from drumscribe.settings import Settings
+from drumscribe.storage.files import storing
 from drumscribe.types import Audio, FloatArray
 
 SAMPLE_RATE = 44100
@@ -58,19 +67,22 @@ def check_rate(rate: float) -> None:
 
 
 class Collector:
-    """Resamples blocks to 44.1 kHz into one array sized by what the header states.
-
-    Memory that is reserved and not written costs nothing, so the array is generous and rarely copied.
+    """Resamples blocks to 44.1 kHz and lays them one after the other, the channels interleaved.
 
     Args:
         limit_s: where a recording is refused as too long; may be infinite.
-        expected_s: how long it should become; more is room for, and less costs nothing.
+        folder: where the samples lie, in a file without a name that goes with the last array on it; by default in
+            memory.
+
+    Raises:
+        StorageError: the folder cannot be written, or the disk is full (then also later).
     """
 
-    def __init__(self, limit_s: float, expected_s: float) -> None:
+    def __init__(self, limit_s: float, folder: Path | None = None) -> None:
         self._limit = limit_s * SAMPLE_RATE
-        self._capacity = int(min(self._limit, max(60.0, 1.05 * expected_s + 1) * SAMPLE_RATE)) + 1
-        self._buffer: FloatArray = np.empty((0, 0), np.float32)
+        with storing("The recording"):
+            self._file: Any = tempfile.TemporaryFile(dir=folder) if folder else io.BytesIO()  # noqa: SIM115
+        self._channels = 0
         self._length = 0
         self._resampler: Any = None
         self._rate = 0
@@ -86,9 +98,7 @@ class Collector:
 
     def push(self, block: FloatArray, rate: int) -> None:
         """Append ``(channels, n)`` samples at ``rate``; the first block decides the number of channels."""
-        if not self._buffer.size:
-            self._buffer = np.empty((min(2, block.shape[0]), self._capacity), np.float32)
-        channels = self._buffer.shape[0]
+        channels = self._channels = self._channels or min(2, block.shape[0])
         if block.shape[0] != channels:  # changes in the middle of some broadcasts
             block = block[:channels] if block.shape[0] > channels else np.repeat(block[:1], channels, axis=0)
         finite = np.isfinite(block)
@@ -109,7 +119,7 @@ class Collector:
     def push_silence(self, seconds: float) -> None:
         """Stand in for what could not be decoded; not at the very beginning."""
         self._missing_s += seconds
-        self.push(np.zeros((self._buffer.shape[0], round(seconds * self._rate)), np.float32), self._rate)
+        self.push(np.zeros((self._channels, round(seconds * self._rate)), np.float32), self._rate)
 
     def _start(self, rate: int, channels: int) -> None:
         import soxr
@@ -121,30 +131,34 @@ class Collector:
 
     def _flush(self) -> None:
         if self._resampler is not None:
-            self._append(self._resampler.resample_chunk(np.empty((0, self._buffer.shape[0]), np.float32), last=True).T)
+            self._append(self._resampler.resample_chunk(np.empty((0, self._channels), np.float32), last=True).T)
             self._resampler = None
 
     def _append(self, block: FloatArray) -> None:
         end = self._length + block.shape[1]
         if end > self._limit + 1:  # one sample of grace for rounding in the resampler
             raise _longer_than(self._limit / SAMPLE_RATE)
-        if end > self._buffer.shape[1]:  # the header stated too little
-            room = int(min(self._limit, 2 * end)) + 1
-            grown = np.empty((self._buffer.shape[0], room), np.float32)
-            grown[:, : self._length] = self._buffer[:, : self._length]
-            self._buffer = grown
-        self._buffer[:, self._length : end] = block
+        with storing("The recording"):
+            self._file.write(np.ascontiguousarray(block.T).data)
         self._length = end
+
+    def _samples(self) -> FloatArray:
+        """All that came, ``(channels, n)``, writable; what is written goes to the file."""
+        with storing("The recording"):
+            self._file.flush()
+            memory = isinstance(self._file, io.BytesIO)
+            data = self._file.getbuffer() if memory else mmap.mmap(self._file.fileno(), 0)
+        return np.frombuffer(data, np.float32).reshape(-1, self._channels).T
 
     def finish(self, *, title: str, artist: str, origin: str) -> Audio:
         """Check what came and wrap it. Raises NotAudioError, EmptyAudioError or SilentAudioError."""
         self._flush()
-        samples = _packed(self._buffer, self._length)
-        if samples.shape[-1] < MIN_DURATION_S * SAMPLE_RATE:
+        if self._length < MIN_DURATION_S * SAMPLE_RATE:
             raise EmptyAudioError(
                 f"The recording lasts {self.seconds:.2f} s, too short to hold a rhythm.",
                 "Give one of a few seconds or more.",
             )
+        samples = self._samples()
         warnings = self._warnings
         if self.seconds > LONG_S:
             warnings.append(f"The recording lasts {_clock(self.seconds)}: separation and beats take a while.")
@@ -154,11 +168,13 @@ class Collector:
             warnings.append(f"{self._mended} samples were not numbers (NaN) and were replaced by silence.")
         if self._missing_s:
             warnings.append(f"{self._missing_s:.2f} s of the file are damaged or missing and were replaced by silence.")
-        low, high = float(samples.min()), float(samples.max())
+        extremes = [(float(block.min()), float(block.max())) for block in blocks(samples, written=True)]
+        low, high = min(low for low, _ in extremes), max(high for _, high in extremes)
         if high - low < SILENCE:
             raise SilentAudioError("The recording is silent.", "Check the source and the recording level.")
         if (peak := max(high, -low)) > 8:  # far outside ±1: integers saved as floats
-            samples /= np.float32(peak)
+            for block in blocks(samples, written=True):
+                block /= np.float32(peak)
             warnings.append("The level was far above full scale and was brought down.")
         if min(self._rates) < 22_050:
             warnings.append(
@@ -167,21 +183,10 @@ class Collector:
         if mended := sides.mend(samples):
             warnings.append(mended)
         digest = hashlib.sha256(f"{samples.shape[0]}x{samples.shape[1]}@{SAMPLE_RATE}".encode())
-        digest.update(samples.data)
         samples.flags.writeable = False
+        for block in blocks(samples):
+            digest.update(block.T.data)
         return Audio(samples, SAMPLE_RATE, digest.hexdigest(), title, artist, origin, tuple(warnings))
-
-
-def _packed(buffer: FloatArray, length: int) -> FloatArray:
-    """The first ``length`` columns as a contiguous array within the same memory (rows move down, block by block)."""
-    channels, capacity = buffer.shape
-    flat = buffer.reshape(-1)
-    for channel in range(1, channels):
-        for start in range(0, length, 1 << 16):
-            count = min(1 << 16, length - start)
-            source = channel * capacity + start
-            flat[channel * length + start : channel * length + start + count] = flat[source : source + count]
-    return flat[: channels * length].reshape(channels, length)
 
 
 def too_long(seconds: float, settings: Settings) -> TooLongError:

@@ -1,8 +1,8 @@
 """Ingest: a file or an array becomes :class:`~drumscribe.types.Audio`, 44.1 kHz float32, one or two channels.
 
-Decoding is PyAV's (FFmpeg), resampling soxr's, both block by block straight into the final array, so that memory is
-the decoded audio and little else. Encoder delay and padding are removed where the container states them, so an onset
-is where it was recorded. Everything that can be wrong with a recording is told apart here; see the error classes
+Decoding is PyAV's (FFmpeg), resampling soxr's, both block by block into a temporary file, which is mapped, so that
+memory does not grow with the recording. Encoder delay and padding are removed where the container states them, so an
+onset is where it was recorded. Everything that can be wrong with a recording is told apart here; see the error classes
 below :class:`~drumscribe.errors.SourceError`.
 
 >>> tone = np.sin(np.arange(48_000) / 20).astype(np.float32)
@@ -16,6 +16,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -112,7 +113,7 @@ def from_samples(
     settings = settings or get_settings()
     block = as_float(np.asarray(samples))
     check_rate(sample_rate)
-    collector = Collector(settings.longest_s, block.shape[1] / sample_rate)
+    collector = Collector(settings.longest_s)
     step = int(10 * sample_rate)
     for start in range(0, block.shape[1], step):
         collector.push(block[:, start : start + step], int(sample_rate))
@@ -202,7 +203,8 @@ def _decode_open(
         is_wav = "wav" in container.format.name.split(",")
         if stated and stated > settings.longest_s:
             raise too_long(stated, settings)
-        collector = Collector(settings.longest_s, stated if stated is not None else (container.duration or 0) / 1e6)
+        home = settings.data_dir if settings.data_dir.is_dir() else tempfile.gettempdir()
+        collector = Collector(settings.longest_s, Path(home))
         _read(container, stream, collector, lambda: file.tell() / size, on_progress, cancel)
         tags = {key.lower(): value for source in (container, stream) for key, value in source.metadata.items()}
         _check_complete(collector, stated, file, size, mend=is_wav)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.mapped import BLOCK, blocks, let_go
 from drumscribe.types import FloatArray
 
 LATEST = 1102
@@ -59,10 +60,14 @@ def mend(samples: FloatArray) -> str:
     if abs(alike[best]) < _SAME or not (inverted or late) or not clearly:
         return ""
     if inverted:
-        np.negative(samples[1], out=samples[1])
+        for block in blocks(samples, written=True):
+            np.negative(block[1], out=block[1])
     if late:
         side, by = (samples[1], late) if late > 0 else (samples[0], -late)
-        side[:-by] = side[by:]
+        for start in range(0, len(side) - by, BLOCK):
+            end = min(start + BLOCK, len(side) - by)
+            side[start:end] = side[start + by : end + by]
+            let_go(side[start:end], written=True)
         side[-by:] = 0
     name = "right" if late >= 0 else "left"
     faults = ["the right side is inverted"] if inverted else []

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from drumscribe.hits.speeds import excerpt
+from drumscribe.mapped import Mono
 
 FloatArray = NDArray[np.float32]
 
@@ -24,6 +25,7 @@ WINDOWS = (2048, 768)
 """Lengths of the Hann windows, both centred on ``frame * HOP``; the shorter is zero-padded to :data:`FFT`."""
 BANDS = 96
 LOW_HZ, HIGH_HZ = 27.5, 16000.0
+_BLOCK = 2048  # frames that are read at once
 _AT_ONCE = 64  # frames whose spectra stay in the processor's cache
 TARGET_RMS = 0.1
 """Level that a recording is brought to before the spectrogram is taken."""
@@ -91,7 +93,7 @@ def compress(magnitudes: FloatArray) -> FloatArray:
     return compressed
 
 
-def log_mel(samples: FloatArray, first: int, frames: int, *, gain: float = 1.0, speed: int = 100) -> FloatArray:
+def log_mel(samples: FloatArray | Mono, first: int, frames: int, *, gain: float = 1.0, speed: int = 100) -> FloatArray:
     """Features of frames ``first … first + frames - 1`` of a recording; beyond its ends there is silence.
 
     Args:
@@ -108,12 +110,15 @@ def log_mel(samples: FloatArray, first: int, frames: int, *, gain: float = 1.0, 
     return compress(mel_magnitudes(heard * np.float32(gain), frames))
 
 
-def level(samples: FloatArray) -> float:
+def level(samples: FloatArray | Mono) -> float:
     """Gain that brings a recording to :data:`TARGET_RMS`, measured over its frames that are not silent."""
     n = len(samples) // HOP
     if n == 0:
         return 1.0
-    by_frame = samples[: n * HOP].reshape(n, HOP)
-    power = np.einsum("ij,ij->i", by_frame, by_frame) / HOP  # without a copy of the recording
+    powers = []
+    for start in range(0, n * HOP, _BLOCK * HOP):  # without a copy of the recording
+        by_frame = samples[start : min(start + _BLOCK * HOP, n * HOP)].reshape(-1, HOP)
+        powers.append(np.einsum("ij,ij->i", by_frame, by_frame) / HOP)
+    power = np.concatenate(powers)
     loud = power[power > 1e-3 * power.max(initial=0)]
     return float(TARGET_RMS / np.sqrt(loud.mean())) if len(loud) and loud.mean() > 0 else 1.0

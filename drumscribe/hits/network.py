@@ -20,6 +20,7 @@ from drumscribe.hits.features import FPS, SAMPLE_RATE, frame_count, level, log_m
 from drumscribe.hits.repetition import revise
 from drumscribe.hits.speeds import Mean, at_original_times, length, recalibrated
 from drumscribe.kit import LABELS
+from drumscribe.mapped import Mono, blocks
 from drumscribe.options import SPEEDS
 from drumscribe.settings import Settings, get_settings
 from drumscribe.types import Activations, CancelToken, FloatArray, OnFraction, Stem
@@ -62,7 +63,7 @@ class Part:
 
 
 def run_blocks(
-    how: Listening, samples: FloatArray, speed: int = 100, *, gain: float = 1.0, part: Part | None = None
+    how: Listening, samples: FloatArray | Mono, speed: int = 100, *, gain: float = 1.0, part: Part | None = None
 ) -> tuple[FloatArray, FloatArray, NDArray[np.float16]]:
     """Run the network over a mono recording; see :class:`~drumscribe.types.Activations` for the results.
 
@@ -107,7 +108,7 @@ def run_blocks(
 
 
 def hear(
-    how: Listening, sounds: Sequence[FloatArray], speeds: Sequence[int]
+    how: Listening, sounds: Sequence[FloatArray | Mono], speeds: Sequence[int]
 ) -> tuple[FloatArray, FloatArray, NDArray[np.float16]]:
     """As :func:`run_blocks`, at several speeds, and in several recordings of the same music, each at its own level.
 
@@ -126,7 +127,7 @@ def hear(
         velocities.add(at_original_times(velocity, speed, frames))
         if speed == plainest:
             embedding = at_original_times(sound, speed, frames)
-    return onsets.probabilities(), velocities.probabilities(), embedding.astype(np.float16)
+    return onsets.probabilities(), velocities.probabilities(), embedding
 
 
 def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Path, str]:
@@ -140,13 +141,11 @@ def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Pa
     return path, path.stem if settings.model_uri else default_card().title
 
 
-def _mono(samples: FloatArray) -> FloatArray:
-    # one channel is taken without a copy
-    mono = np.ascontiguousarray(samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32))
-    if not len(mono) or not np.isfinite(mono).all():
+def _mono(samples: FloatArray) -> Mono:
+    if not samples.shape[1] or not all(np.isfinite(block).all() for block in blocks(samples)):
         raise DetectionError("The stem is empty or holds values that are not numbers.",
                              "Load the recording with drumscribe.audio.decode, which checks it.")  # fmt: skip
-    return mono
+    return Mono(samples)
 
 
 def activations(

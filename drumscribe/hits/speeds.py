@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from drumscribe.mapped import Mono
 from drumscribe.types import FloatArray
 
+_T = TypeVar("_T", np.float16, np.float32)
+_FRAMES = 2**14  # at once
 _LEAST = 1e-4  # probabilities count as no smaller: one run's sure "no" shall not outvote all others
 _TAPS = 10  # half the length of resample_poly's filter, in samples of the lower rate
 
 
-def excerpt(samples: FloatArray, first: int, count: int, speed: int = 100) -> FloatArray:
+def excerpt(samples: FloatArray | Mono, first: int, count: int, speed: int = 100) -> FloatArray:
     """Part of a recording as it is when played faster or slower, pitch and tempo together.
 
     Any part is the same as that part of the whole recording resampled, and needs no more memory than it takes.
@@ -48,7 +52,7 @@ def excerpt(samples: FloatArray, first: int, count: int, speed: int = 100) -> Fl
     return np.asarray(played[at : at + count], dtype=np.float32)
 
 
-def _between_silence(samples: FloatArray, first: int, count: int) -> FloatArray:
+def _between_silence(samples: FloatArray | Mono, first: int, count: int) -> FloatArray:
     low, high = max(0, first), max(0, min(len(samples), first + count))
     if low == first and high == first + count:
         return samples[low:high]
@@ -63,13 +67,17 @@ def length(samples: int, speed: int) -> int:
     return -(-samples * 100 // speed)
 
 
-def at_original_times(curves: NDArray[np.floating], speed: int, frames: int) -> FloatArray:
+def at_original_times(curves: NDArray[_T], speed: int, frames: int) -> NDArray[_T]:
     """Curves that were heard at a speed, ``(n, …)``, at the recording's own frames, ``(frames, …)``: linear between."""
-    place = np.minimum(np.arange(frames) * (100 / speed), len(curves) - 1)
-    before = place.astype(np.int64)
-    after = np.minimum(before + 1, len(curves) - 1)
-    part = (place - before).astype(np.float32)[:, None]
-    return np.asarray(curves[before] * (1 - part) + curves[after] * part, dtype=np.float32)
+    out = np.empty((frames, *curves.shape[1:]), curves.dtype)
+    for start in range(0, frames, _FRAMES):  # of an hour's embedding, float32 would be 100 MB
+        some = out[start : start + _FRAMES]
+        place = np.minimum(np.arange(start, start + len(some)) * (100 / speed), len(curves) - 1)
+        before = place.astype(np.int64)
+        after = np.minimum(before + 1, len(curves) - 1)
+        part = (place - before).astype(np.float32)[:, None]
+        some[:] = curves[before] * (1 - part) + curves[after] * part
+    return out
 
 
 def log_odds(probabilities: FloatArray) -> FloatArray:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.fft import rfft
 from scipy.special import softmax
 
+from drumscribe.mapped import Mono
 from drumscribe.rhythm import _madmom
 from drumscribe.types import FloatArray
 
@@ -81,7 +82,7 @@ def activations(samples: FloatArray, on_step: OnStep = lambda fraction: None) ->
     result = np.zeros((frames, 2), np.float32)
     pieces = _pieces(frames)
     for i, (low, high) in enumerate(pieces):
-        found = _run(ensemble, samples, low, high, _part(on_step, i, len(pieces)))
+        found = _run(ensemble, Mono(samples), low, high, _part(on_step, i, len(pieces)))
         # of an overlap each piece gives the half away from its cut
         keep = _OVERLAP // 2 if i else 0
         result[low + keep : high] = found[keep:]
@@ -101,7 +102,7 @@ def _pieces(frames: int) -> list[tuple[int, int]]:
     return [(start, start + _WHOLE) for start in starts]
 
 
-def _features(samples: FloatArray, low: int, high: int, bands: tuple[_Band, ...]) -> FloatArray:
+def _features(samples: Mono, low: int, high: int, bands: tuple[_Band, ...]) -> FloatArray:
     """Log-filtered magnitudes and their rises of frames ``low`` to ``high``, ``(high - low, 314)``."""
     result = np.empty((high - low, 2 * sum(band.filters.shape[1] for band in bands)), np.float32)
     for start in range(low, high, _CHUNK):
@@ -117,11 +118,11 @@ def _features(samples: FloatArray, low: int, high: int, bands: tuple[_Band, ...]
     return result
 
 
-def _spectrum(samples: FloatArray, low: int, high: int, band: _Band) -> FloatArray:
+def _spectrum(samples: Mono, low: int, high: int, band: _Band) -> FloatArray:
     size = len(band.window)
     first, last = low * HOP - size // 2, (high - 1) * HOP + size // 2
     piece = np.zeros(last - first, np.float32)
-    inside = samples[:, max(first, 0) : max(last, 0)].mean(axis=0, dtype=np.float32)
+    inside = samples[max(first, 0) : max(last, 0)]
     piece[max(-first, 0) : max(-first, 0) + len(inside)] = inside
     frames = np.lib.stride_tricks.sliding_window_view(piece, size)[::HOP]
     magnitude = np.abs(rfft(frames * band.window, axis=1)[:, : size // 2])
@@ -129,7 +130,7 @@ def _spectrum(samples: FloatArray, low: int, high: int, band: _Band) -> FloatArr
     return spectrum
 
 
-def _run(ensemble: _Ensemble, samples: FloatArray, low: int, high: int, on_step: OnStep) -> FloatArray:
+def _run(ensemble: _Ensemble, samples: Mono, low: int, high: int, on_step: OnStep) -> FloatArray:
     """Mean output of the networks for frames ``low`` to ``high``: ``(frames, 2)``."""
     # (networks or 1, frames, inputs); only this name holds it, so that each layer's input goes once it is used
     hidden = _features(samples, low, high, ensemble.bands)[None]

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from drumscribe.errors import Cancelled, ProjectError, StorageError
+from drumscribe.mapped import let_go
 from drumscribe.song.project import Heard, Song
 from drumscribe.storage.files import Folder
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction, Stem
@@ -161,7 +162,9 @@ def _encode(
             for start in range(0, samples.shape[1], _BLOCK):
                 if cancel is not None and cancel.is_set():
                     raise Cancelled("Cancelled.")
-                file.write(np.clip(samples[:, start : start + _BLOCK].T, -1, 1))
+                block = samples[:, start : start + _BLOCK]
+                file.write(np.clip(block.T, -1, 1))
+                let_go(block)
     except soundfile.LibsndfileError as error:
         raise StorageError(f"The audio could not be saved ({error}).", "Check that the disk is not full.") from error
 

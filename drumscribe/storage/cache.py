@@ -22,14 +22,17 @@ from pathlib import Path
 from typing import Any
 
 import diskcache
+import numpy as np
 from diskcache.core import MODE_PICKLE
 
 from drumscribe.errors import StorageError
+from drumscribe.mapped import let_go
 from drumscribe.settings import Settings
 from drumscribe.storage.files import storing
 
 _MAGIC = b"DSstage1"
 _ALIGN = 64
+_BLOCK = 2**23
 
 
 class StageCache:
@@ -123,7 +126,10 @@ class _ArrayDisk(diskcache.Disk):  # type: ignore[misc]  # diskcache has no type
                 out.write(_MAGIC + struct.pack(f"<{len(parts) + 1}Q", len(parts), *(part.nbytes for part in parts)))
                 for part in parts:
                     out.write(b"\0" * (-out.tell() % _ALIGN))
-                    out.write(part)
+                    for start in range(0, part.nbytes, _BLOCK):  # an array may lie in a mapped file: no copy in memory
+                        block = part[start : start + _BLOCK]
+                        out.write(block)
+                        let_go(np.frombuffer(block, np.uint8))
                 size = out.tell()
         except OSError:
             path.unlink(missing_ok=True)
