@@ -185,6 +185,27 @@ def test_rescore_needs_only_the_project(run, loop, tmp_path):
     assert (tmp_path / "again" / "Loop.musicxml").read_bytes() == (tmp_path / "Loop.musicxml").read_bytes()
 
 
+def test_what_the_reading_changed_is_listed_filtered_and_taken_back(run, tmp_path):
+    from ui_songs import song
+
+    from drumscribe.song.transcription import Transcription
+
+    made = song(8, doubts=True).rescore(quantise={"reading": "clean"})
+    path = made.export(tmp_path, ("json",), name="Beat")["json"]
+    listed = json.loads(run("changes", path, "--json").stdout)
+    assert [row["hit_id"] for row in listed] == [change.hit_id for change in made.rhythm.changes] and len(listed) > 1
+    kind = listed[0]["kind"]
+    some = run("changes", path, "--kind", kind, "--drum", listed[0]["drum"] or listed[0]["heard"])
+    assert kind in some.output and "not as heard" in some.output
+    one = run("changes", path, "--hit", listed[0]["hit_id"], "--take-back")
+    assert "1 stroke taken back." in one.output
+    left = [row["hit_id"] for row in json.loads(run("changes", path, "--json").stdout)]
+    assert listed[0]["hit_id"] not in left
+    assert "taken back" in run("changes", path, "--take-back").output
+    assert Transcription.load(path).rhythm.changes == ()
+    assert run("changes", path).output == "0 strokes not as heard.\n"
+
+
 def test_other_readings_are_listed_and_taken_by_number(run, tmp_path):
     from ui_songs import song
 

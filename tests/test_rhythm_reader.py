@@ -130,7 +130,7 @@ def test_groups_stay_with_the_song_whatever_is_corrected() -> None:
 
 
 def test_the_dial_in_a_song_lists_its_changes_and_takes_them_back() -> None:
-    made = song()
+    made = song(8, doubts=True)
     assert made.rhythm.changes == (), "unless it is asked for, what was heard is written"
     heard = made.rescore(quantise={"reading": "heard"})
     assert heard.rhythm.changes == ()
@@ -138,6 +138,7 @@ def test_the_dial_in_a_song_lists_its_changes_and_takes_them_back() -> None:
     clean = made.rescore(quantise={"reading": "clean"})
     assert clean.hits == heard.hits, "hits keep what was heard"
     assert len(clean.rhythm.groups) == len(clean.rhythm.bars)
+    assert len(clean.rhythm.changes) == 4
     for change in clean.rhythm.changes:
         again = clean.left_as_heard(change.hit_id)
         assert change.hit_id not in {other.hit_id for other in again.rhythm.changes}

@@ -468,6 +468,28 @@ def test_another_way_to_count_is_one_click_and_one_undo(settings, made):
     assert state.runner().result(job_id, owner=None).options.beats == made.options.beats
 
 
+def test_what_the_dial_changes_is_listed_and_taken_back(settings):
+    made = song(8, doubts=True)
+    job_id = put(settings, owner_of(TOKEN), made)
+    app = visit("score", song_id=job_id)
+    assert not [button for button in app.button if button.key == "score_changes_back"]
+    app.select_slider(key="score_reading").set_value(1.0).run()
+    kept = state.runner().result(job_id, owner=None)
+    first, *others = kept.rhythm.changes
+    assert kept.options.quantise.reading == "clean" and others and f"{len(others) + 1} strokes" in app.expander(
+        key="score_changes").label  # fmt: skip
+    press(app, f"score_change_back_{first.hit_id}")
+    kept = state.runner().result(job_id, owner=None)
+    assert [change.hit_id for change in kept.rhythm.changes] == [change.hit_id for change in others]
+    press(app, "score_changes_back")
+    assert state.runner().result(job_id, owner=None).rhythm.changes == ()
+    press(app, "score_changes_again")
+    assert len(state.runner().result(job_id, owner=None).rhythm.changes) == len(others) + 1
+    for _ in range(4):
+        press(app, "ds_undo")
+    assert state.runner().result(job_id, owner=None).options == made.options
+
+
 def test_an_edit_is_repeated_in_all_bars_like_it(settings, made):
     from drumscribe.song import edits
 

@@ -17,6 +17,7 @@ import click
 from drumscribe import extras
 from drumscribe._version import __version__
 from drumscribe.choices import Separator, Source, Tracker
+from drumscribe.cli.changes import changes
 from drumscribe.cli.choosing import READING, among, changes_of, cheap_choices, options_of, reading
 from drumscribe.cli.completion import completion
 from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
@@ -65,6 +66,7 @@ def cli() -> None:
 
 
 cli.add_command(models)
+cli.add_command(changes)
 cli.add_command(completion)
 cli.add_command(convert)
 cli.add_command(maps)

@@ -15,7 +15,7 @@ from drumscribe.notation.formats import FORMATS, WRITABLE, Format
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.stages import file_name
-from drumscribe.ui import bars_alike, labels, note_maps, recounting, shell, state
+from drumscribe.ui import bars_alike, labels, note_maps, reading, recounting, shell, state
 from drumscribe.ui.player import Sheet, song_player
 from drumscribe.ui.shown import shown
 
@@ -34,6 +34,7 @@ def show(found: Transcription) -> None:
     chart, side = st.columns([5, 2], gap="medium")
     with side:
         controls(found)
+        reading.show(found)
         downloads(found)
         take_back(found)
     with chart:
@@ -103,6 +104,7 @@ def controls(found: Transcription) -> None:
             _choose(
                 "Swing", "quantise", "swing", options, swing, "Swung eighths are written straight, with a note on top."
             )
+            reading.dial(found)
             _strength(options)
         with st.expander("Look", icon=":material/format_paint:"):
             _choose("Detail", "notate", "simplify", options, DETAIL)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -256,6 +256,11 @@ def choose(label: str, **groups: dict[str, Any]) -> None:
 def recount(number: int) -> None:
     """Count the song as one of its alternatives, from 1: one edit."""
     _replace(lambda found: found.recounted(number))
+
+
+def leave_as_heard(ids: Iterable[int]) -> None:
+    """Take back what the reading made of some strokes: one edit."""
+    _replace(lambda found: found.left_as_heard(*ids))
 
 
 def redo() -> None:
