@@ -15,6 +15,8 @@ Finest = Literal[8, 12, 16, 24, 32]
 Swing = Literal["auto", "on", "off"]
 MidiBeats = Literal["auto", "file", "strokes"]
 """Beats of a MIDI file: its own, found from its strokes, or its own where the notes sit on them."""
+Changed = Literal["added", "removed", "renamed"]
+"""What a reading may make of a stroke."""
 Voices = Literal[1, 2]
 Paper = Literal["a4", "letter"]
 Noteheads = Literal["pas", "simple"]

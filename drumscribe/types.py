@@ -17,6 +17,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.choices import Changed
 from drumscribe.kit import DRUMS
 
 FloatArray = NDArray[np.float32]
@@ -414,7 +415,7 @@ class Change:
         chance: that it was played (as ``drum``; where removed: as ``heard``), all that speaks for it joined, 0-1.
     """
 
-    kind: Literal["added", "removed", "renamed"]
+    kind: Changed
     hit_id: int
     time_s: float
     drum: str

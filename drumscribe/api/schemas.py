@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
+from drumscribe.choices import Changed
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.kit import LABELS
 from drumscribe.options import Options
@@ -111,7 +112,7 @@ class AlternativeView(BaseModel):
 class ChangeView(BaseModel):
     """What the reading made of one stroke; named in ``quantise.as_heard`` it is left as heard."""
 
-    kind: Literal["added", "removed", "renamed"]
+    kind: Changed
     hit_id: int
     time_s: float
     drum: str = Field(description="As written; empty where it was removed.")

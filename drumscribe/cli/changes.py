@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import click
 
+from drumscribe.choices import Changed
 from drumscribe.cli.console import table
 from drumscribe.cli.running import guarded
 from drumscribe.kit import LABELS
-from drumscribe.song.changes import KINDS, filtered
 
 
 @click.command()
 @click.argument("project", type=click.Path(path_type=Path))
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only these; may be repeated.")
-@click.option("--drum", "drums", multiple=True, type=click.Choice(LABELS), help="Only these; may be repeated.")
-@click.option("--hit", "hits", multiple=True, type=int, metavar="ID", help="Only these; may be repeated.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(get_args(Changed)), help="Only these; may be repeated."
+)
+@click.option("--drum", "drums", multiple=True, type=click.Choice(LABELS), help="Only these; repeatable.")
+@click.option("--hit", "hits", multiple=True, type=int, metavar="ID", help="Only these; repeatable.")
 @click.option("--take-back", is_flag=True, help="Write those that are listed as they were heard; saves the project.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @guarded
@@ -28,6 +31,7 @@ def changes(
 
     With --take-back they are written as heard again; then write the files with rescore.
     """
+    from drumscribe.song.changes import filtered
     from drumscribe.song.transcription import Transcription
 
     song = Transcription.load(project)

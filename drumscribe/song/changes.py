@@ -6,8 +6,6 @@ from collections.abc import Collection, Sequence
 
 from drumscribe.types import Change
 
-KINDS = ("added", "removed", "renamed")
-
 
 def filtered(changes: Sequence[Change], kinds: Collection[str] = (), drums: Collection[str] = ()) -> list[Change]:
     """Changes of some kinds and drums (written or heard); an empty choice takes all."""
