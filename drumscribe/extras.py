@@ -14,7 +14,10 @@ from importlib.util import find_spec
 from drumscribe.errors import MissingExtraError
 
 EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
-    "studio": (("streamlit", "streamlit_webrtc", "plotly", "sqlalchemy", "alembic"), "The studio in the browser"),
+    "studio": (
+        ("streamlit", "streamlit_webrtc", "plotly", "sqlalchemy", "alembic", "segno"),
+        "The studio in the browser",
+    ),
     "separation": (("torch", "demucs"), "Taking the drums out of a mix"),
     "links": (("yt_dlp", "imageio_ffmpeg"), "Opening YouTube links"),
     "librosa": (("librosa",), "Finding beats with librosa"),

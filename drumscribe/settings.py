@@ -109,6 +109,11 @@ class Settings(BaseSettings):
     worker_jobs_per_child: int = Field(300, ge=0, description="A heavy worker is replaced after so many stages.")
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus port of a Celery worker; 0: none.")
 
+    # the Live page: servers that help the sound through routers and out of containers
+    ice_servers: str = Field("", description="stun:host:port and turn:host:port?transport=udp, comma separated.")
+    ice_user: str = Field("", description="Name at the TURN server; empty: ICE_SECRET is its static-auth-secret.")
+    ice_secret: SecretStr = Field(SecretStr(""), description="Password, or shared secret, of the TURN server.")
+
     # service: REST API
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")

@@ -2,7 +2,7 @@
 # Installs what the browser, server, and notation tests drive, where this is a Debian machine and we may.
 # Elsewhere it says what is missing; the tests that need it are then skipped with that reason.
 set -euo pipefail
-declare -A package=([chromium]=chromium [redis-server]=redis-server [pdftoppm]=poppler-utils
+declare -A package=([chromium]=chromium [redis-server]=redis-server [turnserver]=coturn [pdftoppm]=poppler-utils
     [musescore3]=musescore3 [xvfb-run]=xvfb [fluidsynth]=fluidsynth)
 missing=()
 for tool in "${!package[@]}"; do command -v "$tool" >/dev/null || missing+=("${package[$tool]}"); done

@@ -129,6 +129,7 @@ def chromium(microphone):
             args=[
                 "--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream",
                 "--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}",
+                "--host-resolver-rules=MAP tablet.test 127.0.0.1",
             ],
         )  # fmt: skip
         yield browser
@@ -341,6 +342,28 @@ def test_microphone_to_lanes_to_project(visit) -> None:
     page.wait_for_url("**/score?song=*")
     page.wait_for_selector(".pages [data-hit]", timeout=240_000)
     assert page.get_by_text("Live take").first.is_visible()
+
+
+def test_without_a_connection_live_offers_the_recorder(visit) -> None:
+    page = visit("about")
+    page.add_init_script(
+        "const Connection = RTCPeerConnection;"  # as behind a router that lets nothing through
+        "RTCPeerConnection = function (wanted) { return new Connection({ ...wanted, iceTransportPolicy: 'relay' }); };"
+    )
+    page.goto(page.url.replace("/about", "/live"))
+    page.wait_for_selector(".ds-lanes")
+    page.frame_locator("iframe[title*='webrtc']").get_by_role("button", name="Start").click()
+    page.get_by_text("No connection came about within 10 s").wait_for()
+    page.get_by_text("Record your playing").first.wait_for()
+
+
+def test_an_insecure_page_says_how_to_get_the_microphone(visit) -> None:
+    page = visit("about")
+    page.goto(page.url.replace("127.0.0.1", "tablet.test").replace("/about", "/live"))
+    page.get_by_text("drumscribe serve --lan").first.wait_for()
+    assert page.evaluate("navigator.mediaDevices === undefined")
+    assert page.locator("iframe[title*='webrtc']").count() == 0
+    page.get_by_text("Record with this device's own recorder").wait_for()
 
 
 @pytest.mark.parametrize("path", ["score?song={plain}", "practice?song={plain}", "live"])

@@ -28,8 +28,8 @@ FACES = ("__init__", "__main__")
 """Modules of the package itself that hand on public names."""
 WEB = {"streamlit", "fastapi", "celery", "starlette", "uvicorn", "streamlit_webrtc"}
 MAY_USE = {
-    "streamlit": ("ui",), "streamlit_webrtc": ("ui",), "fastapi": ("api",), "starlette": ("api",), "uvicorn": ("api",),
-    "celery": ("jobs",),
+    "streamlit": ("ui",), "streamlit_webrtc": ("ui",), "fastapi": ("api",), "starlette": ("api", "ui"),
+    "uvicorn": ("api", "ui"), "celery": ("jobs",),
 }  # fmt: skip
 HEAVY = (
     "numpy", "scipy", "tensorflow", "torch", "keras", "librosa", "madmom", "numba", "sqlalchemy", "verovio", "lxml",

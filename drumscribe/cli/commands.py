@@ -222,8 +222,9 @@ def example(output: Path | None, as_json: bool) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, default=8501, show_default=True, help="Port to listen on.")
 @click.option("--open/--no-open", "browser", default=False, help="Open a browser.")
+@click.option("--lan", is_flag=True, help="Open it to tablets and phones in the local network, over HTTPS, by a code.")
 @guarded
-def serve(host: str, port: int, browser: bool) -> int:
+def serve(host: str, port: int, browser: bool, lan: bool) -> int:
     """Serve the app."""
     extras.need("studio")
     package = Path(__file__).resolve().parents[1]  # an installed package carries the studio, a checkout has it above
@@ -232,11 +233,18 @@ def serve(host: str, port: int, browser: bool) -> int:
         raise OptionsError("The app's pages are missing from this installation.", "Install DrumScribe again.")
     from drumscribe.runtime import loopback
 
+    if lan and host != "127.0.0.1":
+        raise OptionsError("--lan listens on every address of this computer.", "Leave out --host.")
     if not loopback(host):
         os.environ["PUBLIC"] = "true"
     ready_settings()
-    flags = ["--server.address", host, "--server.port", str(port), "--server.headless", str(not browser).lower()]
-    command = [sys.executable, "-m", "streamlit", "run", str(app), *flags]
+    if lan:
+        command = [sys.executable, "-m", "drumscribe.ui.lan", str(app), str(port)]
+        if browser:
+            click.launch(f"https://localhost:{port}")
+    else:
+        flags = ["--server.address", host, "--server.port", str(port), "--server.headless", str(not browser).lower()]
+        command = [sys.executable, "-m", "streamlit", "run", str(app), *flags]
     if os.name != "nt":  # there, a program that replaces itself seems to its caller to have ended
         os.execv(sys.executable, command)  # noqa: S606 - a fixed program
     return subprocess.run(command).returncode

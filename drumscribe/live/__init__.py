@@ -8,6 +8,7 @@ light and never stutters.
 
 from drumscribe.live.engine import LiveEngine, LiveStream
 from drumscribe.live.follow import Follower
+from drumscribe.live.ice import ice_servers
 from drumscribe.live.take import Take
 
-__all__ = ["Follower", "LiveEngine", "LiveStream", "Take"]
+__all__ = ["Follower", "LiveEngine", "LiveStream", "Take", "ice_servers"]

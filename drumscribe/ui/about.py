@@ -9,7 +9,7 @@ import streamlit as st
 from drumscribe._version import __version__
 from drumscribe.kit import DRUMS
 from drumscribe.settings import get_settings
-from drumscribe.ui import labels
+from drumscribe.ui import labels, lan
 
 HEADS = {"normal": "●", "x": "✕", "circle-x": "⊗", "diamond": "◆"}
 KEYS = {
@@ -79,6 +79,7 @@ def show() -> None:
         '<p class="ds-lead">DrumScribe listens to a recording and writes down what the drums play. It shows how sure '
         "it is of every hit, so that you know where to look, and makes each correction a matter of one key.</p>"
     )
+    _tablet()
     st.header("How it works")
     st.markdown(
         "1. **Read**: the file, link or recording is decoded to 44.1 kHz.\n"
@@ -128,6 +129,29 @@ def show() -> None:
         f'<th scope="col">Licence</th></tr></thead><tbody>{rows}</tbody></table>'
     )
     st.caption(f"DrumScribe {__version__}")
+
+
+def _tablet() -> None:
+    """How the tablet on the music stand gets in."""
+    if lan.shared is None:
+        if not get_settings().public:
+            st.header("Open on a tablet")
+            st.markdown(
+                "Start DrumScribe with `drumscribe serve --lan`: it shows a QR code here and in the terminal, for a "
+                "tablet or phone in the same Wi-Fi, which then has the same songs; Live can use its microphone."
+            )
+        return
+    st.header("Open on a tablet")
+    code, words = st.columns([1, 2], vertical_alignment="center")
+    with code:
+        st.image(lan.shared.picture, caption="Scan with the tablet's camera")
+    with words:
+        st.markdown(
+            f"In the same Wi-Fi, open **{lan.shared.link.partition('?')[0]}** and type the code "
+            f"**{lan.shared.code}**, or scan the picture.\n\n"
+            "The first time, the browser warns that it does not know the certificate, which this computer made itself: "
+            "choose to go on. The tablet then shows the songs of this computer's browser, and stays paired."
+        )
 
 
 def _legend() -> None:

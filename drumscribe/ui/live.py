@@ -14,12 +14,12 @@ from aiortc.jitterbuffer import JitterBuffer
 from streamlit_webrtc import WebRtcMode, create_audio_sink_track, webrtc_streamer
 
 from drumscribe.errors import DrumScribeError
-from drumscribe.live import LiveEngine, Take
+from drumscribe.live import LiveEngine, Take, ice_servers
 from drumscribe.live.take import SHOWN_BARS
 from drumscribe.options import Options
 from drumscribe.settings import get_settings
 from drumscribe.types import Hit, Meter
-from drumscribe.ui import labels, lane_board, owner, shell, state, theme
+from drumscribe.ui import labels, lane_board, owner, shell, state, theme, unconnected
 
 if TYPE_CHECKING:
     import av
@@ -61,6 +61,7 @@ BAR_PX = 340
 BEHIND_S = 1.0
 """From this delay on the lanes are of little use, and the user is told why."""
 _TAKE = "live_take"
+_SERVERS = "live_ice_servers"
 
 
 @st.cache_resource(show_spinner=False)
@@ -77,9 +78,16 @@ def show() -> None:
         # The page runs as long as one plays; Streamlit's own Stop would freeze it and leave the microphone open.
         "<style>[data-testid=stStatusWidget] { display: none; }</style>"
     )
+    if unconnected.insecure(st.context.url):
+        unconnected.no_microphone()
+        return
     take: Take | None = st.session_state.get(_TAKE)
     bpm, meter = settings(disabled=take is not None)
-    context = microphone()
+    try:
+        context = microphone()
+    except DrumScribeError as error:  # ICE_SERVERS
+        shell.error(error)
+        return
     if context.state.playing:
         if take is None:
             longest = get_settings().max_duration_s
@@ -89,6 +97,9 @@ def show() -> None:
         listening(context, take)
     elif take is not None and not context.state.signalling:
         finish(take)
+    elif take is None and context.state.signalling:
+        lanes([], [], 0.0)
+        unconnected.connecting()
     else:
         engine().start()  # while the user reads, so that the first stroke is heard
         waiting()
@@ -116,8 +127,10 @@ def _sink() -> dict[str, Take | None]:
 
 
 def microphone() -> Any:
-    """The connection to the browser's microphone. It leads to this server only."""
+    """The connection to the browser's microphone. It leads to this server only. Raises OptionsError."""
     held = _sink()
+    # Made once a session: with other ones in each run the connection would be made anew.
+    servers = st.session_state.get(_SERVERS) or st.session_state.setdefault(_SERVERS, ice_servers(get_settings()))
 
     def feed(frame: av.AudioFrame) -> None:
         take = held["take"]
@@ -127,7 +140,7 @@ def microphone() -> Any:
     return webrtc_streamer(
         key="live_microphone",
         mode=WebRtcMode.SENDONLY,
-        rtc_configuration={"iceServers": []},
+        rtc_configuration={"iceServers": servers},
         media_stream_constraints={
             "audio": {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False},
             "video": False,
@@ -144,6 +157,7 @@ def waiting() -> None:
         "Press **Start** and allow the microphone. Headphones keep other music out of it. "
         "The sound goes to this DrumScribe server and nowhere else."
     )
+    unconnected.instead()
 
 
 def listening(context: Any, take: Take) -> None:
