@@ -13,12 +13,13 @@ from drumscribe._version import __version__
 if TYPE_CHECKING:
     from drumscribe.errors import DrumScribeError
     from drumscribe.options import Options
-    from drumscribe.pipeline import Transcription, transcribe
+    from drumscribe.pipeline import Song, Transcription, transcribe
     from drumscribe.settings import Settings, get_settings
     from drumscribe.types import Hit, Hits, Progress
 
 _WHERE = {
     "transcribe": "drumscribe.pipeline",
+    "Song": "drumscribe.pipeline",
     "Transcription": "drumscribe.pipeline",
     "Options": "drumscribe.options",
     "Settings": "drumscribe.settings",
@@ -36,6 +37,7 @@ __all__ = [
     "Options",
     "Progress",
     "Settings",
+    "Song",
     "Transcription",
     "__version__",
     "get_settings",

@@ -21,6 +21,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "separation": (("torch", "demucs"), "Taking the drums out of a mix"),
     "links": (("yt_dlp", "imageio_ffmpeg"), "Opening YouTube links"),
     "librosa": (("librosa",), "Finding beats with librosa"),
+    "research": (("pandas", "pretty_midi"), "Handing hits to pandas or pretty_midi"),
     "music21": (("music21",), "Handing a score to music21"),
     "service": (("fastapi", "uvicorn", "celery", "redis", "s3fs", "opentelemetry"), "Serving many users"),
     "train": (("tensorflow", "keras"), "Running Keras models"),

@@ -21,7 +21,7 @@ from drumscribe.options import Options
 from drumscribe.settings import Settings, get_settings
 from drumscribe.song import project
 from drumscribe.song.edits import History
-from drumscribe.song.project import Heard, Song, heard_in
+from drumscribe.song.project import Heard, heard_in
 from drumscribe.song.recordings import InMemory
 from drumscribe.song.stages import laid, notated, picked, written
 from drumscribe.song.transcription import Transcription
@@ -32,7 +32,10 @@ from drumscribe.types import Activations, Audio, CancelToken, Hits, OnFraction, 
 if TYPE_CHECKING:
     from drumscribe.rhythm import BeatEvidence
 
-__all__ = ["Transcription", "transcribe"]
+__all__ = ["Song", "Transcription", "transcribe"]
+
+Song = Transcription
+"""The short name: ``Song.from_hits(...)``."""
 
 T = TypeVar("T")
 _CONTRACTS = ("drumscribe.types", "drumscribe.kit")  # every cached value is made of these
@@ -209,7 +212,7 @@ class Run:
         self, audio: Audio, stem: Stem, activations: Activations, evidence: BeatEvidence, options: Options
     ) -> Transcription:
         """The cheap stages: hits, bars, note values, score."""
-        song = Song(audio.sha256, audio.duration_s, audio.title, audio.artist, audio.origin)
+        song = project.Song(audio.sha256, audio.duration_s, audio.title, audio.artist, audio.origin)
         self.report("quantise", 0.0, "Finding note values")
         history = History(picked(activations, options.detect))
         grid = laid(evidence, history, options, audio.duration_s)

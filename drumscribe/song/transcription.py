@@ -24,6 +24,7 @@ from drumscribe.types import Activations, Audio, BeatGrid, Hit, Hits, Rhythm, St
 if TYPE_CHECKING:
     from drumscribe.notation.model import Score
     from drumscribe.rhythm import BeatEvidence
+    from drumscribe.song.exchange import MirEval
 
 
 @dataclass(frozen=True)
@@ -329,6 +330,64 @@ class Transcription:
             media=media or Absent(),
             **_shared(opened),
         )
+
+    @classmethod
+    def from_hits(
+        cls,
+        hits: Any,
+        *,
+        beats: Any = None,
+        bpm: float | None = None,
+        meter: str = "4/4",
+        title: str = "",
+        options: Options | None = None,
+    ) -> Transcription:
+        """A song of hits that came from elsewhere: another transcriber, a data set, a program.
+
+        Args:
+            hits: rows ``(time_s, drum)`` or ``(time_s, drum, velocity)``, :class:`~drumscribe.Hit` values, or a pandas
+                table with such columns.
+            beats: times of all pulses, the first of which begins a bar; or a :class:`~drumscribe.types.BeatGrid`.
+            bpm: without ``beats``: even pulses from zero. Without either, beats, meter, and bars are found from the
+                strokes.
+            meter: of the bars of ``beats`` or ``bpm``.
+            title: printed.
+            options: choices in force.
+
+        Raises:
+            OptionsError: a row or the beats cannot be used.
+            ProjectError: there are no hits.
+            RhythmError, NotationError: they cannot be written.
+        """
+        from drumscribe.song.charts import fields_of
+        from drumscribe.song.exchange import chart_of
+
+        found, digest = chart_of(hits, beats, bpm, meter, title)
+        return cls(**fields_of(found, sha256=digest, name=title, wished=options or Options()))
+
+    def to_pandas(self) -> Any:
+        """The hits as a pandas table with their places in the score. Raises MissingExtraError without pandas."""
+        from drumscribe.song.exchange import table_of
+
+        return table_of(self.hits, self.rhythm)
+
+    def to_mir_eval(self) -> MirEval:
+        """The hits and beats as arrays that mir_eval takes."""
+        from drumscribe.song.exchange import mir_eval_of
+
+        return mir_eval_of(self.hits, self.grid)
+
+    def to_pretty_midi(self, *, quantised: bool = False) -> Any:
+        """The song as ``pretty_midi.PrettyMIDI``, as played or as written. Raises MissingExtraError without it."""
+        from drumscribe.song.exchange import pretty_midi_of
+
+        return pretty_midi_of(self.render("midi_quantised" if quantised else "midi")[0])
+
+    def to_music21(self) -> Any:
+        """The score as ``music21.stream.Score``. Raises MissingExtraError without music21."""
+        from drumscribe import notation
+
+        return notation.to_music21(self.score)
 
     @classmethod
     def load(cls, path: str | Path) -> Transcription:

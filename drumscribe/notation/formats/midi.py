@@ -55,6 +55,6 @@ FORMAT = Format(
     is_it,
     endings=(".midi",),
     loses="note values, ornaments and repeats as written, which are found anew",
-    tested="MuseScore 3.2",
+    tested="MuseScore 3.2, pretty_midi 0.2",
     usual=True,
 )
