@@ -22,6 +22,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "links": (("yt_dlp", "imageio_ffmpeg"), "Opening YouTube links"),
     "librosa": (("librosa",), "Finding beats with librosa"),
     "research": (("pandas", "pretty_midi"), "Handing hits to pandas or pretty_midi"),
+    "guitarpro": (("guitarpro",), "Guitar Pro files"),
     "music21": (("music21",), "Handing a score to music21"),
     "service": (("fastapi", "uvicorn", "celery", "redis", "s3fs", "opentelemetry"), "Serving many users"),
     "train": (("tensorflow", "keras"), "Running Keras models"),

@@ -318,6 +318,7 @@ def test_every_kind_of_file_can_be_downloaded(client: TestClient, done: str) -> 
         "svg": b"<",
         "tab": b"",
         "lilypond": b"",
+        "guitar_pro": b"\x18FICHIER GUITAR PRO",
         "zip": b"PK",
     }
     assert set(start) == set(files.KINDS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from drumscribe.kit import DRUMS
@@ -75,6 +75,13 @@ def as_written(strokes: Sequence[Stroke], base: NoteMap) -> Drums:
     told = _Told()
     found = [(stroke, label) for stroke in strokes if (label := _meant(stroke.note, base, told, guessing=False))]
     return Hits.of(_hits(found)), tuple(_sentences(base, told)), tuple(sorted(told.unknown.items()))
+
+
+def meanings(keys: Iterable[int]) -> tuple[dict[int, str], tuple[str, ...]]:
+    """What the percussion keys of a score mean, with sentences on what was guessed or is no drum."""
+    base, told = note_map(GENERAL_MIDI), _Told()
+    found = {key: label for key in Counter(keys).elements() if (label := _meant(key, base, told, guessing=True))}
+    return found, tuple(_sentences(base, told))
 
 
 def _hits(found: Sequence[tuple[Stroke, str]]) -> list[Hit]:

@@ -28,7 +28,7 @@ from drumscribe.types import Hit, Hits, Placement, Rhythm
 if TYPE_CHECKING:
     from drumscribe.notation.model import Score
 
-ENDINGS = tuple(ending for found in READABLE.values() for ending in (found.ending, *found.endings))
+ENDINGS = tuple(ending for found in READABLE.values() for ending in (found.ending, *found.endings, *found.only_read))
 """Names of files that :func:`opened` takes, for a file dialog; what counts is the content."""
 
 

@@ -27,6 +27,7 @@ AUTO = "auto"
 DETAIL = {0: "Everything", 1: "No ghosts or ornaments", 2: "Core groove"}
 SLOWEST, FASTEST = 30, 300
 _RETURNED = "score_returned"
+_MUSICXML = FORMATS["musicxml"]
 
 
 def show(found: Transcription) -> None:
@@ -303,7 +304,7 @@ def take_back(found: Transcription) -> None:
         file = st.file_uploader(
             "MusicXML of this song, edited in MuseScore or another program. Your changes become one edit, "
             "which Undo takes back.",
-            type=[ending[1:] for ending in (FORMATS["musicxml"].ending, *FORMATS["musicxml"].endings)],
+            type=[ending[1:] for ending in (_MUSICXML.ending, *_MUSICXML.endings, *_MUSICXML.only_read)],
             key=f"score_returned_{number}",
         )  # fmt: skip
         if file is None:

@@ -102,7 +102,8 @@ class Format:
         write: the file of a chart, or one file a page; ``None`` where it is only read. Raises NotationError.
         read: of a file's bytes. Raises ProjectError.
         is_it: whether the first :data:`HEAD` bytes of a file are of this format.
-        endings: names that files of this format have elsewhere.
+        endings: other names of files that are written so.
+        only_read: names of files that are read, too.
         loses: what it cannot hold: written into a table, and told by the command that converts.
         tested: programs that open what is written, or wrote what is read, in the tests.
         usual: part of "everything" in one archive.
@@ -119,6 +120,7 @@ class Format:
     read: Callable[[bytes, ReadOptions], Found] | None = None
     is_it: Callable[[bytes], bool] | None = None
     endings: tuple[str, ...] = ()
+    only_read: tuple[str, ...] = ()
     loses: str = ""
     tested: str = ""
     usual: bool = False
