@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -88,8 +91,7 @@ def transcribe(
         return chart
     audio = run.ingest(source, name)
     stem = run.separate(audio, options)
-    activations = run.detect(audio, stem, options)
-    evidence = run.beats(audio, options)
+    activations, evidence = run.listen(audio, stem, options)
     return run.finish(audio, stem, activations, evidence, options)
 
 
@@ -208,6 +210,32 @@ class Run:
             lambda report: rhythm.track(audio, tracker=tracker, on_progress=report, cancel=self._cancel),
         )
 
+    def listen(self, audio: Audio, stem: Stem, options: Options) -> tuple[Activations, BeatEvidence]:
+        """:meth:`detect` and :meth:`beats` side by side: neither needs the other, nor keeps all cores busy.
+
+        Progress of the beats is told from here once the hits are there, so that all of it comes from one thread.
+        """
+        from drumscribe import hits  # noqa: F401 - two threads that begin to import one library get in each other's way
+        from drumscribe.rhythm import track  # noqa: F401
+
+        stop, told = threading.Event(), deque([Progress("beats", 0.0)], maxlen=1)
+        beside = Run(self.settings, told.append, _Either(self._cancel, stop))
+        with ThreadPoolExecutor(1, "beats") as pool:
+            coming = pool.submit(beside.beats, audio, options)
+            try:
+                activations = self.detect(audio, stem, options)
+                if not coming.done() or beside.timings:
+                    self.report("beats", 0.0, "")
+                while wait([coming], timeout=0.1).not_done:
+                    self.report("beats", told[-1].fraction, told[-1].message)
+            except BaseException:
+                stop.set()
+                raise
+        evidence = coming.result()
+        self.report("beats", 1.0, told[-1].message)
+        self.timings |= beside.timings
+        return activations, evidence
+
     def finish(
         self, audio: Audio, stem: Stem, activations: Activations, evidence: BeatEvidence, options: Options
     ) -> Transcription:
@@ -271,6 +299,16 @@ class Run:
         self.timings[stage] = time.perf_counter() - start
         self.report(stage, 1.0, "")
         return value
+
+
+class _Either:
+    """Set when either of two tokens is."""
+
+    def __init__(self, *tokens: CancelToken | None) -> None:
+        self._tokens = tuple(token for token in tokens if token is not None)
+
+    def is_set(self) -> bool:
+        return any(token.is_set() for token in self._tokens)
 
 
 def _cancelled() -> Cancelled:

@@ -10,7 +10,15 @@ import songs
 from drumscribe import hits, rhythm
 from drumscribe.audio import separation
 from drumscribe.audio.decoding import decode
-from drumscribe.errors import Cancelled, NotAudioError, OptionsError, ProjectError, StorageError, UnreadableFileError
+from drumscribe.errors import (
+    BadWeightsError,
+    Cancelled,
+    NotAudioError,
+    OptionsError,
+    ProjectError,
+    StorageError,
+    UnreadableFileError,
+)
 from drumscribe.notation.formats import DEFAULT_FORMATS, WRITABLE
 from drumscribe.options import Options
 from drumscribe.pipeline import Run, transcribe
@@ -43,7 +51,12 @@ def song(place):
 def first(song, settings):
     """The first run, with everything it reported."""
     reports: list[Progress] = []
-    return transcribe(song, settings=settings, on_progress=reports.append), reports
+
+    def report(progress: Progress) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        reports.append(progress)
+
+    return transcribe(song, settings=settings, on_progress=report), reports
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +174,14 @@ def test_cancel_works_in_every_stage(song, settings, place, stage):
     fresh = settings.model_copy(update={"data_dir": place / f"cancel-{stage}"})
     with pytest.raises(Cancelled):
         transcribe(song, settings=fresh, on_progress=watch, cancel=cancel)
+
+
+def test_what_runs_side_by_side_ends_together(song, settings, place):
+    (place / "none.tflite").write_bytes(b"no model")
+    values = {"data_dir": place / "no model", "model_uri": str(place / "none.tflite")}
+    with pytest.raises(BadWeightsError):
+        transcribe(song, settings=settings.model_copy(update=values))
+    assert not any(thread.name.startswith("beats") for thread in threading.enumerate())
 
 
 def test_a_copy_under_another_name_is_called_as_the_user_called_it(song, settings, place):

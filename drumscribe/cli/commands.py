@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -275,14 +277,17 @@ def _write(
         to_standard_output(result, kinds[0], settings)
         report.files[kinds[0]] = "-"
         return
-    for done, kind in enumerate(kinds):
-        bars.update(Progress("export", done / len(kinds), kind))
-        try:
-            files = result.export(folder, (kind,), name=name, settings=settings)
-        except (NotationError, MissingExtraError) as error:
-            report.fail(error)
-            continue
-        report.files.update({kind: str(path) for kind, path in files.items()})
+    with ThreadPoolExecutor(1) as pool:  # engraving takes longest, and its program runs beside what is written here
+        export = partial(result.export, folder, name=name, settings=settings)
+        pdf = pool.submit(export, ("pdf",)) if "pdf" in kinds else None
+        for done, kind in enumerate(sorted(kinds, key="pdf".__eq__)):
+            bars.update(Progress("export", done / len(kinds), kind))
+            try:
+                files = pdf.result() if pdf and kind == "pdf" else export((kind,))
+            except (NotationError, MissingExtraError) as error:
+                report.fail(error)
+                continue
+            report.files.update({kind: str(path) for kind, path in files.items()})
     bars.update(Progress("export", 1.0, f"{len(report.files)} files"))
 
 

@@ -200,12 +200,15 @@ def _transcribed(
     stem = run.separate(audio, job.options)
     if until == "separate":
         return None
-    activations = run.detect(audio, stem, job.options)
-    if until == "detect":
-        return None
-    evidence = run.beats(audio, job.options)
-    if until == "beats":
-        return None
+    if until is None and not tracker.elsewhere:
+        activations, evidence = run.listen(audio, stem, job.options)
+    else:
+        activations = run.detect(audio, stem, job.options)
+        if until == "detect":
+            return None
+        evidence = run.beats(audio, job.options)
+        if until == "beats":
+            return None
     result = run.finish(audio, stem, activations, evidence, job.options)
     folder = store.folder(job.id)
     report = partial(run.report, "export")
