@@ -17,6 +17,6 @@ PAGES = [
 ]
 
 page = st.navigation(PAGES, position="top")
-shell.frame(page)
+shell.frame(page, PAGES)
 page.run()
 state.leave()

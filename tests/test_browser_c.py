@@ -51,8 +51,8 @@ class Site:
         runner.close()
         return found
 
-    def visit(self, path: str):
-        context = self._browser.new_context(viewport={"width": 1360, "height": 1000})
+    def visit(self, path: str, **screen):
+        context = self._browser.new_context(**({"viewport": {"width": 1360, "height": 1000}} | screen))
         context.set_default_timeout(PATIENCE_MS)
         context.add_cookies([{"name": COOKIE, "value": TOKEN, "url": self.address}])
         page = context.new_page()

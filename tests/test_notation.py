@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -976,3 +978,22 @@ def test_importing_the_package_loads_no_engine():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_screen_has_lines_of_its_own_width():
+    from ui_songs import song
+
+    rhythm, plain = song(24).rhythm, NotateOptions(repeats=False)
+    paper, phone, tablet = (notate(rhythm, plain, title="Beat", screen_mm=width) for width in (None, 85.0, 180.0))
+
+    def lines(score):
+        starts = [0, *(i for i, one in enumerate(score.measures) if i and one.new_system), len(score.measures)]
+        return [b - a for a, b in itertools.pairwise(starts)]
+
+    assert max(lines(phone)) <= 2 < max(lines(tablet)) <= max(lines(paper))
+    assert to_musicxml(replace(phone, measures=paper.measures)) == to_musicxml(paper)  # files are for paper
+    pages = to_svg(phone)
+    width = float(re.search(r'viewBox="0 0 (\d+) \d+"', pages[0])[1])
+    assert width == pytest.approx(850, abs=1) and 'class="legend"' not in pages[0]
+    shown = re.findall(r'id="bar-(\d+)"', "".join(pages))
+    assert [int(bar) for bar in shown] == list(range(24))

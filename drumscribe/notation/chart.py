@@ -25,7 +25,9 @@ _CORE = {"ride_bell": "ride", "splash": "crash", "china": "crash", "pedal_hihat"
 _CORE_GRIDS = (Fraction(1, 2), Fraction(1, 3))
 
 
-def notate(rhythm: Rhythm, options: NotateOptions, *, title: str = "", artist: str = "") -> Score:
+def notate(
+    rhythm: Rhythm, options: NotateOptions, *, title: str = "", artist: str = "", screen_mm: float | None = None
+) -> Score:
     """Write ``rhythm`` as a score.
 
     Args:
@@ -33,11 +35,12 @@ def notate(rhythm: Rhythm, options: NotateOptions, *, title: str = "", artist: s
         options: style; its ``title`` and ``artist`` win over the arguments where they are not empty.
         title: of the piece.
         artist: of the piece.
+        screen_mm: break lines for a screen of this width instead of the paper.
 
     Raises:
         NotationError: if a bar cannot be written (a length or a position that no note value can show).
     """
-    style = Style(options.voices, options.paper, options.noteheads, options.legend, options.summary)
+    style = Style(options.voices, options.paper, options.noteheads, options.legend, options.summary, screen_mm)
     title, artist = one_line(options.title or title), one_line(options.artist or artist)
     if not rhythm.bars:
         return Score(title, artist, (), style)
@@ -51,7 +54,8 @@ def notate(rhythm: Rhythm, options: NotateOptions, *, title: str = "", artist: s
     strokes: list[list[Placement]] = [[] for _ in rhythm.bars]
     for place in shown:
         strokes[place.bar].append(place)
-    measures = _Chart(rhythm.bars, strokes, marks, options).measures()
+    room = structure.room(screen_mm, options.paper)
+    measures = _Chart(rhythm.bars, strokes, marks, options, room).measures()
     if options.count_in:
         measures = _with_count_in(measures)
     return Score(title, artist, tuple(measures), style)
@@ -84,6 +88,8 @@ class _Chart:
     strokes: Sequence[Sequence[Placement]]
     marks: Marks
     options: NotateOptions
+    room: float
+    """On a line, in note columns."""
 
     def measures(self) -> list[Measure]:
         bars, options = self.bars, self.options
@@ -126,7 +132,7 @@ class _Chart:
             places=written,
             lead_in=sum(i < first for i in written),
         )
-        plans = structure.lay_out(layout, simile=options.simile)
+        plans = structure.lay_out(layout, simile=options.simile, room=self.room)
         return [
             Measure(
                 number=bars[i].number, meter=bars[i].meter, length=bars[i].length, voices=found,

@@ -15,10 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from drumscribe.choices import Noteheads
 from drumscribe.errors import NotationError
-from drumscribe.notation.model import Event, Measure, Score
-from drumscribe.notation.musicxml import PAPER_MM, to_musicxml
+from drumscribe.notation.model import PAPER_MARGIN_MM, PAPER_MM, SCREEN_MARGIN_MM, Event, Measure, Score, Style
+from drumscribe.notation.musicxml import to_musicxml
 from drumscribe.notation.spelling import VALUES
 from drumscribe.notation.summary import grooves, summary_score
 from drumscribe.notation.svg import GHOST, polish
@@ -102,7 +101,12 @@ def _top(score: Score, page: int) -> int:
     """Upper margin: the heading and the legend stand in that of the first page."""
     if page:
         return _TOP
-    return _TOP_UNDER_LEGEND if score.style.legend and score.drums() else _TOP_UNDER_TITLE
+    return _TOP_UNDER_LEGEND if _legend(score) else _TOP_UNDER_TITLE
+
+
+def _legend(score: Score) -> tuple[str, ...]:
+    """Labels of the legend; a screen has none: its drums would be too small to read."""
+    return score.drums() if score.style.legend and score.style.screen_mm is None else ()
 
 
 def _page(score: Score, cut: tuple[int, int], page: int) -> str:
@@ -115,12 +119,11 @@ def _page(score: Score, cut: tuple[int, int], page: int) -> str:
     document = to_musicxml(replace(score, measures=measures, title="", artist=""), first_index=start,
                            ends=end == len(score.measures))  # fmt: skip
     if page:
-        return _engrave(document, score.style.paper, signs, page_number=page + 1)
-    legend = score.drums() if score.style.legend else ()
+        return _engrave(document, score.style, signs, page_number=page + 1)
+    legend = _legend(score)
     if legend and any(head.ghost for measure in score.measures for _, head in measure.heads()):
         legend = (*legend, GHOST)
-    return _engrave(document, score.style.paper, signs, title=score.title, artist=score.artist, legend=legend,
-                    dialect=score.style.noteheads)  # fmt: skip
+    return _engrave(document, score.style, signs, title=score.title, artist=score.artist, legend=legend)
 
 
 def _show_marks(measures: Sequence[Measure]) -> list[Measure]:
@@ -156,15 +159,19 @@ def _toolkit() -> Any:
     return _threads.toolkit
 
 
-@lru_cache(maxsize=64)
-def _engrave(document: bytes, paper: str, signs: tuple[tuple[str, int], ...], *, title: str = "", artist: str = "",
-             page_number: int = 0, legend: tuple[str, ...] = (), dialect: Noteheads = "pas") -> str:  # fmt: skip
+@lru_cache(maxsize=128)
+def _engrave(document: bytes, style: Style, signs: tuple[tuple[str, int], ...], *, title: str = "", artist: str = "",
+             page_number: int = 0, legend: tuple[str, ...] = ()) -> str:  # fmt: skip
     toolkit = _toolkit()
-    width, height = PAPER_MM[paper]
+    width, height = PAPER_MM[style.paper]
+    margin = PAPER_MARGIN_MM
+    if style.screen_mm is not None:
+        width, margin = style.screen_mm, SCREEN_MARGIN_MM
     top = _TOP if page_number else _TOP_UNDER_LEGEND if legend else _TOP_UNDER_TITLE
     toolkit.setOptions({
         "pageWidth": round(width * _UNITS_PER_MM), "pageHeight": round(height * _UNITS_PER_MM),
-        "pageMarginLeft": 130, "pageMarginRight": 130, "pageMarginTop": top,
+        "pageMarginLeft": round(margin * _UNITS_PER_MM), "pageMarginRight": round(margin * _UNITS_PER_MM),
+        "pageMarginTop": top,
         "pageMarginBottom": 100, "unit": 9, "scale": 100, "font": FONT, "breaks": "encoded",
         "header": "none", "footer": "none", "spacingSystem": 8, "svgViewBox": True, "justifyVertically": False,
         "minLastJustification": 0.55, "measureMinWidth": 30, "spacingLinear": 0.3, "multiRestStyle": "block",
@@ -173,7 +180,7 @@ def _engrave(document: bytes, paper: str, signs: tuple[tuple[str, int], ...], *,
     if not toolkit.loadData(document.decode()):
         raise NotationError("The page could not be engraved.", "Report this as a bug, with the MusicXML file.")
     return polish(toolkit.renderToSVG(1), signs, title=title, artist=artist, page_number=page_number, legend=legend,
-                  dialect=dialect)  # fmt: skip
+                  dialect=style.noteheads, margin=100 * margin)  # fmt: skip
 
 
 def clear_cache() -> None:

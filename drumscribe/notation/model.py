@@ -29,6 +29,10 @@ TYPE_LENGTH: dict[NoteType, Fraction] = {
 }  # fmt: skip
 """Length of each undotted note value in quarter notes."""
 
+PAPER_MM = {"a4": (210.0, 297.0), "letter": (215.9, 279.4)}
+PAPER_MARGIN_MM, SCREEN_MARGIN_MM = 13.0, 3.0
+"""Beside the staff of an SVG page."""
+
 FLAGS: dict[NoteType, int] = {"eighth": 1, "16th": 2, "32nd": 3, "64th": 4, "128th": 5}
 """Number of flags or beams; note values not listed have none."""
 
@@ -174,13 +178,19 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What of the look is decided for the whole score."""
+    """What of the look is decided for the whole score.
+
+    Attributes:
+        screen_mm: the SVG's lines are broken for a screen of this width, with little margin and without a legend;
+            ``None``: for the paper.
+    """
 
     voices: Voices = 2
     paper: Paper = "a4"
     noteheads: Noteheads = "pas"
     legend: bool = True
     summary: bool = False
+    screen_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from lxml import etree
 from drumscribe.kit import DRUMS
 from drumscribe.notation.form import brackets, passes_text
 from drumscribe.notation.heads import notehead
-from drumscribe.notation.model import Event, Head, Measure, Score, Style, Voice
+from drumscribe.notation.model import PAPER_MM, Event, Head, Measure, Score, Style, Voice
 from drumscribe.notation.text import one_line
 
 DOCTYPE = (
@@ -27,7 +27,6 @@ DOCTYPE = (
 SOFTWARE = "DrumScribe"
 FULL_DYNAMICS = 0.9
 """Velocity of one per cent in ``note@dynamics``: 100 is forte, velocity 90."""
-PAPER_MM = {"a4": (210.0, 297.0), "letter": (215.9, 279.4)}
 _MARGIN_MM = 15.0
 _STAFF_MM = 7.0
 """Height of the staff, which is 40 tenths."""
@@ -93,7 +92,7 @@ def _header(root: Any, score: Score) -> None:
     for element in ("beam", "stem"):
         _sub(encoding, "supports", element=element, type="yes")
     _sub(encoding, "supports", element="print", type="yes", attribute="new-system", value="yes")
-    style = {name: getattr(score.style, name) for name in Style.__dataclass_fields__}
+    style = {name: getattr(score.style, name) for name in Style.__dataclass_fields__ if name != "screen_mm"}
     style["count_in"] = bool(score.measures and score.measures[0].count_in)
     _text(_sub(identification, "miscellaneous"), "miscellaneous-field", json.dumps(style), name="drumscribe")
     width, height = _page(root, score.style.paper)

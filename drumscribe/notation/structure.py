@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.choices import Paper
 from drumscribe.kit import DRUMS, LABELS
+from drumscribe.notation.model import PAPER_MARGIN_MM, PAPER_MM, SCREEN_MARGIN_MM
 from drumscribe.types import Placement
 
 KERNEL_BARS = (4, 8)
@@ -37,12 +39,15 @@ CROWDED, LOOSE = 40.0, 0.5
 """Prices of a line that is fuller or emptier, times the square of the part by which it is."""
 BAR_COUNTS = {1: 1.0, 2: 0.15, 3: 0.45, 4: 0.0, 5: 0.4}
 """Prices of a line with so many bars: phrases have two and four; five take in a last bar that would be left alone."""
+NARROW, NARROW_COUNTS = 30.0, {1: 0.3, 2: 0.0}
+"""The same on a line with less room (a phone's)."""
 CHANGED_COUNT = 0.3
 """Price of a line with another number of bars than the one before: the eye counts on it."""
 ODD_PHRASE = 0.3
 """Price of a line that begins in the middle of two bars."""
 TORN_ENDING = 2.0
 """Price of a line that begins in the middle of an ending."""
+_CLEF_MM, _CLEF_AND_METER_MM = 8.0, 14.0
 _REST_RUN_WIDTH = 10.0
 _SIMILE_WIDTH = 5.0
 _CELLS = 48
@@ -51,6 +56,14 @@ LONGEST_COUNT = 2
 """Bars."""
 MOST_COUNTS = 4
 """Strokes of a count in one bar."""
+
+
+def room(screen_mm: float | None, paper: Paper) -> float:
+    """Note columns on a line of a screen, at the size that they have on paper (where ``screen_mm`` is ``None``)."""
+    if screen_mm is None:
+        return LINE_WIDTH
+    of_paper = PAPER_MM[paper][0] - 2 * PAPER_MARGIN_MM - _CLEF_MM
+    return LINE_WIDTH * max(1.0, screen_mm - 2 * SCREEN_MARGIN_MM - _CLEF_AND_METER_MM) / of_paper
 
 
 def sections(strokes: Sequence[Sequence[Placement]], lengths: Sequence[float], first: int = 0) -> list[int]:
@@ -296,8 +309,11 @@ class Written:
     lead_in: int = 0
 
 
-def lay_out(written: Written, *, simile: bool) -> list[BarPlan]:
-    """Decide lines, similes, and multi-bar rests together: a line always begins with a bar written out."""
+def lay_out(written: Written, *, simile: bool, room: float = LINE_WIDTH) -> list[BarPlan]:
+    """Decide lines, similes, and multi-bar rests together: a line always begins with a bar written out.
+
+    ``room`` is that on a line, in note columns.
+    """
     after = [False, *written.closed]
     runs = _rest_runs(written.silent, [mark or turn for mark, turn in zip(written.fixed, after, strict=False)])
     plans: list[BarPlan] = []
@@ -305,17 +321,19 @@ def lay_out(written: Written, *, simile: bool) -> list[BarPlan]:
     while len(plans) < count:
         start = len(plans)
         stop = next((i for i in range(start + 1, count) if written.line_starts[i]), count)
-        lines, before = _lines(written, runs, start, stop, simile, before)
+        lines, before = _lines(written, runs, (start, stop), simile, before, room)
         plans += [plan for line in lines for plan in line]
     return plans
 
 
-def _lines(written: Written, runs: dict[int, int], start: int, stop: int, simile: bool,
-           before: int) -> tuple[list[list[BarPlan]], int]:  # fmt: skip
-    """The lines from ``start`` to ``stop`` that cost least in all, and how many bars most of them hold.
+def _lines(written: Written, runs: dict[int, int], section: tuple[int, int], simile: bool,
+           before: int, room: float) -> tuple[list[list[BarPlan]], int]:  # fmt: skip
+    """The lines of a section that cost least in all, and how many bars most of them hold.
 
     ``before`` is that number for the section before (0: none).
     """
+    start, stop = section
+    counts = BAR_COUNTS if room >= NARROW else NARROW_COUNTS
     origin = start + (written.lead_in if start == 0 else 0)
     ways: dict[int, dict[int, tuple[float, list[list[BarPlan]], int]]] = {start: {before: (0.0, [], 0)}}
     for bar in range(start, stop):
@@ -323,10 +341,10 @@ def _lines(written: Written, runs: dict[int, int], start: int, stop: int, simile
             continue
         odd = ODD_PHRASE if (written.places[bar] - written.places[origin]) % 2 and bar > start else 0.0
         torn = TORN_ENDING if written.torn[bar] else 0.0
-        for units in BAR_COUNTS:
+        for units in counts:
             line, width = _line(written, runs, bar, stop, units + (origin - start if bar == start else 0), simile)
             end = bar + len(line)
-            price = odd + torn + _price(units, width, last=end == stop)
+            price = odd + torn + counts[units] + _price(width / room, last=end == stop)
             for held, (paid, lines, most) in ways[bar].items():
                 changed = held and held != units and end < stop
                 total = paid + price + (CHANGED_COUNT if changed else 0.0)
@@ -339,10 +357,10 @@ def _lines(written: Written, runs: dict[int, int], start: int, stop: int, simile
     return lines, most
 
 
-def _price(units: int, width: float, *, last: bool) -> float:
-    """What a line of so many bars costs: too much or too little on it, or an awkward number of bars."""
-    off = width / LINE_WIDTH - 1
-    return BAR_COUNTS[units] + (CROWDED * off**2 if off > 0 else 0.0 if last else LOOSE * off**2)
+def _price(filled: float, *, last: bool) -> float:
+    """What too much or too little on a line costs."""
+    off = filled - 1
+    return CROWDED * off**2 if off > 0 else 0.0 if last else LOOSE * off**2
 
 
 def _line(written: Written, runs: dict[int, int], start: int, stop: int, units: int,

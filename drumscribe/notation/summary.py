@@ -41,7 +41,8 @@ def grooves(score: Score, most: int = MOST) -> tuple[Groove, ...]:
         shown.setdefault(_look(measure), []).append(measure)
     found: list[Groove] = []
     common = [(look, times) for look, times in sorted(heard.items(), key=lambda item: -item[1])[:most] if times > 1]
-    on_line = ceil(len(common) / max(1, ceil(len(common) / 4)))
+    most_on_line = 4 if score.style.screen_mm is None else max(1, int(score.style.screen_mm / 50))
+    on_line = ceil(len(common) / max(1, ceil(len(common) / most_on_line)))
     for look, times in common:
         first = shown[look][0]
         bare = replace(first, show_meter=False, tempo=None, swing="", rehearsal="", dynamic="", text=f"{times}×",

@@ -48,7 +48,8 @@ _LETTER = 0.55
 
 
 def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", artist: str = "",
-           page_number: int = 0, legend: Sequence[str] = (), dialect: Noteheads = "pas") -> str:  # fmt: skip
+           page_number: int = 0, legend: Sequence[str] = (), dialect: Noteheads = "pas",
+           margin: float = 1300) -> str:  # fmt: skip
     """Return the page ready for the screen and for :mod:`~drumscribe.notation.svg_pdf`.
 
     Args:
@@ -59,6 +60,7 @@ def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", 
         page_number: printed at the foot, if not 0.
         legend: labels of the drums to show with their names under the heading; ``"ghost"`` for a ghost note.
         dialect: of the noteheads in the legend.
+        margin: to the left and right of what is written in the heading.
     """
     root = etree.fromstring(svg.encode(), etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True))
     inner = next(element for element in root.iter(f"{_S}svg") if element.get("class") == "definition-scale")
@@ -71,12 +73,12 @@ def polish(svg: str, signs: Sequence[tuple[str, int]] = (), *, title: str = "", 
         _flatten(text)
     width, height = (float(number) for number in inner.get("viewBox").split()[2:])
     if title:
-        size = min(_TITLE_SIZE, (width - 2600) / (_LETTER * len(title)))
+        size = min(_TITLE_SIZE, (width - 2 * margin) / (_LETTER * len(title)))
         _add_text(inner, title, width / 2, 1500, size, "middle", bold=True)
     if artist:
-        _add_text(inner, artist, width - 1300, 1960, _ARTIST_SIZE, "end")
+        _add_text(inner, artist, width - margin, 1960, _ARTIST_SIZE, "end")
     if legend:
-        _draw_legend(inner, legend, dialect, 1300, width - 1300)
+        _draw_legend(inner, legend, dialect, margin, width - margin)
     if page_number:
         _add_text(inner, str(page_number), width / 2, height - 700, _ARTIST_SIZE, "middle")
     return str(etree.tostring(root, encoding="unicode"))

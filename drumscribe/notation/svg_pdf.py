@@ -15,7 +15,7 @@ from reportlab.pdfbase.pdfmetrics import registerFont
 from reportlab.pdfgen.canvas import Canvas
 
 from drumscribe.errors import PdfBackendError
-from drumscribe.notation.musicxml import PAPER_MM
+from drumscribe.notation.model import PAPER_MM
 from drumscribe.notation.svg import NAMESPACE
 
 _S = f"{{{NAMESPACE}}}"

@@ -112,12 +112,13 @@ def as_read(hits: Hits, rhythm: Rhythm, activations: Activations, options: Optio
     return Hits.of(found.values())
 
 
-def notated(rhythm: Rhythm, options: Options, song: Song) -> Score:
-    """Write the score; title and artist are the user's, or the recording's."""
+def notated(rhythm: Rhythm, options: Options, song: Song, *, screen_mm: float | None = None) -> Score:
+    """Write the score; title and artist are the user's, or the recording's. Lines are as wide as paper, or a screen."""
     from drumscribe import notation
 
     style = options.notate
-    return notation.notate(rhythm, style, title=style.title or song.title, artist=style.artist or song.artist)
+    title, artist = style.title or song.title, style.artist or song.artist
+    return notation.notate(rhythm, style, title=title, artist=artist, screen_mm=screen_mm)
 
 
 def file_name(text: str, limit: int = 120) -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 from drumscribe.errors import DrumScribeError
 from drumscribe.notation.timeline import Timeline
 from drumscribe.types import Rhythm
-from drumscribe.ui import facts, state
+from drumscribe.ui import facts, sheets, state
 from drumscribe.ui.player import Cue, Excerpt, Sheet, song_player
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ def show(found: Transcription, first: int, last: int, *, key: str, hear: Excerpt
         return
     bars = found.rhythm.bars[first : last + 1]
     try:
-        page, chart = state.projected(("excerpt", first, last), lambda: _engraved(found, first, last))
-        sheet = Sheet([page], chart, height=320, editable=True)
+        wide = sheets.width(key)
+        page, chart = state.projected(
+            ("excerpt", first, last, wide), lambda: _engraved(found, first, last, sheets.screen_mm(key))
+        )
+        sheet = Sheet([page], chart, height=320, editable=True, width=wide,
+                      on_width=lambda pixels: sheets.fit(key, pixels))  # fmt: skip
     except DrumScribeError as failure:
         st.caption(f"These bars cannot be drawn. {failure}")
         sheet = Sheet(editable=True)
@@ -48,7 +52,7 @@ def show(found: Transcription, first: int, last: int, *, key: str, hear: Excerpt
     song_player(found, key=key, sheet=sheet, faint=facts.rejected(found), cue=Cue(loop=loop, excerpt=hear))
 
 
-def _engraved(found: Transcription, first: int, last: int) -> tuple[str, Timeline]:
+def _engraved(found: Transcription, first: int, last: int, screen_mm: float | None) -> tuple[str, Timeline]:
     """The page, and when its bars sound."""
     from drumscribe import notation
 
@@ -59,7 +63,7 @@ def _engraved(found: Transcription, first: int, last: int) -> tuple[str, Timelin
         }
     )  # fmt: skip
     rhythm = cut(found.rhythm, first, last)
-    score = notation.notate(rhythm, style)
+    score = notation.notate(rhythm, style, screen_mm=screen_mm)
     return cropped(notation.to_svg(score, [0])[0]), Timeline.of(score, rhythm)
 
 

@@ -11,7 +11,7 @@ from drumscribe.audio import synth
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS
 from drumscribe.song.stages import file_name
-from drumscribe.ui import labels, scoring, separating, shell, state
+from drumscribe.ui import labels, separating, sheets, shell, state
 from drumscribe.ui.player import Sheet, recordings, song_player
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ def show(found: Transcription) -> None:
             "The drums were not separated from this recording, so they cannot be taken down. Play along with the mix, "
             "the synthesised drums and a click instead: each has a fader of its own below."
         )
-    pages: list[str | None] = []
+    sheet = Sheet()
     try:
-        pages = scoring.engraved(found) if st.session_state.get("practice_score", True) else []
+        if st.session_state.get("practice_score", True):
+            sheet = sheets.sheet(found, key="player_practice", height=430)
     except DrumScribeError as error:
         shell.error(error)
-    sheet = Sheet(pages, height=430, on_more=scoring.engrave_rest)
     song_player(found, key="player_practice", sheet=sheet, mixer=True, on_select=None)
     left, right = st.columns(2, vertical_alignment="center")
     with left:

@@ -15,7 +15,7 @@ from drumscribe.notation.formats import FORMATS, WRITABLE, Format
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.stages import file_name
-from drumscribe.ui import bars_alike, labels, note_maps, reading, recounting, shell, state
+from drumscribe.ui import bars_alike, labels, note_maps, reading, recounting, sheets, shell, state
 from drumscribe.ui.player import Sheet, song_player
 from drumscribe.ui.shown import shown
 
@@ -32,7 +32,8 @@ _MUSICXML = FORMATS["musicxml"]
 
 def show(found: Transcription) -> None:
     """Draw the page."""
-    chart, side = st.columns([5, 2], gap="medium")
+    with st.container(key="score_page"):
+        chart, side = st.columns([5, 2], gap="medium")
     with side:
         controls(found)
         reading.show(found)
@@ -45,41 +46,15 @@ def show(found: Transcription) -> None:
 
 def sheet(found: Transcription) -> None:
     """The chart under the player."""
-    pages: list[str | None] = []
+    drawn = Sheet()
+    tint = st.session_state.get("score_tint", False)
     try:
-        pages = engraved(found)
+        drawn = sheets.sheet(found, key="player_score", height=820, tint=tint, editable=True)
     except DrumScribeError as error:
         shell.error(error)
-    tint = st.session_state.get("score_tint", False)
-    sheet = Sheet(pages, tint=tint, height=820, on_more=engrave_rest, editable=True)
-    song_player(found, key="player_score", sheet=sheet, timeline=False)
+    song_player(found, key="player_score", sheet=drawn, timeline=False)
     if not len(found.hits):
         st.info("No hits were found, so the chart is empty. Raise the sensitivity on the Inspect page.")
-
-
-def engraved(found: Transcription) -> list[str | None]:
-    """SVG pages of the score as it is now: the one in view at once, the others when :func:`engrave_rest` was called.
-
-    Raises:
-        NotationError: a page cannot be engraved.
-    """
-    from drumscribe import notation
-
-    count = state.projected("score_count", lambda: notation.page_count(found.score))
-    view = min(int(st.session_state.get("score_view", 0)), count - 1)
-    whole = count == 1 or state.session().projected.get("score_rest", False)
-    wanted = range(count) if whole else (view,)
-    made = {
-        page: state.projected(("score_page", page), lambda page=page: notation.to_svg(found.score, [page])[0])  # type: ignore[misc]
-        for page in wanted
-    }
-    return [made.get(page) for page in range(count)]
-
-
-def engrave_rest(view: int) -> None:
-    """Have all pages engraved from the next run on; ``view`` is the page that the user looks at."""
-    st.session_state["score_view"] = view
-    state.session().projected["score_rest"] = True
 
 
 def controls(found: Transcription) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -47,8 +48,8 @@ export default function () {
 )
 
 
-def frame(page: StreamlitPage) -> None:
-    """Draw what all pages share, before ``page``."""
+def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
+    """Draw what all pages share, before ``page``, which is one of ``pages``."""
     held = state.session()
     state.run.framed = True
     if held.wanted:
@@ -59,6 +60,9 @@ def frame(page: StreamlitPage) -> None:
     owner.remember()
     with st.container(key="ds_address"):
         _ADDRESS(key="ds_address_steps")
+    with st.container(horizontal=True, key="ds_tabs"):  # at the thumb, where the screen is a phone's
+        for one in pages:
+            st.page_link(one, label=one.title, icon=one.icon)
     try:
         state.runner()
         state.adopt_address()

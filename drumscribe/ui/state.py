@@ -67,6 +67,8 @@ class Session:
         wanted: the page file that was asked for before ``app.py`` had ever run.
         complete: the last run of a page came to its end.
         repeat: the run before this one did not: the browser may not know what that put into the session.
+        widths: how wide each player's score is on this browser's screen, in pixels; 0: as wide as paper.
+        views: the page of the score that each player shows.
         acted: edits made in the score, by the browser's box (:mod:`drumscribe.ui.hands`).
         derived: small things computed from the open song (envelopes), emptied with it.
         projected: the same for things that every change of hits or options spoils.
@@ -82,6 +84,8 @@ class Session:
     wanted: str = ""
     complete: bool = False
     repeat: bool = True
+    widths: dict[str, int] = field(default_factory=dict)
+    views: dict[str, int] = field(default_factory=dict)
     acted: dict[str, Acted] = field(default_factory=dict)
     derived: dict[Any, Any] = field(default_factory=dict)
     projected: dict[Any, Any] = field(default_factory=dict)
@@ -90,7 +94,7 @@ class Session:
         """Open ``job``, forgetting everything about the one before."""
         self.job = job
         self.transcription, self.selected, self.sound = None, None, None
-        self.derived, self.projected = {}, {}
+        self.derived, self.projected, self.views = {}, {}, {}
         self.revision += 1
 
 

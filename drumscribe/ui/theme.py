@@ -138,8 +138,26 @@ kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-
 .st-key-ds_empty { max-width: 44rem; }
 .st-key-ds_next a { border: 1px solid rgba(128,124,140,0.45); border-radius: 0.6rem; padding: 0.35rem 0.9rem; }
 .st-key-ds_next a:hover { border-color: currentColor; }
+.st-key-ds_tabs { display: none; }
+@media (max-width: 1000px) {
+  .st-key-score_page [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"] .st-key-score_controls) {
+    flex-direction: column; }
+  .st-key-score_page [data-testid="stColumn"]:has(.st-key-score_controls),
+  .st-key-score_page [data-testid="stColumn"]:has(+ [data-testid="stColumn"] .st-key-score_controls) {
+    width: 100% !important; flex: 1 1 auto !important; min-width: 100% !important; }
+}
 @media (max-width: 640px) {
-  .block-container { padding-left: 0.9rem; padding-right: 0.9rem; padding-top: 3.6rem; }
+  :root { --ds-tabs: 3.5rem; }
+  .block-container { padding-left: 0.9rem; padding-right: 0.9rem; padding-top: 3.6rem; padding-bottom: 7rem; }
+  .st-key-ds_tabs { display: flex !important; position: fixed; left: 0; right: 0; bottom: 0; z-index: 999; gap: 0;
+    flex-wrap: nowrap !important; padding-bottom: env(safe-area-inset-bottom); width: 100% !important;
+    background: var(--ds-panel); border-top: 1px solid rgba(128,124,140,0.45); }
+  .st-key-ds_tabs > div { flex: 1 1 0 !important; min-width: 0 !important; width: auto !important; }
+  .st-key-ds_tabs a { flex-direction: column; gap: 0 !important; height: var(--ds-tabs); padding: 0.35rem 0 !important;
+    justify-content: center !important; margin: 0 !important; border-radius: 0 !important; }
+  .st-key-ds_tabs a p { font-size: 0.66rem !important; }
+  .st-key-ds_tabs a[aria-current="page"] { box-shadow: inset 0 3px var(--ds-accent); }
+  .st-key-ds_song_bar kbd { display: none; }
   h1 { font-size: 1.55rem !important; }
   .ds-song { max-width: 100%; }
 }
@@ -152,7 +170,10 @@ def style() -> None:
     """Put our style sheet on the page, with the colours of the theme in force."""
     colours = palette()
     ink = ink_on(colours.accent)
-    variables = f"--ds-muted: {colours.muted}; --ds-accent: {colours.accent}; --ds-on-accent: {ink};"
+    variables = (
+        f"--ds-muted: {colours.muted}; --ds-accent: {colours.accent}; --ds-on-accent: {ink}; "
+        f"--ds-panel: {colours.panel};"
+    )
     st.html(f"{CSS}<style>:root {{ {variables} }}</style>")
 
 

@@ -390,7 +390,7 @@ export class Hands {
     this.waiting = now;
     for (const action of this.box.actions) action.sent = true;
     const actions = this.box.actions.map(({ sent, ...action }) => action);
-    this.player.component.setTriggerValue("edit", { song: this.song, box: this.box.name, actions });
+    this.player.component.setTriggerValue("edit", { song: this.song, box: this.box.name, page: this.player.score.current(), actions });
     this.again = setTimeout(() => this.#send(), AGAIN_MS);
   }
 

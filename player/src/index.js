@@ -26,6 +26,10 @@ const kept = {
   },
 };
 
+const PAPER_PX = 780; // a score of this width or more is shown as it will be printed
+const STEP_PX = 40;
+const SIZES = { least: 0.8, most: 2.2, step: 0.2, first: 1.2 }; // of notes on a music stand
+
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
 
 /** Keys that belong to what is focused are none of ours. */
@@ -48,6 +52,8 @@ class Player {
     this.deck = new Deck();
     this.root.deck = this.deck;
     this.at = {};
+    this.standing = false;
+    this.size = SIZES.first;
     const select = (id, how) => this.select(id, true, how);
     this.hands = new Hands(this);
     this.timeline = new Timeline(this.$(".timeline"), this.deck, { onSelect: select, onLoop: (start, end) => this.loop({ start, end }), hands: this.hands });
@@ -101,6 +107,8 @@ class Player {
     this.$(".score").hidden = !data.parts.score;
     this.$(".mixer").hidden = !data.parts.mixer;
     this.root.style.setProperty("--score-height", `${data.score_height}px`);
+    this.root.classList.toggle("fitted", data.score_width > 0);
+    this.$('[data-do="stand"]').hidden = !data.parts.score;
     if (data.parts.timeline && changed("waves")) this.timeline.setWaves(data.waves, data.duration).catch((error) => this.message(error.message));
     if (changed("chart")) this.score.setChart(data.chart);
     // While one edits, the selection is the browser's; the server only hears of it.
@@ -117,6 +125,7 @@ class Player {
         this.score.colour(data.tint);
         this.score.select(this.#marked());
         this.#frame();
+        this.#fit();
         if (first && this.deck.at > 0) this.score.showCursor();
         // What is in view has been drawn; now the rest.
         if (data.pages.includes(null)) component.setTriggerValue("more", { page: this.score.current(), of: data.versions.pages });
@@ -259,6 +268,12 @@ class Player {
       const near = index < 0 ? lowerBound(this.hits, deck.currentTime, (hit) => hit.time) : index + (what === "next" ? 1 : -1);
       const hit = this.hits[Math.min(this.hits.length - 1, Math.max(0, near))];
       if (hit) this.select(hit.id, true);
+    } else if (what === "stand") this.#stand(!this.standing);
+    else if (what === "larger" || what === "smaller") {
+      const size = this.size + (what === "larger" ? SIZES.step : -SIZES.step);
+      this.size = Math.min(SIZES.most, Math.max(SIZES.least, Math.round(size * 10) / 10));
+      this.#fit(0);
+      this.#remember();
     } else if (what === "start") deck.seek(this.deck.loop?.start ?? 0);
     else if (what === "keys") {
       const sheet = this.$(".keys");
@@ -277,10 +292,13 @@ class Player {
     speed.addEventListener("input", () => (deck.playbackRate = speed.value / 100));
     for (const input of this.root.querySelectorAll("[data-loop]")) input.addEventListener("change", () => this.#loopBars());
     this.onkey = (event) => {
-      if (!this.root.isConnected || taken(event)) return;
+      if (!this.root.isConnected) return;
+      if (this.standing && this.#pedal(event)) return event.preventDefault();
+      if (taken(event)) return;
       const keys = {
         " ": "play", ArrowLeft: "back", ArrowRight: "forward", l: "loop", L: "loop", "+": "faster", "=": "faster",
         "-": "slower", "−": "slower", ",": "previous", ".": "next", Home: "start", "?": "keys",
+        v: "stand", V: "stand",
       };
       const what = keys[event.key];
       if (!what || (event.repeat && what === "play")) return;
@@ -294,7 +312,7 @@ class Player {
       this.$(".keys summary").focus();
     });
     this.root.addEventListener("keydown", (event) => {
-      if (!this.hands.active || !event.composedPath().includes(this.$(".pages"))) return;
+      if (!this.hands.active || this.standing || !event.composedPath().includes(this.$(".pages"))) return;
       if (!this.hands.key(event)) return;
       event.preventDefault();
       event.stopPropagation();
@@ -307,14 +325,22 @@ class Player {
       this.hands.do(event.shiftKey ? "redo" : "undo", {}, event.shiftKey ? "Redone" : "Undone");
     };
     document.addEventListener("keydown", this.onundo, true);
+    this.onfull = () => {
+      if (this.full && !document.fullscreenElement) this.#stand(false); // left by the browser's own key
+    };
+    document.addEventListener("fullscreenchange", this.onfull);
+    this.onseen = () => this.#awake();
+    document.addEventListener("visibilitychange", this.onseen);
     this.onleave = () => this.#remember();
     window.addEventListener("pagehide", this.onleave);
     deck.addEventListener("play", () => {
       this.message("");
+      this.#awake();
       this.#buttons();
       this.#frame();
     });
     deck.addEventListener("pause", () => {
+      this.#awake();
       this.#buttons();
       this.#frame();
       this.#remember();
@@ -333,8 +359,85 @@ class Player {
       box.hidden = !event.detail;
       box.textContent = event.detail || "";
     });
-    this.resize = new ResizeObserver(() => this.score.resized());
+    this.resize = new ResizeObserver(() => {
+      this.score.resized();
+      this.#fit();
+    });
     this.resize.observe(this.$(".pages"));
+  }
+
+  // --- the screen -----------------------------------------------------------------------------------------------------
+
+  /** Have the score engraved for the width of its window, if it is not. */
+  #fit(patience = 300) {
+    clearTimeout(this.fitting);
+    const now = this.component.data.score_width;
+    const wide = this.$(".pages").clientWidth / (this.standing ? this.size : 1);
+    if (now === null || now === undefined || !wide) return;
+    if (now ? Math.abs(wide - now) < 0.75 * STEP_PX && (this.standing || wide < PAPER_PX) : !this.standing && wide > PAPER_PX - STEP_PX) return;
+    const wanted = !this.standing && wide >= PAPER_PX ? 0 : STEP_PX * Math.max(6, Math.round(wide / STEP_PX));
+    this.fitting = setTimeout(() => {
+      if (this.hands.pending()) this.#fit(1000); // what is being edited is not broken off
+      else this.component.setTriggerValue("width", { width: wanted });
+    }, patience);
+  }
+
+  /** The whole screen is the score, or no more. */
+  async #stand(on) {
+    if (on === this.standing) return;
+    this.standing = this.score.standing = on;
+    this.root.classList.toggle("stand", on);
+    this.#buttons();
+    this.#awake();
+    if (on) {
+      try {
+        await this.root.requestFullscreen({ navigationUI: "hide" });
+        this.full = true;
+      } catch {
+        this.root.popover = "manual"; // a browser without full screen for parts of a page: above all else of it
+        this.root.showPopover();
+      }
+      this.$(".pages").focus({ preventScroll: true });
+      this.#say("Music stand. Page down and page up turn pages, Escape leaves.");
+      if (!navigator.wakeLock) this.message("The screen may go dark by itself here: open the page over https to keep it awake.");
+    } else {
+      if (this.full && document.fullscreenElement) document.exitFullscreen().catch(() => {});
+      this.full = false;
+      this.root.removeAttribute("popover");
+    }
+    this.score.resized();
+    this.#fit();
+  }
+
+  /** A page pedal is a keyboard: its keys turn pages; returns whether this was one. */
+  #pedal(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return false;
+    if (event.key === "Escape") {
+      this.#stand(false);
+      return true;
+    }
+    if (event.composedPath()[0].closest?.("input")) return false;
+    const step = { PageDown: 1, ArrowRight: 1, ArrowDown: 1, PageUp: -1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return false;
+    this.score.turnScreen(step);
+    return true;
+  }
+
+  /** On a music stand, and while it plays, the screen stays on. */
+  async #awake() {
+    const wanted = (this.standing || !this.deck.paused) && document.visibilityState === "visible";
+    this.awake = wanted;
+    if (wanted && !this.lock && navigator.wakeLock) {
+      try {
+        const lock = await navigator.wakeLock.request("screen");
+        lock.addEventListener("release", () => (this.lock = null));
+        if (this.lock) lock.release();
+        else this.lock = lock;
+      } catch {
+        // low battery, or the browser does not want to
+      }
+    }
+    if (!this.awake && this.lock) this.lock.release().catch(() => {});
   }
 
   #loopBars() {
@@ -387,6 +490,10 @@ class Player {
     play.title = `${deck.paused ? "Play" : "Pause"} (space)`;
     this.$('[data-do="loop"]').setAttribute("aria-pressed", String(Boolean(deck.loop)));
     this.$('[data-do="count"]').setAttribute("aria-pressed", String(deck.countIn));
+    const stand = this.$('[data-do="stand"]');
+    stand.innerHTML = `${this.standing ? ICONS.leave : ICONS.stand}<span>${this.standing ? "Close" : "Music stand"}</span>`;
+    stand.setAttribute("aria-label", this.standing ? "Close the music stand" : "Music stand");
+    stand.setAttribute("aria-pressed", String(Boolean(this.standing)));
     const percent = Math.round(deck.playbackRate * 100);
     this.$('[data-do="speed"]').value = String(percent);
     this.$(".speed output").textContent = `${percent} %`;
@@ -491,7 +598,7 @@ class Player {
 
   #remember() {
     const { deck } = this;
-    kept.set(this.song, { at: deck.currentTime, speed: deck.speed, loop: deck.loop, countIn: deck.countIn, levels: { ...kept.get(this.song)?.levels, ...deck.levels }, muted: [...deck.muted_drums] });
+    kept.set(this.song, { at: deck.currentTime, speed: deck.speed, loop: deck.loop, countIn: deck.countIn, size: this.size, levels: { ...kept.get(this.song)?.levels, ...deck.levels }, muted: [...deck.muted_drums] });
   }
 
   #restore(data) {
@@ -502,6 +609,7 @@ class Player {
     deck.speed = before?.speed ?? 1;
     deck.loop = before?.loop ?? null;
     deck.countIn = before?.countIn ?? false;
+    this.size = before?.size ?? SIZES.first;
     deck.muted_drums = new Set(before?.muted ?? []);
     queueMicrotask(() => this.#buttons());
   }
@@ -511,6 +619,12 @@ class Player {
     document.removeEventListener("keydown", this.onkey);
     document.removeEventListener("keydown", this.onundo, true);
     window.removeEventListener("pagehide", this.onleave);
+    document.removeEventListener("fullscreenchange", this.onfull);
+    document.removeEventListener("visibilitychange", this.onseen);
+    this.#stand(false);
+    this.deck.pause();
+    this.#awake();
+    clearTimeout(this.fitting);
     clearTimeout(this.reporting);
     this.hands.destroy();
     clearTimeout(this.preparing);

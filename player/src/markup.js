@@ -10,6 +10,8 @@ export const ICONS = {
   forward: icon("M15.6 5H18v14h-2.4zM4 5v14l10.5-7z"),
   loop: icon("M7 7h10v3l4-4-4-4v3H5v6h2V7zm10 10H7v-3l-4 4 4 4v-3h12v-6h-2v4z"),
   count: icon("M9 3h6l4 18H5L9 3zm1.5 2L7.6 18h8.8L13.9 7.3 11 15l-1.8-.7L12.8 5h-2.3z"),
+  stand: icon("M4 4h6v2H6v4H4V4zm10 0h6v6h-2V6h-4V4zM4 14h2v4h4v2H4v-6zm14 0h2v6h-6v-2h4v-4z"),
+  leave: icon("M8 4h2v6H4V8h4V4zm6 0h2v4h4v2h-6V4zM4 14h6v6H8v-4H4v-2zm10 0h6v2h-4v4h-2v-6z"),
   help: icon("M4 6h16v12H4V6zm2 2v2h2V8H6zm4 0v2h2V8h-2zm4 0v2h2V8h-2zM6 12v2h2v-2H6zm4 0v2h2v-2h-2zm4 0v2h4v-2h-4zM8 16h8v1H8z"),
 };
 
@@ -20,6 +22,8 @@ export const KEYS = [
   ["+ −", "faster, slower"],
   [", .", "previous, next hit"],
   ["Home", "to the beginning"],
+  ["V", "music stand: the whole screen is the score"],
+  ["PageDown PageUp", "there, and the arrow keys: turn the page, as pedals do"],
   ["?", "show or hide these keys"],
 ];
 
@@ -39,8 +43,13 @@ export const HTML = `
       <label>to <input type="number" data-loop="to" min="0" step="1" aria-label="Loop to bar"></label>
     </span>
     <button type="button" class="pill" data-do="count" aria-pressed="false" title="Count one bar in before playing">${ICONS.count}<span>Count-in</span></button>
+    <span class="tempo"><button type="button" class="round touch" data-do="slower" aria-label="Slower" title="Slower (−)">−</button>
     <label class="speed" title="Speed (+ and −)"><span class="name">Speed</span>
       <input type="range" min="50" max="120" step="5" value="100" data-do="speed" aria-label="Speed in percent"><output>100 %</output></label>
+    <button type="button" class="round touch" data-do="faster" aria-label="Faster" title="Faster (+)">+</button></span>
+    <span class="sizes standing"><button type="button" class="round" data-do="smaller" aria-label="Smaller notes" title="Smaller notes">A−</button>
+    <button type="button" class="round" data-do="larger" aria-label="Larger notes" title="Larger notes">A+</button></span>
+    <button type="button" class="pill" data-do="stand" aria-pressed="false" title="Music stand: the whole screen is the score (V)" hidden></button>
     <details class="keys"><summary aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)">${ICONS.help}</summary>
       <div class="sheet">${rows(KEYS)}<div class="hand-keys" hidden><strong>In the score</strong>${rows(HAND_KEYS)}<p class="hand-drums"></p></div></div></details>
   </div>

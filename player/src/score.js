@@ -3,6 +3,9 @@ import { lowerBound } from "./deck.js";
 import { Overlay } from "./overlay.js";
 
 const GLOW_S = 0.16;
+const EDGE = 0.28; // of a music stand's width, at either side: a tap there turns the page
+const SWIPE_PX = 50;
+const ABOVE_PX = 24; // room above a line that was brought to the top
 
 async function fetchText(url) {
   const response = await fetch(url);
@@ -34,8 +37,10 @@ export class Score {
     this.hands = hands;
     this.overlay = new Overlay(this);
     this.engraved = [];
+    this.standing = false; // a music stand: touches turn pages, and edit nothing
     this.scroller.addEventListener("click", (event) => this.#clicked(event));
     this.#box();
+    this.#swipes();
     for (const gesture of ["wheel", "touchmove", "pointerdown"]) {
       this.scroller.addEventListener(gesture, () => (this.touched = performance.now()), { passive: true });
     }
@@ -143,6 +148,13 @@ export class Score {
   #clicked(event) {
     if (this.boxed) return;
     const note = event.target.closest?.("[data-hit]");
+    if (this.standing) {
+      const frame = this.scroller.getBoundingClientRect();
+      const share = (event.clientX - frame.left) / frame.width;
+      if (share < EDGE || share > 1 - EDGE) return this.turnScreen(share < EDGE ? -1 : 1);
+      if (note) this.onSelect(this.#hitOf(note), "");
+      return;
+    }
     const how = !this.hands.active ? "" : event.shiftKey ? "range" : event.ctrlKey || event.metaKey ? "toggle" : "";
     if (note) return this.onSelect(this.#hitOf(note), how);
     if (!this.hands.active) return;
@@ -166,7 +178,7 @@ export class Score {
     let box = null;
     this.scroller.addEventListener("pointerdown", (event) => {
       this.boxed = false;
-      if (!this.hands.active || event.pointerType === "touch" || event.button || event.target.closest?.("[data-hit]")) return;
+      if (!this.hands.active || this.standing || event.pointerType === "touch" || event.button || event.target.closest?.("[data-hit]")) return;
       const frame = this.scroller.getBoundingClientRect();
       if (event.clientX - frame.left > this.scroller.clientWidth) return; // on the scroll bar
       from = [event.clientX, event.clientY];
@@ -203,6 +215,44 @@ export class Score {
     };
     this.scroller.addEventListener("pointerup", end);
     this.scroller.addEventListener("pointercancel", end);
+  }
+
+  /** On a music stand a swipe turns the page. */
+  #swipes() {
+    let from = null;
+    this.scroller.addEventListener("pointerdown", (event) => {
+      from = this.standing ? event : null;
+      if (from) this.boxed = false;
+    });
+    this.scroller.addEventListener("pointerup", (event) => {
+      if (!from || !this.standing) return;
+      const [x, y] = [event.clientX - from.clientX, event.clientY - from.clientY];
+      from = null;
+      if (Math.abs(x) < SWIPE_PX || Math.abs(x) < 1.5 * Math.abs(y)) return;
+      this.boxed = true; // the click that follows is none
+      this.turnScreen(x < 0 ? 1 : -1);
+    });
+  }
+
+  /** A page of the window on or back: the first line that was not seen whole comes to the top. */
+  turnScreen(step) {
+    const box = this.scroller.getBoundingClientRect();
+    const lines = this.#systems().map((line) => {
+      const frame = line.getBoundingClientRect();
+      return { top: frame.top - box.top + this.scroller.scrollTop, bottom: frame.bottom - box.top + this.scroller.scrollTop };
+    });
+    const [from, height] = [this.scroller.scrollTop, this.scroller.clientHeight];
+    const next = lines.find((line) => line.bottom > from + height && line.top > from + ABOVE_PX + 1);
+    const before = lines.filter((line) => line.top < from).at(-1); // the last one that is hidden or cut above
+    const back = before && lines.find((line) => before.bottom - line.top <= height - 2 * ABOVE_PX);
+    this.touched = performance.now();
+    const line = step > 0 ? next : back;
+    if (step < 0 && (!line || line === lines[0])) this.scroller.scrollTop = 0;
+    else if (line) this.scroller.scrollTop = line.top - ABOVE_PX;
+  }
+
+  #systems() {
+    return [...this.scroller.querySelectorAll(".system")];
   }
 
   /** Show the cursor at `time`; `playing` lights the heads up and turns pages. */
@@ -283,15 +333,29 @@ export class Score {
     const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = page;
     this.cursor.style.transform = `translate(${offsetLeft + x * offsetWidth}px, ${offsetTop + base.top * offsetHeight}px)`;
     this.cursor.style.height = `${base.height * offsetHeight}px`;
-    if (playing && base.system !== this.system && performance.now() - (this.touched ?? -1e9) > 3000) this.#reveal(base.system);
-    this.system = base.system;
+    if (base.system !== this.system) {
+      if (playing && performance.now() - (this.touched ?? -1e9) > 3000) this.#follow(base.system);
+      this.system = base.system;
+    }
+  }
+
+  /** The line that sounds, and the one after it, for the eye runs ahead. */
+  #follow(system) {
+    const lines = this.#systems();
+    const next = lines[lines.indexOf(system) + 1];
+    const [first, last, box] = [system, next ?? system, this.scroller].map((one) => one.getBoundingClientRect());
+    if (first.top < box.top || last.bottom > box.bottom) this.#bring(first, box);
   }
 
   #reveal(element) {
     const [inner, outer] = [element.getBoundingClientRect(), this.scroller.getBoundingClientRect()];
     if (inner.top >= outer.top + 8 && inner.bottom <= outer.bottom - 8) return;
+    this.#bring(inner, outer);
+  }
+
+  #bring(inner, outer) {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.scroller.scrollTo({ top: this.scroller.scrollTop + inner.top - outer.top - 24, behavior: calm ? "auto" : "smooth" });
+    this.scroller.scrollTo({ top: this.scroller.scrollTop + inner.top - outer.top - ABOVE_PX, behavior: calm ? "auto" : "smooth" });
   }
 
   /** Scroll to where the cursor is. */

@@ -156,6 +156,9 @@ class Sheet:
         height: of the score's window, in pixels.
         on_more: called with the index of the page in view once the pages given have been drawn and some are ``None``.
         editable: notes can be edited, in the score and in the lanes.
+        on_look: called with the page in view when something is edited: it is to be engraved first.
+        width: of the window that the pages were engraved for, in pixels; 0: for paper.
+        on_width: called with the width that they should be engraved for, when it is another one.
     """
 
     pages: Sequence[str | None] = ()
@@ -164,6 +167,9 @@ class Sheet:
     height: int = 640
     on_more: Callable[[int], None] | None = None
     editable: bool = False
+    on_look: Callable[[int], None] | None = None
+    width: int = 0
+    on_width: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +249,7 @@ def player(
         "parts": {"timeline": timeline, "mixer": mixer, "score": bool(sheet.pages)},
         "tint": sheet.tint,
         "score_height": sheet.height,
+        "score_width": sheet.width if sheet.on_width is not None else None,
         "hands": None
         if hands is None
         else {
@@ -254,22 +261,40 @@ def player(
         "dark": dark,
     }
 
+    listeners: Any = _listeners(key, sheet, on_select, hands)
+    _COMPONENT(key=key, data=data, **listeners)
+
+
+def _listeners(
+    key: str, sheet: Sheet, on_select: Callable[[int], None] | None, hands: Hands | None
+) -> dict[str, Callable[[], None]]:
+    """What is done with each thing that the browser tells."""
+
+    def told(what: str) -> Mapping[str, Any]:
+        return st.session_state[key].get(what) or {}
+
     def selecting() -> None:
-        told = st.session_state[key].get("select")
-        if on_select is not None and told:
-            on_select(int(told["hit"]))
+        if on_select is not None and "hit" in told("select"):
+            on_select(int(told("select")["hit"]))
 
     def asking() -> None:
-        told = st.session_state[key].get("more")
-        if sheet.on_more is not None and told:
-            sheet.on_more(int(told["page"]))
+        if sheet.on_more is not None and "page" in told("more"):
+            sheet.on_more(int(told("more")["page"]))
+
+    def fitting() -> None:
+        if sheet.on_width is not None and "width" in told("width"):
+            sheet.on_width(int(told("width")["width"]))
 
     def editing() -> None:
-        told = st.session_state[key].get("edit")
-        if hands is not None and told:
-            hands.on_edit(told)
+        if hands is None or not told("edit"):
+            return
+        if sheet.on_look is not None:
+            sheet.on_look(int(told("edit").get("page", 0)))
+        hands.on_edit(told("edit"))
 
-    _COMPONENT(key=key, data=data, on_select_change=selecting, on_more_change=asking, on_edit_change=editing)
+    return {
+        "on_select_change": selecting, "on_more_change": asking, "on_width_change": fitting, "on_edit_change": editing,
+    }  # fmt: skip
 
 
 def _sound(song: Playable, serve: _Server) -> dict[str, Any]:

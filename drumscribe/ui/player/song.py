@@ -8,7 +8,6 @@ from dataclasses import replace
 import streamlit as st
 
 from drumscribe.errors import DrumScribeError
-from drumscribe.notation.timeline import Timeline
 from drumscribe.song.transcription import Transcription
 from drumscribe.types import Hit
 from drumscribe.ui import shell, state, theme
@@ -61,7 +60,7 @@ def song_player(
 
     Prepares the recordings the first time, with a note on the page; where they cannot be had, says so and plays
     the synthesised drums alone. Arguments as there; by default a clicked hit is selected on all pages. The selected
-    hit and the chart of the pages (unless given) are filled in.
+    hit is filled in.
     """
     sound = _recordings(found)
     palette = theme.palette()
@@ -81,9 +80,6 @@ def song_player(
         faint=faint,
         bars=found.rhythm.bars,
     )  # fmt: skip
-    if sheet.pages and sheet.chart is None:
-        chart = state.projected("player_chart", lambda: Timeline.of(found.score, found.rhythm))
-        sheet = replace(sheet, chart=chart)
     held = state.selected()
     cue = replace(cue or Cue(), selected=held.id if held is not None else None)
     acted = {box: (one.last, one.names) for box, one in state.session().acted.items()}
