@@ -319,6 +319,8 @@ def test_every_kind_of_file_can_be_downloaded(client: TestClient, done: str) -> 
         "tab": b"",
         "lilypond": b"",
         "guitar_pro": b"\x18FICHIER GUITAR PRO",
+        "clone_hero": b"PK",
+        "notes_mid": b"PK",
         "zip": b"PK",
     }
     assert set(start) == set(files.KINDS)

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 
 import mido
-import numpy as np
-from numpy.typing import NDArray
 
 from drumscribe.errors import NotationError
 from drumscribe.kit import DRUMS
 from drumscribe.notation.note_maps import NoteMap
 from drumscribe.notation.played import swing_of
+from drumscribe.notation.tempo_map import TICKS_PER_QUARTER, TempoMap
 from drumscribe.notation.text import one_line
-from drumscribe.types import BeatGrid, Hit, Hits, Meter, Rhythm
+from drumscribe.types import BeatGrid, Hit, Hits, Rhythm
 
-TICKS_PER_QUARTER = 480
 DRUM_CHANNEL = 9
 """Channel 10, counted from 0."""
 OURS = "Written by DrumScribe"
@@ -31,32 +28,6 @@ NOTE_MAP, SWING = "Note map: ", "Swing: "
 LEAD_IN, START = "Lead-in", "Start"
 """Markers: between them the recording runs before the first bar of the chart, and a reader puts no bars there."""
 _NOTE_TICKS = 60
-_LEAST_LEAD_S = 0.005
-_MICROSECONDS = (1, 0xFFFFFF)
-
-
-@dataclass(frozen=True, slots=True)
-class _Map:
-    """Ticks and seconds of every pulse of the grid, and where bars begin."""
-
-    grid: BeatGrid
-    ticks: NDArray[np.float64]  # of each pulse
-    lead: int  # ticks before the first pulse
-    bars: tuple[tuple[int, Meter], ...]  # tick of the bar line and its meter
-
-    def tick(self, time_s: float) -> float:
-        return float(np.interp(self.grid.pulse_at(time_s), np.arange(len(self.ticks)), self.ticks)) \
-            if self._inside(time_s) else self._outside(time_s)  # fmt: skip
-
-    def _inside(self, time_s: float) -> bool:
-        return bool(self.grid.times[0] <= time_s <= self.grid.times[-1])
-
-    def _outside(self, time_s: float) -> float:
-        first, last = float(self.grid.times[0]), float(self.grid.times[-1])
-        if time_s < first:
-            return self.lead * time_s / first if first > 0 else float(self.ticks[0])
-        rate = float(self.ticks[-1] - self.ticks[-2]) / (last - float(self.grid.times[-2]))
-        return float(self.ticks[-1]) + (time_s - last) * rate
 
 
 def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantised: bool = False,
@@ -75,11 +46,9 @@ def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantis
     Raises:
         NotationError: if ``quantised`` without ``rhythm``, or the grid has fewer than two pulses.
     """
-    if len(grid.times) < 2:
-        raise NotationError("The beat grid is too short for a tempo map.", "Give a tempo, or a longer recording.")
     if quantised and rhythm is None:
         raise NotationError("Quantised MIDI needs the quantised rhythm.", "Quantise the hits first.")
-    timing = _timing(grid)
+    timing = TempoMap.of(grid)
     if quantised and rhythm is not None:
         notes = list(_quantised(hits, rhythm, timing, strength))
     else:
@@ -92,62 +61,14 @@ def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantis
     return out.getvalue()
 
 
-def _timing(grid: BeatGrid) -> _Map:
-    starts = [i for i, number in enumerate(grid.numbers) if i == 0 or number == 1]
-    meters = [grid.meters[min(k, len(grid.meters) - 1)] if grid.meters else Meter() for k in range(len(starts))]
-    steps = np.zeros(len(grid.times))
-    for k, start in enumerate(starts):
-        end = starts[k + 1] if k + 1 < len(starts) else len(grid.times)
-        steps[start:end] = float(meters[k].pulse) * TICKS_PER_QUARTER
-    first, pulse_s = float(grid.times[0]), float(grid.times[1] - grid.times[0])
-    lead_pulses = max(1, round(first / pulse_s)) if first > _LEAST_LEAD_S else 0
-    lead = round(lead_pulses * float(meters[0].pulse) * TICKS_PER_QUARTER)
-    ticks = lead + np.concatenate([[0.0], np.cumsum(steps[:-1])])
-    bars: list[tuple[int, Meter]] = []
-    whole, rest = divmod(lead_pulses, meters[0].pulses_per_bar)
-    if rest:
-        bars.append((0, _part(meters[0], rest)))
-    if whole:
-        bars.append((round(rest * float(meters[0].pulse) * TICKS_PER_QUARTER), meters[0]))
-    for k, start in enumerate(starts):
-        end = starts[k + 1] if k + 1 < len(starts) else start
-        pulses = end - start
-        if k == 0 and 0 < pulses < meters[k].pulses_per_bar:  # a pickup
-            bars.append((round(ticks[start]), _part(meters[k], pulses)))
-        elif end > start:
-            bars.append((round(ticks[start]), meters[k]))
-    return _Map(grid, ticks, lead, tuple(bars))
-
-
-def _part(meter: Meter, pulses: int) -> Meter:
-    """The meter of a bar of so many pulses of ``meter``."""
-    return Meter(pulses * (3 if meter.compound else 1), meter.unit)
-
-
-def _conductor(timing: _Map, title: str, keys: NoteMap | None, rhythm: Rhythm | None) -> mido.MidiTrack:
-    events: list[tuple[int, int, mido.MetaMessage]] = []
-    meter: Meter | None = None
-    for tick, found in timing.bars:
-        if found != meter:
-            events.append((tick, 0, mido.MetaMessage("time_signature", numerator=found.beats, denominator=found.unit)))
-            meter = found
+def _conductor(timing: TempoMap, title: str, keys: NoteMap | None, rhythm: Rhythm | None) -> mido.MidiTrack:
+    events: list[tuple[int, int, mido.MetaMessage]] = [
+        (tick, 0, mido.MetaMessage("time_signature", numerator=meter.beats, denominator=meter.unit))
+        for tick, meter in timing.meters()
+    ]
+    events += [(tick, 1, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in timing.tempos()]
     events += [(0, 2, _marker(LEAD_IN))] if timing.lead else []
     events.append((timing.lead, 2, _marker(START)))
-    clock = 0.0  # seconds that the rounded tempos have taken so far, so that rounding never adds up
-    spans = [(0, timing.lead, 0.0, float(timing.grid.times[0]))] if timing.lead else []
-    times = timing.grid.times - (0.0 if timing.lead else timing.grid.times[0])
-    spans += [(int(a), int(b), float(s), float(e)) for a, b, s, e in
-              zip(timing.ticks, timing.ticks[1:], times, times[1:], strict=False)]  # fmt: skip
-    last = 0
-    for low, high, _, end_s in spans:
-        if high <= low:
-            continue
-        quarters = (high - low) / TICKS_PER_QUARTER
-        tempo = min(max(round((end_s - clock) * 1e6 / quarters), _MICROSECONDS[0]), _MICROSECONDS[1])
-        clock += tempo * quarters / 1e6
-        if tempo != last:
-            events.append((low, 1, mido.MetaMessage("set_tempo", tempo=tempo)))
-            last = tempo
     track = mido.MidiTrack()
     track.append(mido.MetaMessage("track_name", name=title.encode("latin-1", "replace").decode("latin-1")))
     track.append(mido.MetaMessage("text", text=OURS))
@@ -186,16 +107,13 @@ def _drums(notes: list[tuple[int, Hit]], note_map: NoteMap | None) -> mido.MidiT
     return track
 
 
-def _quantised(hits: Hits, rhythm: Rhythm, timing: _Map, strength: float) -> Iterator[tuple[int, Hit]]:
+def _quantised(hits: Hits, rhythm: Rhythm, timing: TempoMap, strength: float) -> Iterator[tuple[int, Hit]]:
     by_id = hits.by_id()
-    lines = [timing.tick(bar.start_s) for bar in rhythm.bars]
     for place in rhythm.placements:
         hit = by_id.get(place.hit_id)
         if hit is None:
             continue
-        bar = rhythm.bars[place.bar]
-        onset = _swung(place.onset) if bar.swing and bar.meter.pulse == 1 else place.onset
-        written = lines[place.bar] + float(onset) * TICKS_PER_QUARTER
+        written = timing.written(place, rhythm.bars[place.bar])
         played = timing.tick(hit.time_s)
         at = played + strength * (written - played)
         yield max(0, round(at)), replace(hit, drum=place.drum)  # a doubtful hi-hat foot is written as the hand's
@@ -203,12 +121,3 @@ def _quantised(hits: Hits, rhythm: Rhythm, timing: _Map, strength: float) -> Ite
             if grace in by_id:
                 before = replace(by_id[grace], drum=place.drum)
                 yield max(0, round(at + timing.tick(before.time_s) - played)), before
-
-
-def _swung(onset: Fraction) -> Fraction:
-    """Where a swung eighth sounds: the second half of the beat begins at two thirds."""
-    beat, inside = divmod(onset, 1)
-    half = Fraction(1, 2)
-    if inside < half:
-        return beat + inside * Fraction(4, 3)
-    return beat + Fraction(2, 3) + (inside - half) * Fraction(2, 3)

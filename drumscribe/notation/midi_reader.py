@@ -60,9 +60,7 @@ def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
     Raises:
         ProjectError: if it is not a MIDI file, is too large, counts time in SMPTE frames, or has no notes.
     """
-    file, messages = _opened(data)
-    if file.ticks_per_beat <= 0 or file.ticks_per_beat > 0x7FFF:
-        raise ProjectError("The MIDI file counts time in SMPTE frames.", "Export it with ticks per quarter note.")
+    file, messages = opened_file(data)
     tempos: list[tuple[int, int]] = []
     meters: list[tuple[int, Meter]] = []
     notes: list[tuple[int, int, int, int, int | None]] = []
@@ -95,7 +93,7 @@ def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
         notes = [note for note in notes if note[1] == DRUM_CHANNEL]
     if not notes:
         raise ProjectError("The MIDI file has no notes.", "Export the drum track.")
-    seconds = _Seconds(file.ticks_per_beat, tempos)
+    seconds = Seconds(file.ticks_per_beat, tempos)
     strokes = [Stroke(seconds.at(tick), note, velocity, pedal) for tick, _, note, velocity, pedal in notes]
     if ours:
         wish = note_map or note_maps.note_map(keys if keys in note_maps.names() else GENERAL_MIDI)
@@ -103,11 +101,12 @@ def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
     else:
         hits, said, unknown = drums_of(strokes, note_map, tracks=[track.name for track in file.tracks], chokes=chokes)
     begin = markers.get(START, 0) if ours else 0
-    grid = _grid(seconds, meters, begin, max(note[0] for note in notes))
+    grid = laid_bars(seconds, meters, begin, max(note[0] for note in notes))
     return Played(hits, grid, unknown, _title(file), ours, said, _SWINGS.get(swing, "auto"))
 
 
-def _opened(data: bytes) -> tuple[mido.MidiFile, list[Any]]:
+def opened_file(data: bytes) -> tuple[mido.MidiFile, list[Any]]:
+    """A file and its messages in order. Raises ProjectError if it cannot be read, or counts time in frames."""
     if len(data) > MAX_BYTES:
         raise ProjectError("The MIDI file is larger than 16 MiB.", "Export only the drum track.")
     try:
@@ -115,12 +114,28 @@ def _opened(data: bytes) -> tuple[mido.MidiFile, list[Any]]:
         messages = list(mido.merge_tracks(file.tracks))
     except (OSError, EOFError, ValueError, IndexError, KeyError, TypeError) as error:
         raise ProjectError("This is not a readable MIDI file.", "Export it again as standard MIDI.") from error
+    if file.ticks_per_beat <= 0 or file.ticks_per_beat > 0x7FFF:
+        raise ProjectError("The MIDI file counts time in SMPTE frames.", "Export it with ticks per quarter note.")
     return file, messages
+
+
+def tempos_and_meters(file: mido.MidiFile) -> tuple[Seconds, list[tuple[int, Meter]]]:
+    """The clock of an opened file, and where its meters begin. Raises ProjectError for a meter that cannot be used."""
+    tempos: list[tuple[int, int]] = []
+    meters: list[tuple[int, Meter]] = []
+    tick = 0
+    for message in mido.merge_tracks(file.tracks):
+        tick += message.time
+        if message.type == "set_tempo" and message.tempo > 0:
+            tempos.append((tick, message.tempo))
+        elif message.type == "time_signature":
+            meters.append((tick, _meter(message)))
+    return Seconds(file.ticks_per_beat, tempos), meters
 
 
 def struck_notes(data: bytes) -> list[int]:
     """The notes of all strokes of a MIDI file, in order, whatever their channel. Raises ProjectError."""
-    _, messages = _opened(data)
+    _, messages = opened_file(data)
     return [message.note for message in messages if message.type == "note_on" and message.velocity]
 
 
@@ -144,8 +159,8 @@ def _meter(message: Any) -> Meter:
                            "Use time signatures over 2, 4, 8, or 16.") from error  # fmt: skip
 
 
-class _Seconds:
-    """Ticks to seconds under a tempo map."""
+class Seconds:
+    """Ticks to seconds under a tempo map: ticks with microseconds a quarter note."""
 
     def __init__(self, ticks_per_quarter: int, tempos: list[tuple[int, int]]) -> None:
         self.per_quarter = ticks_per_quarter
@@ -156,11 +171,12 @@ class _Seconds:
         self._starts = np.concatenate([[0.0], np.cumsum(spans)])
 
     def at(self, tick: float) -> float:
+        """Seconds at a tick."""
         index = int(np.searchsorted(self._ticks, tick, side="right")) - 1
         return float(self._starts[index] + (tick - self._ticks[index]) * self._rates[index])
 
 
-def _grid(seconds: _Seconds, meters: list[tuple[int, Meter]], begin: int, last_tick: int) -> BeatGrid:
+def laid_bars(seconds: Seconds, meters: list[tuple[int, Meter]], begin: int, last_tick: int) -> BeatGrid:
     """Bars from the tick ``begin`` on; a short bar before the first of another meter is a pickup to that."""
     times: list[float] = []
     numbers: list[int] = []

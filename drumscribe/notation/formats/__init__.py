@@ -41,7 +41,10 @@ def recognised(head: bytes) -> Format | None:
     >>> recognised(b"MThd").name, recognised(b"RIFF....WAVEfmt ")
     ('midi', None)
     """
-    return next((found for found in READABLE.values() if found.is_it and found.is_it(head)), None)
+    for found in reversed(READABLE.values()):  # those that more is known of come before archives and JSON of any kind
+        if found.is_it and found.is_it(head):
+            return found
+    return None
 
 
 def by_ending(name: str) -> Format | None:

@@ -23,8 +23,15 @@ def write(chart: Chart, settings: Settings) -> list[bytes]:
 def read(data: bytes, options: ReadOptions) -> Found:
     """Read the drums of a MIDI file. Raises ProjectError."""
     from drumscribe.notation import read_midi
+    from drumscribe.notation.games import PART, read_notes_mid
+    from drumscribe.notation.midi_reader import opened_file
     from drumscribe.notation.note_maps import note_map
     from drumscribe.settings import get_settings
+
+    file, _ = opened_file(data)
+    if any(track.name == PART for track in file.tracks):
+        chart = read_notes_mid(file)
+        return Found(chart.hits, chart.grid, "chart", notes=chart.notes)
 
     wish = None if options.note_map == "auto" else note_map(options.note_map, get_settings())
     played = read_midi(data, wish)

@@ -1,0 +1,38 @@
+"""Song folders as zip archives."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+from drumscribe.errors import ProjectError
+from drumscribe.notation.text import one_line
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same song gives the same archive
+_MOST = 32 * 1024 * 1024
+
+
+def packed(name: str, files: dict[str, bytes]) -> bytes:
+    """A zip archive of one folder."""
+    inner = "".join(char for char in one_line(name) if char not in '<>:"/\\|?*').strip(". ") or "Song"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for file, data in files.items():
+            stored = zipfile.ZIP_STORED if file.endswith(".ogg") else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(f"{inner}/{file}", _EPOCH), data, stored)
+    return out.getvalue()
+
+
+def inside(data: bytes, name: str) -> bytes:
+    """The file called ``name`` in a zip archive. Raises ProjectError where there is none of usable size."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            found = [info for info in archive.infolist() if info.filename.rpartition("/")[2].lower() == name]
+            if not found or found[0].file_size > _MOST:
+                raise ProjectError(
+                    f"There is no {name} of usable size in this archive.", "Pack the song's folder again."
+                )
+            with archive.open(found[0]) as file:
+                return file.read(_MOST)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        raise ProjectError("The archive is damaged.", "Pack the song's folder again.") from error
