@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import tempfile
 import unicodedata
@@ -171,6 +172,12 @@ class _Bytes:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
+def _roomiest(settings: Settings) -> Path:
+    """Of the data folder and that for temporary files (in memory, on some systems), the one with more space."""
+    places = [place for place in (settings.data_dir, Path(tempfile.gettempdir())) if place.is_dir()]
+    return max(places, key=lambda place: shutil.disk_usage(place).free)
+
+
 def _decode_open(
     file: BinaryIO,
     size: int,
@@ -203,8 +210,7 @@ def _decode_open(
         is_wav = "wav" in container.format.name.split(",")
         if stated and stated > settings.longest_s:
             raise too_long(stated, settings)
-        home = settings.data_dir if settings.data_dir.is_dir() else tempfile.gettempdir()
-        collector = Collector(settings.longest_s, Path(home))
+        collector = Collector(settings.longest_s, _roomiest(settings))
         _read(container, stream, collector, lambda: file.tell() / size, on_progress, cancel)
         tags = {key.lower(): value for source in (container, stream) for key, value in source.metadata.items()}
         _check_complete(collector, stated, file, size, mend=is_wav)
