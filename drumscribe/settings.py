@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     beat_tracker: Tracker = Field(
         "auto", description="madmom's models are licensed for non-commercial use only; librosa has no such limit."
     )
-    pdf_backend: PdfBackend = Field("auto", description="PDF engine.")
+    pdf_backend: PdfBackend = Field("auto", description="PDF engine: auto is verovio, quick; lilypond is the finest.")
     youtube_cookies: str = Field(
         "", repr=False, description="A cookies.txt (Netscape's form) of a browser that is signed in to YouTube."
     )

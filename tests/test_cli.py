@@ -275,6 +275,8 @@ def test_an_edited_chart_returns_and_a_midi_file_becomes_a_score(run, place):
     done = run("rescore", place / "Beat.json", "--chart", place / "Beat edited.musicxml", "--formats", "csv", "-q")
     assert done.exit_code == 0, done.stderr
     assert (place / "Beat.hits.csv").read_text().count("china") == 1
+    done = run("rescore", place / "Beat.json", "--formats", "pdf", "--engraver", "lilypond", "-q")
+    assert done.exit_code == 0 and b"LilyPond" in (place / "Beat.pdf").read_bytes(), done.stderr
     done = run("rescore", place / "Beat.mid", "-o", place / "of midi", "--formats", "musicxml,json", "-q")
     assert done.exit_code == 0, done.stderr
     assert (place / "of midi" / "Beat.musicxml").read_bytes().count(b"<unpitched>") == len(found.hits)

@@ -38,6 +38,7 @@ from drumscribe.notation import (
     pdf,
     read_midi,
     read_musicxml,
+    svg_pdf,
     to_csv,
     to_lilypond,
     to_midi,
@@ -920,7 +921,7 @@ def test_an_engine_that_takes_too_long_is_stopped(own_temp):
     assert not list(own_temp.iterdir())
 
 
-def test_missing_engines_say_so_and_auto_falls_back(monkeypatch):
+def test_missing_engines_say_so_and_auto_needs_none(monkeypatch):
     monkeypatch.setattr(pdf, "find_lilypond", lambda: None)
     monkeypatch.setattr(pdf, "find_musescore", lambda: None)
     for backend in ("lilypond", "musescore"):
@@ -935,8 +936,22 @@ def test_an_engine_that_fails_is_reported(monkeypatch, own_temp):
     monkeypatch.setattr(pdf, "find_lilypond", lambda: "/bin/false")
     with pytest.raises(PdfBackendError, match="LilyPond failed"):
         to_pdf(score_of("shuffle"), backend="lilypond")
-    assert to_pdf(score_of("shuffle"), backend="auto").startswith(b"%PDF")
     assert not list(own_temp.iterdir())
+
+
+@pytest.mark.slow
+def test_auto_is_verovio_and_lilypond_for_what_it_cannot_engrave(monkeypatch):
+    score = score_of("shuffle")
+    assert to_pdf(score) == to_pdf(score, backend="verovio")
+
+    def fail(pages, *_):
+        raise PdfBackendError("The PDF cannot be drawn.", "")
+
+    monkeypatch.setattr(svg_pdf, "svgs_to_pdf", fail)
+    assert b"LilyPond" in to_pdf(score)
+    monkeypatch.setattr(pdf, "find_lilypond", lambda: None)
+    with pytest.raises(PdfBackendError, match="cannot be drawn"):
+        to_pdf(score)
 
 
 # --- timeline --------------------------------------------------------------------------------------------------------

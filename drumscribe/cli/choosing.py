@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from drumscribe.choices import Finest, MidiBeats, Swing, Voices
+from drumscribe.choices import Finest, MidiBeats, PdfBackend, Swing, Voices
 from drumscribe.notation.formats import DEFAULT_FORMATS, WRITABLE
 
 if TYPE_CHECKING:
     from drumscribe.options import Options
+    from drumscribe.settings import Settings
 
 
 def among(values: Any) -> click.Choice[str]:
@@ -41,6 +42,11 @@ def cheap_choices(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--voices", type=among(Voices), help="Voices on the staff [2]."),
             click.option(
                 "--formats", default=",".join(DEFAULT_FORMATS), show_default=True, help=f"Of {', '.join(WRITABLE)}."
+            ),
+            click.option(
+                "--engraver",
+                type=click.Choice([engine for engine in get_args(PdfBackend) if engine != "none"]),
+                help="Of the PDF [auto: verovio, at once; lilypond: the finest print].",
             ),
             click.option("--json", "as_json", is_flag=True, help="Print a summary in JSON on standard output."),
             click.option("-q", "--quiet", is_flag=True, help="No progress, no summary; errors only."),
@@ -120,3 +126,9 @@ def options_of(choices: dict[str, Any]) -> Options:
     from drumscribe.options import Options
 
     return Options().updated(**changes_of(choices))
+
+
+def engraved_by(settings: Settings, choices: dict[str, Any]) -> Settings:
+    """The settings with the engraver that was asked for, which is no option of a song and leaves ``choices``."""
+    engraver = choices.pop("engraver")
+    return settings.model_copy(update={"pdf_backend": engraver}) if engraver else settings

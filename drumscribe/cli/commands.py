@@ -20,7 +20,7 @@ from drumscribe import extras
 from drumscribe._version import __version__
 from drumscribe.choices import Separator, Source, Tracker
 from drumscribe.cli.changes import changes
-from drumscribe.cli.choosing import READING, among, changes_of, cheap_choices, options_of, reading
+from drumscribe.cli.choosing import READING, among, changes_of, cheap_choices, engraved_by, options_of, reading
 from drumscribe.cli.completion import completion
 from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
 from drumscribe.cli.convert import convert
@@ -105,7 +105,7 @@ def transcribe(
     project, and what else 'convert' reads), which needs no listening. For each, NAME.musicxml, NAME.pdf, NAME.mid,
     NAME.hits.csv and NAME.json (the project, which reopens in the app) are written.
     """
-    settings = ready_settings()
+    settings = engraved_by(ready_settings(), choices)
     if browser:
         settings = settings.model_copy(update={"youtube_cookies_from_browser": browser, "youtube_cookies": ""})
     options = options_of(choices)
@@ -159,7 +159,7 @@ def rescore(
     """
     from drumscribe.song import imports
 
-    settings = ready_settings()
+    settings = engraved_by(ready_settings(), choices)
     kinds, alternative = _formats(formats), choices.pop("alternative")
     if output == STANDARD or (output is None and project == STANDARD):
         output = STANDARD
@@ -277,7 +277,7 @@ def _write(
         to_standard_output(result, kinds[0], settings)
         report.files[kinds[0]] = "-"
         return
-    with ThreadPoolExecutor(1) as pool:  # engraving takes longest, and its program runs beside what is written here
+    with ThreadPoolExecutor(1) as pool:  # engraving takes longest, and LilyPond runs beside what is written here
         export = partial(result.export, folder, name=name, settings=settings)
         pdf = pool.submit(export, ("pdf",)) if "pdf" in kinds else None
         for done, kind in enumerate(sorted(kinds, key="pdf".__eq__)):

@@ -1,4 +1,4 @@
-"""PDF through the best engine that is there: LilyPond, else verovio (with reportlab), or MuseScore on request."""
+"""PDF by verovio (with reportlab), always there and quick; on request by LilyPond, the finest, or by MuseScore."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from drumscribe.choices import PdfBackend
-from drumscribe.errors import PdfBackendError
+from drumscribe.errors import NotationError, PdfBackendError
 from drumscribe.notation.lilypond import to_lilypond
 from drumscribe.notation.model import Score
 from drumscribe.notation.musicxml import to_musicxml
@@ -22,7 +22,7 @@ def to_pdf(score: Score, *, backend: PdfBackend = "auto", timeout_s: float = TIM
 
     Args:
         score: the chart.
-        backend: ``"auto"`` takes LilyPond where it is found and works, else verovio.
+        backend: ``"auto"`` takes verovio, and LilyPond for a score that verovio cannot engrave.
         timeout_s: seconds that an external engine may take.
 
     Raises:
@@ -36,9 +36,11 @@ def to_pdf(score: Score, *, backend: PdfBackend = "auto", timeout_s: float = TIM
         return _musescore(score, timeout_s)
     if backend == "auto":
         try:
-            return _lilypond(score, timeout_s)
-        except PdfBackendError:  # not installed for this platform, or it failed: verovio is always there
             return _verovio(score)
+        except NotationError:
+            if find_lilypond() is None:
+                raise
+            return _lilypond(score, timeout_s)
     return _verovio(score)
 
 
