@@ -6,6 +6,7 @@ grooves and songs), and that a bar is like the bar before.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from drumscribe.rhythm.statistics import ReadingModel, load
 from drumscribe.types import BeatGrid, Hits, Meter
 
 Times = NDArray[np.float64]
+_HALF, _WHOLE = Meter(2, 4), Meter(4, 4)
 Chain = list[tuple[int, Meter]]
 """The first pulse and the meter of each bar."""
 
@@ -101,6 +103,25 @@ def likeliest(reading: Reading, model: ReadingModel, meters: list[Meter]) -> Cha
     return changing if gain > model.changes else steady
 
 
+def evened(chain: Chain) -> Chain:
+    """Two bars of 2/4 for one of 4/4, or one for two, are no change of meter: such bars get the meter of the most."""
+    pulses = Counter[Meter]()
+    for _, meter in chain:
+        pulses[meter] += meter.pulses_per_bar
+    if pulses[_HALF] > pulses[_WHOLE]:
+        parts = [
+            [(start, _HALF), (start + 2, _HALF)] if meter == _WHOLE else [(start, meter)] for start, meter in chain
+        ]
+        return [bar for part in parts for bar in part]
+    even: Chain = []
+    for start, meter in chain:
+        if meter == _HALF and even and even[-1] == (start - 2, _HALF):
+            even[-1] = (start - 2, _WHOLE)
+        else:
+            even.append((start, meter))
+    return even
+
+
 def chains(reading: Reading, model: ReadingModel, meters: list[Meter]) -> tuple[Chain, float, Chain]:
     """The best bars in one meter, and the best in any, with what these gain as a mean over the played pulses.
 
@@ -123,8 +144,21 @@ def chains(reading: Reading, model: ReadingModel, meters: list[Meter]) -> tuple[
     best = [_viterbi(logit, {each: again[each]}, first) for each in meters]
     main = int(np.argmax([score + more for (score, _), more in zip(best, usual, strict=True)]))
     others = {each: row if each == meters[main] else row - model.change for each, row in first.items()}
-    score, changing = _viterbi(logit, again, others)
+    score, found = _viterbi(logit, again, others)
+    changing = evened(found)
+    if changing != found:  # what was gained by other names for the same bars is no gain
+        score += _worth(changing, logit, again, others) - _worth(found, logit, again, others)
     return best[main][1], (score - best[main][0]) / count, changing
+
+
+def _worth(chain: Chain, logit: Times, again: dict[Meter, Times], first: dict[Meter, Times]) -> float:
+    """What the bars of a chain are worth in :func:`_viterbi`."""
+    other, total = np.concatenate([[0.0], np.cumsum(-np.logaddexp(0, logit))]), 0.0
+    for start, meter in chain:
+        end = min(start + meter.pulses_per_bar, len(logit))
+        total += first[meter][start] - np.logaddexp(0, -logit[start]) + other[end] - other[start + 1]
+        total += again[meter][end] - again[meter][start]
+    return float(total)
 
 
 def _confidence(reading: Reading, chain: list[tuple[int, Meter]], meters: list[Meter]) -> float:
