@@ -9,7 +9,7 @@ from ui_songs import song
 
 from drumscribe.rhythm import grouped
 from drumscribe.rhythm.likeness import ALIKE, contents, likeness
-from drumscribe.song import edits, gestures, questions, spreading
+from drumscribe.song import edits, gestures, project, questions, spreading
 from drumscribe.song.gestures import Action
 
 
@@ -88,11 +88,11 @@ def test_bars_are_made_equal_to_one_and_keep_how_they_were_played(found):
     assert done.undo().hits == found.hits
 
 
-def test_questions_decide_many_strokes_first(found):
+def test_questions_that_may_mend_most_bars_come_first(found):
     asked = questions.ask(found.hits, found.rejected, found.rhythm)
-    assert asked and [len(one.hits) for one in asked] == sorted((len(one.hits) for one in asked), reverse=True)
+    assert asked and len(asked[0].hits) >= 10  # in a bar without another doubt the ghost alone may be missing
     for one in asked:
-        assert {hit.drum for hit in one.hits} == {one.drum} and len(one.bars) == len(one.hits) >= 2
+        assert {hit.drum for hit in one.hits} == {one.drum} and len(one.bars) == len(one.hits)
     missed = next(one for one in asked if one.kind == "missed" and one.drum == "snare")
     assert missed.onset == Fraction(7, 4) and len(missed.hits) >= 10  # the ghost that is heard in each bar
     heard = {one.drum for one in asked if one.kind == "heard"}
@@ -124,7 +124,12 @@ def test_missed_strokes_are_taken_in_and_some_only_where_wanted(found):
     ids = [hit.id for hit in question.hits[:3]]
     done = found.edit(questions.answer(question, found.hits, right=True, ids=ids))
     assert set(ids) <= done.hits.by_id().keys() and len(done.hits) == len(found.hits) + 3
-    assert not questions.answer(question, found.hits, right=False)
+    no = found.edit(questions.answer(question, found.hits, right=False))
+    assert not {hit.id for hit in question.hits} & {hit.id for hit in no.rejected} and no.hits == found.hits
+    assert question.key not in [one.key for one in questions.ask(no.hits, no.rejected, no.rhythm)]
+    assert [hit.id for hit in no.undo().rejected] == [hit.id for hit in found.rejected]
+    again = type(no).of_project(project.loads(no.project().dumps()))
+    assert again.rejected == no.rejected and again.history.undo_label.startswith("Leave out")
 
 
 def test_a_song_without_bars_asks_nothing():
@@ -146,3 +151,18 @@ def test_beats_are_laid_once_however_much_is_edited(found):
     rows = (found.project().dumps(), one.project().dumps())
     packed = [row[row.index(b'"activations"') : row.index(b'"evidence"')] for row in rows]
     assert packed[0] == packed[1]
+
+
+def test_a_bar_that_is_right_is_left_alone(found):
+    bar = found.rhythm.bars[5]
+    inside = [hit for hit in found.hits if bar.start_s - 0.02 <= hit.time_s < bar.end_s - 0.02]
+    spare = [hit for hit in found.rejected if bar.start_s - 0.02 <= hit.time_s < bar.end_s - 0.02]
+    assert spare and any(hit.confidence < 0.75 for hit in inside)
+    settled = found.edit(edits.settle(found.hits, [hit.id for hit in inside], spare, "Bar 6 is right"))
+    assert written(settled, 5) == written(found, 5) and settled.history.undo_label == "Bar 6 is right"
+    asked = questions.ask(settled.hits, settled.rejected, settled.rhythm)
+    assert asked and all(5 not in question.bars for question in asked)
+    for amount in ("heard", "clean"):
+        read = settled.rescore(quantise={"reading": amount})
+        assert written(read, 5) == written(found, 5)
+    assert settled.undo().hits == found.hits and settled.undo().rejected == found.rejected

@@ -503,6 +503,10 @@ def test_an_edit_is_repeated_in_all_bars_like_it(settings, made):
     assert len(kept.history.edits) == 2
     assert [hit.drum for hit in kept.hits].count("cross_stick") == others + 1
     press(app, "ds_undo")
+    press(app, "score_settle")
+    assert "Bar 2 is right as you left it" in texts(app)
+    press(app, "ds_undo")
+    assert app.button(key="score_settle").label == "Bar 2 is right"
     press(app, "score_alike_equal")
     kept = state.runner().result(job_id, owner=None)
     assert [hit.drum for hit in kept.hits].count("cross_stick") == others + 1

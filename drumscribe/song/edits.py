@@ -43,6 +43,7 @@ class Edit:
         added: the hits as they are afterwards.
         before: options that it changed, as they were: group, name, plain value.
         after: the same as they are afterwards.
+        refused: ids of the model's candidates that are no hits: they are neither asked about nor read into a chart.
     """
 
     label: str
@@ -50,9 +51,10 @@ class Edit:
     added: tuple[Hit, ...] = ()
     before: Wishes = field(default_factory=dict)
     after: Wishes = field(default_factory=dict)
+    refused: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.removed != self.added or self.before != self.after
+        return self.removed != self.added or self.before != self.after or bool(self.refused)
 
 
 def apply(hits: Hits, edit: Edit) -> Hits:
@@ -131,6 +133,17 @@ def accept(hits: Hits, candidates: Iterable[Hit]) -> Edit:
             old.append(known)
         new.append(_vouched(candidate if known is None else known))
     return changed(f"Accept {_count(new)}", hits, old, new)
+
+
+def refuse(candidates: Iterable[Hit]) -> Edit:
+    """Say of candidates that the model rejected that they are no hits."""
+    ids = tuple(candidate.id for candidate in candidates)
+    return Edit(f"Leave out {'1 candidate' if len(ids) == 1 else f'{len(ids)} candidates'}", refused=ids)
+
+
+def settle(hits: Hits, ids: Iterable[int], candidates: Iterable[Hit], label: str) -> Edit:
+    """Vouch for hits and refuse candidates, as one edit: this is right as it is. Raises EditError for an unknown id."""
+    return replace(accept(hits, _named(hits, ids)), label=label, refused=refuse(candidates).refused)
 
 
 def replace_all(hits: Hits, new: Hits, label: str = "Replace hits") -> Edit:

@@ -17,8 +17,6 @@ BELOW = 0.75
 """Hits with less confidence are in doubt."""
 ABOVE = 0.2
 """Candidates under the threshold with at least this confidence may have been missed."""
-FEWEST = 2
-"""A question decides at least so many strokes; single ones are for the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ def ask(
     hits: Hits, rejected: Iterable[Hit], rhythm: Rhythm, *, below: float = BELOW, above: float = ABOVE,
     passed: Iterable[tuple[str, str, str, str]] = (),
 ) -> list[Question]:  # fmt: skip
-    """Every question, the one that decides most strokes first; of equal ones the more doubtful.
+    """Every question, the one first whose answer is expected to make most bars right.
 
     Args:
         hits: as they are now; those that a user vouched for are in no doubt.
@@ -68,7 +66,7 @@ def ask(
     doubtful: list[tuple[Kind, Hit]] = [
         ("heard", hit) for hit in hits if hit.origin == "model" and hit.confidence < below
     ]
-    doubtful += [("missed", hit) for hit in rejected if hit.confidence >= above]
+    doubtful += [("missed", hit) for hit in rejected if hit.confidence >= above and not _other_name(hit, hits)]
     for kind, hit in doubtful:
         bar, onset = places.of(hit)
         groups.setdefault((kind, hit.drum, onset, rhythm.bars[bar].meter), []).append((hit, bar))
@@ -79,8 +77,41 @@ def ask(
         strokes, bars = tuple(hit for hit, _ in members), tuple(bar for _, bar in members)
         mean = sum(hit.confidence for hit in strokes) / len(strokes)
         found.append(Question(kind, drum, onset, meter, strokes, bars, mean))
-    asked = [one for one in found if len(one.hits) >= FEWEST and one.key not in left_out]
-    return sorted(asked, key=lambda one: (-len(one.hits), abs(one.confidence - 0.5), one.hits[0].time_s))
+    worth = _worth(doubtful, hits, places, found)
+    asked = [one for one in found if one.key not in left_out]
+    return sorted(asked, key=lambda one: (-worth[one.key], one.hits[0].time_s))
+
+
+def _other_name(candidate: Hit, hits: Hits) -> bool:
+    """Whether a candidate is a stroke that is shown under another name (a closed hat, heard as an open one, too)."""
+    from drumscribe.hits.decode import RIVALS, TOGETHER_S
+
+    names = next((group for group in RIVALS if candidate.drum in group), (candidate.drum,))
+    near = hits.between(candidate.time_s - TOGETHER_S, candidate.time_s + TOGETHER_S)
+    return any(hit.drum in names for hit in near)
+
+
+def _worth(
+    doubtful: Iterable[tuple[Kind, Hit]], hits: Hits, places: Places, found: Iterable[Question]
+) -> dict[tuple[str, str, str, str], float]:
+    """How many bars each question is expected to make right: those in which all the rest is likely to be."""
+    right: dict[int, float] = {}  # of each bar: that every stroke in it is right, and none is missing
+    for hit in hits:
+        if hit.origin == "model":
+            bar = places.of(hit)[0]
+            right[bar] = right.get(bar, 1.0) * hit.confidence
+    for kind, hit in doubtful:
+        if kind == "missed":
+            bar = places.of(hit)[0]
+            right[bar] = right.get(bar, 1.0) * (1 - hit.confidence)
+    worth = {}
+    for question in found:
+        total = 0.0
+        for hit, bar in zip(question.hits, question.bars, strict=True):
+            stands = hit.confidence if question.kind == "heard" else 1 - hit.confidence
+            total += (1 - stands) * right.get(bar, 1.0) / max(stands, 1e-6)
+        worth[question.key] = total
+    return worth
 
 
 def answer(question: Question, hits: Hits, *, right: bool, drum: str = "", ids: Iterable[int] | None = None) -> Edit:
@@ -97,7 +128,7 @@ def answer(question: Question, hits: Hits, *, right: bool, drum: str = "", ids: 
     wanted = None if ids is None else set(ids)
     chosen = [hit for hit in question.hits if wanted is None or hit.id in wanted]
     if not right and not drum:
-        return edits.delete(hits, [hit.id for hit in chosen]) if question.kind == "heard" else Edit("Leave out")
+        return edits.delete(hits, [hit.id for hit in chosen]) if question.kind == "heard" else edits.refuse(chosen)
     vouched = edits.accept(hits, chosen)
     if not drum:
         return vouched

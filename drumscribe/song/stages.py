@@ -69,10 +69,11 @@ def shown(hits: Hits, options: Options) -> Hits:
 
 
 def spare(activations: Activations, history: History) -> tuple[Hit, ...]:
-    """Candidates that are neither among the hits nor were removed by the user."""
+    """Candidates that are neither among the hits nor were removed or refused by the user."""
     from drumscribe import hits
 
     known = history.hits.by_id().keys() | {hit.id for change in history.edits for hit in change.removed}
+    known |= {hit_id for change in history.edits for hit_id in change.refused}
     return tuple(hit for hit in hits.candidates(activations) if hit.id not in known)
 
 

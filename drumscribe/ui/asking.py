@@ -22,17 +22,17 @@ OTHERS = 6
 
 
 def show(found: Transcription) -> None:
-    """Draw the question that decides most, and what can be answered."""
+    """Draw the question that is likely to mend most, and what can be answered."""
     passed = _passed()
     rejected = facts.rejected(found)
     waiting = questions.ask(found.hits, rejected, found.rhythm, passed=passed)
     left = questions.expected_errors(found.hits, rejected)
     st.markdown(
-        f"**{labels.plural(len(waiting), 'question')}**, the one that decides most first. About "
+        f"**{labels.plural(len(waiting), 'question')}**, the one likely to mend most bars first. About "
         f"{labels.plural(round(left), 'note')} of {len(found.hits):,} are likely still wrong or missing."
     )
     if not waiting:
-        st.success("No question is left: the review queue has single hits.", icon=":material/task_alt:")
+        st.success("No question is left.", icon=":material/task_alt:")
         if passed:
             st.button("Ask the questions that were skipped", key="ds_question_again", on_click=passed.clear)
         return
@@ -89,8 +89,7 @@ def _listen(found: Transcription, question: Question) -> None:
 
 
 def _answer(question: Question, ids: list[int], right: bool, drum: str = "") -> None:
-    made = state.correct(lambda hits: questions.answer(question, hits, right=right, drum=drum, ids=ids))
-    if made is not None or (question.kind == "missed" and not right):
+    if state.correct(lambda hits: questions.answer(question, hits, right=right, drum=drum, ids=ids)) is not None:
         _pass(question)
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from drumscribe.kit import BY_HEIGHT
-from drumscribe.song import spreading
+from drumscribe.song import edits, spreading
 from drumscribe.song.edits import Edit
 from drumscribe.song.gestures import Places
-from drumscribe.ui import labels, state, theme
+from drumscribe.types import Hit
+from drumscribe.ui import facts, labels, state, theme
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -41,6 +42,7 @@ def show(found: Transcription) -> None:
     bar = edited if hit is None else Places(found.rhythm.bars, found.rhythm.placements).of(hit)[0]
     if bar is None:
         return
+    settled(found, bar)
     groups = found.rhythm.groups
     others = [one for one, group in enumerate(groups) if group == groups[bar] >= 0 and one != bar]
     number = found.rhythm.bars[bar].number
@@ -63,6 +65,35 @@ def show(found: Transcription) -> None:
                           disabled=not chosen)  # fmt: skip
             st.button(f"Make {bars} like bar {number}", key="score_alike_equal", icon=":material/content_copy:",
                       on_click=_equal, args=(bar, chosen), disabled=not chosen)  # fmt: skip
+
+
+def settled(found: Transcription, bar: int) -> None:
+    """Whether the user has said that a bar is right, or the button that says so."""
+    number = found.rhythm.bars[bar].number
+    hits, candidates = _inside(found, bar)
+    if not candidates and all(hit.origin == "user" for hit in hits):
+        st.caption(f":material/lock: Bar {number} is right as you left it: no reading and no question touches it.")
+        return
+    st.button(
+        f"Bar {number} is right", key="score_settle", icon=":material/lock:", on_click=_settle, args=(bar,),
+        help="Later readings and questions leave it alone. Undo takes it back.",
+    )  # fmt: skip
+
+
+def _inside(found: Transcription, bar: int) -> tuple[list[Hit], list[Hit]]:
+    """Hits of a bar, and the candidates in it."""
+    places = Places(found.rhythm.bars, found.rhythm.placements)
+    hits = [hit for hit in found.hits if places.of(hit)[0] == bar]
+    return hits, [hit for hit in facts.rejected(found) if places.of(hit)[0] == bar]
+
+
+def _settle(bar: int) -> None:
+    found = state.current()
+    if found is None:
+        return
+    hits, candidates = _inside(found, bar)
+    label = f"Bar {found.rhythm.bars[bar].number} is right"
+    state.correct(lambda now: edits.settle(now, [hit.id for hit in hits], candidates, label))
 
 
 def _repeat(edit: Edit, bars: list[int]) -> None:
