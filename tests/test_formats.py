@@ -12,12 +12,18 @@ import mido
 import pytest
 import songs
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import examples
 from ui_songs import song
 
+import drumscribe
+from benchmarks import fuzz
 from drumscribe.cli.commands import cli
 from drumscribe.errors import OptionsError, ProjectError
 from drumscribe.notation import read_midi, read_musicxml, to_midi, to_rhythm
 from drumscribe.notation.formats import FORMATS, READABLE, WRITABLE, by_ending, recognised
+from drumscribe.notation.games import DRUMS_OF, LANES
 from drumscribe.options import Options
 from drumscribe.pipeline import transcribe
 from drumscribe.settings import Settings, get_settings
@@ -165,6 +171,9 @@ def test_the_list_of_hits_comes_back(heard: Transcription) -> None:
     assert rows[0] == rows[1]
     assert again.grid.bpm == pytest.approx(heard.grid.bpm, rel=0.02)  # found from the strokes
     assert len(imports.opened(b"time_s,drum\n0.5,kick\n1.0,snare\n", "x").hits) == 2
+    for late in (b"time_s,drum\n999999999,kick\n", b"999999999.0\t1.0\tkick\n"):
+        with pytest.raises(ProjectError, match="4 hours"):
+            imports.opened(late, "x")
     for bad in ("x,kick", "1,gong", "inf,kick", "-1,kick"):
         with pytest.raises(ProjectError, match="Line 2"):
             imports.opened(f"time_s,drum\n{bad}\n".encode(), "x")
@@ -246,3 +255,39 @@ def test_the_table_is_sound() -> None:
     for name, found in WRITABLE.items():
         told = by_ending(f"Song{found.ending}")
         assert told is not None and told.ending == found.ending, name
+
+
+_SOUND = (
+    "kick", "snare", "cross_stick", "high_tom", "mid_tom", "floor_tom", "closed_hihat", "open_hihat", "pedal_hihat",
+    "crash", "ride", "ride_bell", "china", "splash",
+)  # fmt: skip
+_CELLS = st.lists(
+    st.tuples(st.integers(0, 31), st.sampled_from(_SOUND), st.integers(1, 127)),
+    min_size=1, max_size=40, unique_by=lambda cell: cell[:2],
+)  # fmt: skip
+
+
+@given(cells=_CELLS, bpm=st.sampled_from([63, 97, 120, 188]))
+@examples(12)
+def test_hits_go_through_every_format(cells: list[tuple[int, str, int]], bpm: int) -> None:
+    """Hits → format → hits: nothing is lost that the format can hold."""
+    one = drumscribe.Song.from_hits([(cell * 15 / bpm, drum, velocity) for cell, drum, velocity in cells], bpm=bpm)
+    exact = sorted((round(hit.time_s, 4), hit.drum, hit.velocity) for hit in one.hits)
+    for kind in ("csv", "json", "midi"):
+        again = imports.opened(one.render(kind)[0], "x")
+        got = sorted((hit.time_s, hit.drum, hit.velocity) for hit in again.hits)
+        assert [row[1:] for row in got] == [row[1:] for row in sorted(exact)], kind
+        assert [row[0] for row in got] == pytest.approx([row[0] for row in exact], abs=0.002), kind
+    for kind in SAME[2:] + SAME[:1]:
+        assert strokes(imports.opened(one.render(kind)[0], "x")) == strokes(one), kind
+    lanes = {(p.bar, p.onset, DRUMS_OF[LANES[p.drum]]) for p in one.rhythm.placements if p.drum in LANES}
+    for kind in ("clone_hero", "notes_mid") if lanes else ():
+        again = imports.opened(one.render(kind)[0], "x")
+        assert len(again.hits) <= len(one.hits) and {hit.drum for hit in again.hits} <= set(DRUMS_OF.values())
+
+
+def test_damaged_files_open_or_are_refused() -> None:
+    """The same as ``python -m benchmarks.fuzz``, which tries 10,000 of each."""
+    for outcome in fuzz.outcomes(25, [], seed=1):
+        assert not outcome.wrong, outcome
+        assert outcome.refused, outcome.name

@@ -50,6 +50,16 @@ def to_svg(score: Score, pages: Sequence[int] | None = None) -> list[str]:
     return [_page(score, cuts[page], page) if page < len(cuts) else _summary_page(score) for page in wanted]
 
 
+def to_mei(score: Score) -> str:
+    """Return MEI, as verovio reads our MusicXML. Raises NotationError if it cannot."""
+    toolkit = _toolkit()
+    plain = replace(score, measures=tuple(replace(measure, simile=0) for measure in score.measures))  # keep their notes
+    if not toolkit.loadData(to_musicxml(plain).decode()):
+        raise NotationError("verovio cannot read the score.", "Report this as a bug, with the project file.")
+    found: str = toolkit.getMEI()
+    return found
+
+
 def page_count(score: Score) -> int:
     """Number of SVG pages (at least one), the summary's included."""
     return len(page_cuts(score)) + bool(score.style.summary and grooves(score))

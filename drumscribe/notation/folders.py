@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 
 from drumscribe.errors import ProjectError
 from drumscribe.notation.text import one_line
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same song gives the same archive
 _MOST = 32 * 1024 * 1024
+BAD_ZIP = (
+    zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError,
+    OverflowError,
+)  # fmt: skip
+"""What the standard library raises from a damaged archive."""
 
 
 def packed(name: str, files: dict[str, bytes]) -> bytes:
@@ -34,5 +41,5 @@ def inside(data: bytes, name: str) -> bytes:
                 )
             with archive.open(found[0]) as file:
                 return file.read(_MOST)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+    except BAD_ZIP as error:
         raise ProjectError("The archive is damaged.", "Pack the song's folder again.") from error

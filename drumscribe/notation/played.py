@@ -9,15 +9,23 @@ from fractions import Fraction
 import numpy as np
 
 from drumscribe.choices import Swing
+from drumscribe.errors import ProjectError
 from drumscribe.types import Bar, BeatGrid, Hit, Hits, Meter, Placement, Rhythm
 
 GRACE_S = 0.03
 """How long before its main stroke a grace note is played."""
+LONGEST_S = 4 * 3600.0
+"""A chart of a longer time is a damaged one, and would fill the memory."""
 _EVEN_S = 0.5
 _ROLL = 12
 """Strokes of a roll in a quarter note."""
 _AFTER_ROLL = Fraction(1, 8)
 """Quarter notes from its last stroke to its end, so that a stroke there is one of its own."""
+
+
+def too_long() -> ProjectError:
+    """The error for a chart of more than :data:`LONGEST_S`."""
+    return ProjectError(f"The chart lasts more than {LONGEST_S / 3600:.0f} hours.", "Cut it to one song.")
 
 
 def time_of(bar: Bar, onset: Fraction) -> float:
@@ -84,7 +92,9 @@ def grid_of(rhythm: Rhythm) -> BeatGrid:
 
 
 def even_grid(hits: Hits) -> BeatGrid:
-    """Bars of 4/4 at 120 BPM over hits that come without any."""
+    """Bars of 4/4 at 120 BPM over hits that come without any. Raises ProjectError if those last too long."""
+    if len(hits) and hits[-1].time_s > LONGEST_S:
+        raise too_long()
     bars = int(hits[-1].time_s / (4 * _EVEN_S)) + 1 if len(hits) else 1
     pulses = np.arange(4 * bars + 1)
     times = np.asarray(pulses * _EVEN_S, dtype=np.float64)

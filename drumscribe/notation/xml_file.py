@@ -9,6 +9,7 @@ from typing import Any
 from lxml import etree
 
 from drumscribe.errors import ProjectError
+from drumscribe.notation.folders import BAD_ZIP
 
 MAX_BYTES = 32 * 1024 * 1024
 
@@ -27,7 +28,7 @@ def unpacked(data: bytes) -> bytes:
                 raise ProjectError("The packed file holds no score of usable size.", "Export plain .musicxml.")
             with archive.open(scores[0]) as file:
                 content = file.read(MAX_BYTES + 1)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+    except BAD_ZIP as error:
         raise ProjectError("The packed MusicXML file is damaged.", "Export plain .musicxml.") from error
     if len(content) > MAX_BYTES:
         raise ProjectError("The packed MusicXML file is too large.", "Export only the drum part.")

@@ -14,6 +14,7 @@ from drumscribe.audio.decoding import clean_name, title_of
 from drumscribe.errors import ProjectError
 from drumscribe.kit import LABELS
 from drumscribe.notation.formats import Found
+from drumscribe.notation.played import LONGEST_S, too_long
 from drumscribe.options import Options
 from drumscribe.song import edits
 from drumscribe.song.project import Heard, Song
@@ -44,6 +45,8 @@ def fields_of(found: Found, *, sha256: str, name: str, wished: Options) -> dict[
             " ".join(("There are no drums in this chart.", *found.notes)),
             "Export the drum part from the other program.",
         )
+    if max(float(found.grid.times[-1]), max(hit.time_s for hit in found.hits)) > LONGEST_S:
+        raise too_long()
     first = edits.FIRST_USER_ID
     hits = Hits.of(replace(hit, id=first + number, origin="user") for number, hit in enumerate(found.hits))
     options = Options(read=wished.read).updated(beats={"midi": wished.beats.midi}, quantise={"swing": found.swing})

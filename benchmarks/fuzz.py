@@ -1,0 +1,138 @@
+"""Damaged files of every format that is read: each opens or is refused in words; none crashes, hangs, fills memory.
+
+    python -m benchmarks.fuzz --mutations 10000
+
+Prints a table: format, files tried, opened, refused, the slowest in seconds, and what went wrong. The tests run the
+same with few mutations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+import resource
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import drumscribe
+from drumscribe.errors import DrumScribeError
+from drumscribe.notation.folders import inside
+from drumscribe.notation.formats import READABLE
+from drumscribe.settings import Settings
+from drumscribe.song import imports
+
+SLOWEST_S = 5.0
+MEMORY_GB = 4
+_NUMBERS = (b"0", b"-1", b"1", b"255", b"65536", b"999999999", b"1e999", b"nan", b"")
+
+
+@dataclass
+class Outcome:
+    """What became of the damaged files of one format."""
+
+    name: str
+    tried: int = 0
+    opened: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    slowest_s: float = 0.0
+    wrong: list[str] = field(default_factory=list)
+
+
+def samples() -> dict[str, list[bytes]]:
+    """One good file, or some, of each format that is read."""
+    rows = [(bar * 2 + beat / 4, drum, 60 + 8 * beat) for bar in range(3) for beat in range(8)
+            for drum in ("closed_hihat", ("kick", "snare")[beat // 2 % 2])]  # fmt: skip
+    rows += [(4.97, "snare", 40), (5.0, "snare", 110), *((5.5 + n / 48, "floor_tom", 80) for n in range(9))]
+    song = drumscribe.Song.from_hits(rows, bpm=120, title="Fuzz")
+    found: dict[str, list[bytes]] = {}
+    for name, one in READABLE.items():
+        if one.write is not None:
+            found[name] = one.write(song, Settings())
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("META-INF/container.xml", b"<container/>")
+        archive.writestr("score.xml", found["musicxml"][0])
+    found["musicxml"].append(packed.getvalue())
+    found["clone_hero"].append(inside(found["clone_hero"][0], "notes.chart"))
+    found["notes_mid"].append(inside(found["notes_mid"][0], "notes.mid"))
+    return found
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """One to four changes: bytes, cuts, copies, numbers out of any range."""
+    out = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        at, length = chance.randrange(len(out) + 1), chance.choice((1, 2, 4, 16, 64, 512))
+        match chance.randrange(6):
+            case 0:
+                out[at : at + 1] = bytes([chance.randrange(256)])
+            case 1:
+                del out[at : at + length]
+            case 2:
+                out[at:at] = out[chance.randrange(len(out) + 1) :][:length]
+            case 3:
+                out[at : at + length] = chance.randbytes(length)
+            case 4:
+                places = [i for i in range(at, min(len(out), at + 400)) if 48 <= out[i] <= 57]
+                if places:
+                    end = first = places[0]
+                    while end < len(out) and 48 <= out[end] <= 57:
+                        end += 1
+                    out[first:end] = chance.choice(_NUMBERS)
+            case _:
+                del out[at:]
+        if not out:
+            break
+    return bytes(out)
+
+
+def attack(name: str, files: list[bytes], mutations: int, seed: int = 0) -> Outcome:
+    """Open so many damaged files of one format."""
+    chance, outcome = random.Random(f"{name} {seed}"), Outcome(name)
+    for number in range(mutations):
+        data = damaged(files[number % len(files)], chance)
+        begun = time.perf_counter()
+        outcome.tried += 1
+        try:
+            imports.opened(data, "fuzz")
+            outcome.opened += 1
+        except DrumScribeError as error:
+            outcome.refused[error.code] += 1
+        except Exception as error:  # noqa: BLE001 - this is what is looked for
+            outcome.wrong.append(f"no. {number}: {type(error).__name__}: {error}")
+        outcome.slowest_s = max(outcome.slowest_s, time.perf_counter() - begun)
+    return outcome
+
+
+def outcomes(mutations: int, only: list[str], seed: int) -> Iterator[Outcome]:
+    """One format after the other."""
+    for name, files in samples().items():
+        if not only or name in only:
+            yield attack(name, files, mutations, seed)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--mutations", type=int, default=10_000, help="files of each format [10000]")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("formats", nargs="*", help="only these")
+    args = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_GB * 2**30, MEMORY_GB * 2**30))
+    bad = False
+    print(f"{'format':<16}{'tried':>8}{'opened':>8}{'refused':>9}{'slowest s':>11}  wrong")
+    for one in outcomes(args.mutations, args.formats, args.seed):
+        bad = bad or bool(one.wrong) or one.slowest_s > SLOWEST_S
+        wrong = f"{len(one.wrong)}: {one.wrong[0]}" if one.wrong else "none"
+        print(
+            f"{one.name:<16}{one.tried:>8}{one.opened:>8}{one.refused.total():>9}{one.slowest_s:>11.2f}  {wrong}",
+            flush=True,
+        )
+    return int(bad)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,66 @@
+"""Formats of research and of DAWs: labels, layers, JAMS, MEI, tempo maps."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from lxml import etree
+from ui_songs import song
+
+from drumscribe.errors import ProjectError
+from drumscribe.song import imports
+from drumscribe.song.transcription import Transcription
+
+
+@pytest.fixture(scope="module")
+def found() -> Transcription:
+    return song(8)
+
+
+@pytest.mark.parametrize(("kind", "loud"), [("audacity", False), ("sonic_visualiser", True), ("jams", True)])
+def test_strokes_come_back(found: Transcription, kind: str, loud: bool) -> None:
+    again = imports.opened(found.render(kind)[0], "x")
+    one, other = (sorted((hit.drum, round(hit.time_s, 3)) for hit in song.hits) for song in (found, again))
+    assert one == other
+    assert again.grid.bpm == pytest.approx(found.grid.bpm, rel=0.02)
+    if loud:
+        assert sorted(hit.velocity for hit in again.hits) == sorted(hit.velocity for hit in found.hits)
+    if kind == "jams":
+        assert again.grid.times[0] == pytest.approx(found.grid.times[0]) and again.title == found.title
+
+
+def test_labels_by_hand() -> None:
+    found = imports.opened(b"0,5\t0,5\tKick\r\n1.0\t1.0\tHH open\n1.5\t1.5\tverse\n2\t2\tSnare\n", "x.txt")
+    assert [(hit.time_s, hit.drum) for hit in found.hits] == [(0.5, "kick"), (1.0, "open_hihat"), (2.0, "snare")]
+    assert "“verse” (1)" in found.warnings[0]
+    with pytest.raises(ProjectError, match="no drums"):
+        imports.opened(b"0.5\t0.5\tverse\n", "x.txt")
+
+
+def test_jams_is_what_its_schema_asks(found: Transcription) -> None:
+    document = json.loads(found.render("jams")[0])
+    notes, beats = document["annotations"]
+    assert (notes["namespace"], beats["namespace"]) == ("note_midi", "beat")
+    assert all(set(row) == {"time", "duration", "value", "confidence"} for row in (*notes["data"], *beats["data"]))
+    assert document["file_metadata"]["duration"] >= max(row["time"] for row in notes["data"])
+    for bad in ('{"annotations": []}', '{"annotations": [{"namespace": "note_midi", "data": [{"time": 1}]}]}'):
+        with pytest.raises(ProjectError, match="JAMS"):
+            imports.opened(bad.encode(), "x.jams")
+
+
+def test_a_reaper_project_has_the_tempo_map(found: Transcription) -> None:
+    text = found.render("reaper")[0].decode()
+    points = [line.split() for line in text.splitlines() if line.strip().startswith("PT ")]
+    assert points[0][:5] == ["PT", "0.000000000", "120.000000", "1", str(1 + 65536 * 4)]  # half a second of lead
+    assert float(points[1][1]) == pytest.approx(found.grid.times[0], abs=0.002) and points[1][4] == str(4 + 65536 * 4)
+    assert text.count("<") == text.count(">") == 2
+
+
+@pytest.mark.slow
+def test_mei_has_the_notes(found: Transcription) -> None:
+    root = etree.fromstring(found.render("mei")[0])
+    assert root.tag.endswith("}mei")
+    heads = [one for one in root.iter() if isinstance(one.tag, str) and one.tag.endswith("}note")]
+    written = sum(len(event.heads) for m in found.score.measures for voice in m.voices for event in voice)
+    assert len(heads) >= written
