@@ -321,6 +321,7 @@ def test_every_kind_of_file_can_be_downloaded(client: TestClient, done: str) -> 
         "guitar_pro": b"\x18FICHIER GUITAR PRO",
         "clone_hero": b"PK",
         "notes_mid": b"PK",
+        "clips": b"PK",
         "audacity": b"0.",
         "sonic_visualiser": b"0.",
         "jams": b"{",

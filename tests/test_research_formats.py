@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 
+import mido
 import pytest
 from lxml import etree
 from ui_songs import song
@@ -64,3 +67,13 @@ def test_mei_has_the_notes(found: Transcription) -> None:
     heads = [one for one in root.iter() if isinstance(one.tag, str) and one.tag.endswith("}note")]
     written = sum(len(event.heads) for m in found.score.measures for voice in m.voices for event in voice)
     assert len(heads) >= written
+
+
+def test_clips_are_as_long_as_their_bars(found: Transcription) -> None:
+    archive = zipfile.ZipFile(io.BytesIO(found.rescore(write={"note_map": "addictive-drums-2"}).render("clips")[0]))
+    clips = [mido.MidiFile(file=io.BytesIO(archive.read(name))) for name in archive.namelist()]
+    quarters = sum(float(bar.length) for bar in found.rhythm.bars)
+    assert sum(sum(message.time for message in clip.tracks[0]) for clip in clips) == quarters * 480
+    notes = [message.note for clip in clips for message in clip.tracks[0] if message.type == "note_on"]
+    assert len(notes) == len(found.rhythm.placements)
+    assert 49 in notes and 42 not in notes  # that plug-in's closed hi-hat
