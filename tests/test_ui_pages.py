@@ -352,6 +352,24 @@ def test_what_was_reopened_without_its_recording_works_on_every_page(settings, m
     assert f"{len(made.hits)} hits" in texts(app)
 
 
+def test_files_for_other_programs_and_notes_for_other_kits(settings, made):
+    from drumscribe.jobs.local import LocalRunner
+
+    runner = LocalRunner(settings)
+    job = runner.adopt(made, owner=owner_of(TOKEN))
+    app = visit("score", song_id=job.id)
+    other = app.selectbox(key="score_other")
+    assert {"Guitar Pro 5", "Clone Hero, YARG (.chart)", "JAMS"} <= set(other.options)
+    other.set_value("clone_hero").run()
+    assert not app.exception and "It does not hold the hi-hat's foot" in texts(app)
+    app.selectbox(key="score_note_map").set_value("addictive-drums-2").run()
+    assert not app.exception and not app.error
+    app = visit("transcribe")
+    assert "Roland V-Drums (TD-11, TD-17, TD-50)" in app.selectbox(key="ds_set_note_map").options
+    assert not app.exception
+    runner.close()
+
+
 DEFAULTS = {"slider": lambda one: tuple(one.proto.default), "number_input": lambda one: one.proto.default,
             "selectbox": lambda one: one.proto.default, "toggle": lambda one: one.proto.default,
             "checkbox": lambda one: one.proto.default, "text_input": lambda one: one.proto.default}  # fmt: skip
