@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
         description=_DESCRIPTION,
         lifespan=lifespan,
         root_path=settings.api_root_path,
+        redirect_slashes=False,  # its redirects lead to whatever host the request names
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,

@@ -1,0 +1,142 @@
+"""Every route against every trick: bad keys, other people's jobs, foreign pages, redirects that lead elsewhere.
+
+The tables below name each route of the application; a new one fails the test until it stands in one of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import test_api
+import ui_songs
+from fastapi.testclient import TestClient
+
+from drumscribe.api.app import create_app
+from drumscribe.jobs.model import JobStatus
+
+V1 = "/api/v1"
+OPEN = {
+    ("GET", f"{V1}/live"), ("GET", f"{V1}/health"), ("GET", f"{V1}/openapi.json"), ("GET", f"{V1}/docs"),
+    ("GET", f"{V1}/docs/start.js"), ("GET", f"{V1}/docs/{{name}}"),
+}  # fmt: skip
+"""For everybody: nothing in them belongs to anybody."""
+KEYED = {("GET", f"{V1}/jobs"), ("POST", f"{V1}/jobs"), ("GET", f"{V1}/webhook-secret"), ("GET", "/metrics")}
+"""For whoever has a key."""
+OWNED = {
+    ("GET", f"{V1}/jobs/{{job_id}}"), ("DELETE", f"{V1}/jobs/{{job_id}}"), ("GET", f"{V1}/jobs/{{job_id}}/events"),
+    ("GET", f"{V1}/jobs/{{job_id}}/result"), ("PATCH", f"{V1}/jobs/{{job_id}}/hits"),
+    ("GET", f"{V1}/jobs/{{job_id}}/download/{{kind}}"), ("POST", f"{V1}/jobs/{{job_id}}/retry"),
+}  # fmt: skip
+"""For the job's owner."""
+BAD_KEYS: list[dict[str, Any]] = [
+    {}, {"Authorization": "Bearer "}, {"Authorization": "Bearer two"}, {"Authorization": "Basic b25lOm9uZQ=="},
+    {"Authorization": "bearer one one"}, {"Authorization": "one"}, {"X-API-Key": ""}, {"X-API-Key": "ONE"},
+    {"X-API-Key": "one\u00a0".encode()}, {"X-API-Key": "o" * 10_000}, {"X-API-Key": "sha256:" + "0" * 64},
+    {"Cookie": "X-API-Key=one; Authorization=one"}, {"X-Forwarded-User": "a"},
+]  # fmt: skip
+STRANGE_IDS = [
+    "0" * 31,
+    "G" * 32,
+    "A" * 32,
+    "%2e%2e",
+    "..%2f..%2fetc%2fpasswd",
+    "0" * 32 + "%00",
+    "*",
+    "null",
+    "1 OR 1=1",
+]
+ELSEWHERE = "evil.example"
+
+
+def filled(path: str, job_id: str = "0" * 32) -> str:
+    return path.format(job_id=job_id, kind="json", name="swagger-ui.css")
+
+
+def body_of(method: str) -> dict[str, Any]:
+    return {"json": {}} if method in ("POST", "PATCH") else {}
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, str]]:
+    """An application with two keys, and a finished job of the first one's owner."""
+    settings = test_api.make_settings(
+        tmp_path_factory.mktemp("routes"), api_keys="a=one,b=zwei", api_rate_limit="100000/minute"
+    )
+    job_id = test_api.put(settings, "a", JobStatus.DONE, ui_songs.song(1))
+    with TestClient(create_app(settings), follow_redirects=False) as client:
+        yield client, job_id
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[TestClient]:
+    """An application without keys, on loopback."""
+    with TestClient(create_app(test_api.make_settings(tmp_path)), follow_redirects=False) as client:
+        yield client
+
+
+def test_the_tables_name_every_route(theirs: tuple[TestClient, str]) -> None:
+    document = theirs[0].get(f"{V1}/openapi.json").json()
+    routes = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert routes <= OPEN | KEYED | OWNED
+    hidden = (OPEN | KEYED | OWNED) - routes
+    assert all(theirs[0].request(method, filled(path)).status_code != 404 for method, path in hidden - OWNED)
+    mounted = {getattr(route, "path", "") for route in theirs[0].app.routes}  # type: ignore[attr-defined]
+    assert {path for path in mounted if path} <= {path for _, path in OPEN | KEYED | OWNED}
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(KEYED | OWNED))
+def test_no_bad_key_opens_it(theirs: tuple[TestClient, str], method: str, path: str) -> None:
+    client, job_id = theirs
+    for headers in BAD_KEYS:
+        answer = client.request(method, filled(path, job_id), headers=headers, **body_of(method))
+        test_api.is_problem(answer, 401, "unauthorized")
+        assert answer.headers["www-authenticate"] == "Bearer"
+    for query in ("api_key=one", "access_token=one", "key=one"):
+        assert client.request(method, f"{filled(path, job_id)}?{query}", **body_of(method)).status_code == 401
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(OWNED))
+def test_another_users_job_is_as_one_that_does_not_exist(
+    theirs: tuple[TestClient, str], method: str, path: str
+) -> None:
+    client, job_id = theirs
+    key = {"X-API-Key": "zwei"}
+    answers = [client.request(method, filled(path, one), headers=key, **body_of(method)) for one in (job_id, "0" * 32)]
+    for answer in answers:
+        test_api.is_problem(answer, 404, "job_not_found")
+    assert answers[0].text == answers[1].text
+    for strange in STRANGE_IDS:
+        answer = client.request(method, filled(path, strange), headers=key, **body_of(method))
+        assert answer.status_code in (404, 405, 422), strange
+    assert client.get(f"{V1}/jobs/{job_id}", headers={"X-API-Key": "one"}).json()["status"] == "done"
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(OPEN | KEYED | OWNED))
+def test_no_answer_leads_elsewhere(theirs: tuple[TestClient, str], method: str, path: str) -> None:
+    client, job_id = theirs
+    target = filled(path, job_id if method == "GET" else "0" * 32)
+    if path.endswith("events"):
+        target = filled(path)
+    forms = [target, f"{target}/", f"//{ELSEWHERE}{target}", f"{target}?next=https://{ELSEWHERE}/&url=//{ELSEWHERE}"]
+    lies = [{}, {"Host": ELSEWHERE}, {"X-Forwarded-Host": ELSEWHERE, "X-Forwarded-Proto": "https"}]
+    for form, lie in itertools.product(forms, lies):
+        answer = client.request(
+            method, f"http://testserver{form}", headers={"X-API-Key": "one", **lie}, **body_of(method)
+        )
+        assert ELSEWHERE not in answer.headers.get("location", ""), (form, lie)
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(KEYED | OWNED))
+def test_a_foreign_page_changes_nothing_and_reads_nothing(alone: TestClient, method: str, path: str) -> None:
+    """Without keys a browser on this computer could be made to ask: from another site, or by another name."""
+    for origin in (f"https://{ELSEWHERE}", "null", "http://localhost.evil.example", "http://testserver.evil.example"):
+        answer = alone.request(method, filled(path), headers={"Origin": origin}, **body_of(method))
+        if method == "GET":
+            assert "access-control-allow-origin" not in answer.headers
+        else:
+            test_api.is_problem(answer, 403, "foreign_origin")
+    assert alone.request(method, filled(path), headers={"Host": ELSEWHERE}, **body_of(method)).status_code == 400
