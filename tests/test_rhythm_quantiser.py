@@ -311,3 +311,16 @@ def test_what_is_quantised_stays(hits: Hits, grid: BeatGrid, options: QuantiseOp
     ]
     assert again.bars == once.bars
     assert again.dropped == ()
+
+
+@pytest.mark.parametrize("sure", [0.6, 0.75])
+def test_a_doubtful_stroke_is_not_written_an_eighth_away_from_where_it_was_heard(sure: float) -> None:
+    """It stood between swung eighths, on the middle of a triplet, and went to the beat, 165 ms before it."""
+    grid = BeatGrid(0.5 * np.arange(33), np.arange(33) % 4 + 1, (Meter(),) * 8, 120.0, "user")
+    notes = [(0.5 * k, "kick") for k in range(32)]
+    notes += [(0.5 * (k + late), "closed_hihat") for k in range(32) for late in (0, 0.66) if k != 12]
+    hits = [Hit(i, at, drum, 0.95, 90) for i, (at, drum) in enumerate(notes)]
+    odd = Hit(999, 0.5 * (12 + 1 / 3), "closed_hihat", sure, 80)
+    found = quantise(Hits.of([*hits, odd]), grid, QuantiseOptions())
+    place = next(place for place in found.placements if place.hit_id == odd.id)
+    assert (place.bar, place.onset) == (3, Fraction(1, 3))

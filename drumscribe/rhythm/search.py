@@ -16,6 +16,8 @@ Ints = NDArray[np.int64]
 
 _NEAR = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
 """Weights, by distance in pulses, of the strokes that tell how far all drums are off together."""
+_ODD, _FAR = 7.0, 0.02
+"""Cost in nats of a stroke that may not have been one, off its place: at all, and for each standard deviation."""
 _SWING = (0.57, 0.66, 0.74)
 """Place of a swung off-beat in its pulse: earliest, usual, latest."""
 
@@ -94,7 +96,7 @@ class Search:
         sigma = self.sigma * habits.spread
         for k in (upper - 1, upper):
             off = (phase_s - places[k] * self.step_s) / sigma
-            cost = -np.logaddexp(np.log(self.real) - 0.5 * off * off, np.log1p(-self.real) - 4.0 - 0.02 * np.abs(off))
+            cost = -np.logaddexp(np.log(self.real) - 0.5 * off * off, np.log1p(-self.real) - _ODD - _FAR * np.abs(off))
             cost += weight[k]
             cost -= self._habit(written[k], habits)
             options.append(written[k])
