@@ -153,3 +153,32 @@ def test_the_music_stand_follows_the_recording(site, long) -> None:  # noqa: F81
     page.get_by_role("button", name="Close the music stand").tap()
     page.locator(".player:not(.stand)").wait_for()
     assert page.faults == []
+
+
+def test_a_loop_gets_faster_with_each_round_and_the_click_subdivides(site, long) -> None:  # noqa: F811
+    page = site.visit(f"practice?song={long}")
+    page.wait_for_selector(".pages [data-hit]")
+    at_rest(page)
+    assert not page.locator('[data-do="ramp"]').is_visible()  # it is for loops
+    page.keyboard.press("l")
+    page.locator('[data-do="ramp"]').click()
+    speed = page.locator(".speed output")
+    assert speed.inner_text() == "60 %"
+    page.get_by_role("button", name="Play").click()
+    for percent in ("65 %", "70 %"):
+        page.wait_for_function("wanted => [...document.querySelectorAll('*')].some("
+                               "(e) => e.shadowRoot?.querySelector('.speed output')?.textContent === wanted)",
+                               arg=percent)  # fmt: skip
+    page.get_by_role("button", name="Pause").click()
+
+    before = root_of(page, "root.querySelector('.player').deck.pulses.length")
+    page.get_by_label("Clicks a beat").select_option("triplets")
+    deck = "root.querySelector('.player').deck"
+    assert root_of(page, f"{deck}.pulses.length") == 3 * before
+    assert root_of(page, f"{deck}.pulses.filter((one) => one.loud).length") == before
+    assert page.get_by_label("Click, level in percent").input_value() == "60"
+    page.reload()
+    page.wait_for_selector(".pages [data-hit]")
+    assert page.get_by_label("Clicks a beat").input_value() == "3"
+    assert page.locator('[data-do="ramp"]').get_attribute("aria-pressed") == "true"
+    assert page.faults == []

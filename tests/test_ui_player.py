@@ -19,8 +19,9 @@ from test_ui_pages import TOKEN, owner_of, press, settings, texts, visit  # noqa
 from ui_songs import put, song
 
 from drumscribe.notation import read_musicxml
+from drumscribe.song import playalong
 from drumscribe.song.transcription import Transcription
-from drumscribe.ui import practice, scoring
+from drumscribe.ui import scoring
 from drumscribe.ui.player import component, media, recordings
 
 RATE = 44_100
@@ -282,15 +283,47 @@ def test_everything_holds_every_format(separated) -> None:
         assert heads
 
 
-def test_synthesised_drums_as_a_file(separated) -> None:
-    data = practice.sound_file(separated, ["snare"], click=False)
-    sound, rate = soundfile.read(io.BytesIO(data))
-    assert rate == RATE and abs(len(sound) / rate - separated.song.duration_s) < 0.01
-    first = next(hit.time_s for hit in separated.hits if hit.drum == "snare")
-    level = np.abs(sound).max(axis=1)
-    assert abs(np.argmax(level > 0.1 * level.max()) / rate - first) < 0.006
-    with_click, _ = soundfile.read(io.BytesIO(practice.sound_file(separated, ["snare"], click=True)))
-    assert np.abs(with_click[: round(first * rate)]).max() > 0.01
+def heard(found, container="WAV", **wish):
+    sound, rate = soundfile.read(
+        io.BytesIO(playalong.encoded(playalong.mixed(found, playalong.Wish(**wish)), container))
+    )
+    assert rate == RATE
+    return sound.T
+
+
+def onset_s(sound) -> float:
+    level = np.abs(sound).max(axis=0)
+    return float(np.argmax(level > 0.1 * level.max()) / RATE)
+
+
+def test_files_to_play_along_with(separated) -> None:
+    snare = next(hit.time_s for hit in separated.hits if hit.drum == "snare")
+    alone = heard(separated, part=None, drums=("snare",))
+    assert abs(alone.shape[1] / RATE - separated.song.duration_s) < 0.01 and abs(onset_s(alone) - snare) < 0.006
+    clicked = heard(separated, part=None, drums=("snare",), click=True)
+    assert np.abs(clicked[:, : round(snare * RATE)]).max() > 0.01
+
+    mix, without = heard(separated), heard(separated, part="accompaniment")
+    assert np.abs(without).max() < 0.2 * np.abs(mix).max()  # the stem holds nine tenths of this song
+    first = separated.rhythm.bars[0]
+    bar_s = first.end_s - first.start_s
+    counted = heard(separated, count_in=True)
+    early = counted.shape[1] / RATE - separated.song.duration_s
+    assert early == pytest.approx(bar_s - first.start_s, abs=0.01)  # a whole bar of clicks fits in front
+    before = counted[:, : round(bar_s * RATE)]
+    beats = [round(bar_s * RATE * beat / 4) for beat in range(4)]
+    assert all(np.abs(before[:, at : at + 3000]).max() > 0.05 for at in beats)
+    assert np.allclose(counted[:, round((early + 1.0) * RATE) :][:, :RATE], mix[:, RATE : 2 * RATE], atol=0.02)
+    assert len(heard(separated, "MP3").T) and len(heard(separated, "FLAC").T)
+
+
+def test_a_file_to_play_along_with_is_made_on_the_page(settings, separated) -> None:  # noqa: F811
+    app = visit("practice", song_id=put(settings, owner_of(TOKEN), separated))
+    app.radio(key="practice_part").set_value("The recording without drums").run()
+    app.toggle(key="practice_count").set_value(True).run()
+    app.button(key="practice_make").click().run()
+    assert not app.exception
+    assert [one.proto.label for one in app.get("download_button")] == ["Download (WAV)"]
 
 
 def test_mixes_set_only_faders_that_are_there() -> None:

@@ -129,13 +129,19 @@ def pulse_times(bar: Bar) -> list[float]:
 
 def click(bars: Iterable[Bar], duration_s: float) -> FloatArray:
     """A metronome on every pulse, a bell on every downbeat: ``(2, n)`` float32 at 44,100 Hz."""
-    events = [
-        (time_s, CLICK_KEY if pulse else CLICK_KEY_ACCENT, 100)
-        for bar in bars
-        for pulse, time_s in enumerate(pulse_times(bar))
-        if 0 <= time_s < duration_s
-    ]
-    return _play(events, duration_s)
+    return clicks(
+        (
+            (time_s, CLICK_KEY if pulse else CLICK_KEY_ACCENT)
+            for bar in bars
+            for pulse, time_s in enumerate(pulse_times(bar))
+        ),
+        duration_s,
+    )
+
+
+def clicks(events: Iterable[tuple[float, int]], duration_s: float) -> FloatArray:
+    """Clicks at given times, each with :data:`CLICK_KEY` or :data:`CLICK_KEY_ACCENT`; shape as :func:`click`."""
+    return _play([(time_s, key, 100) for time_s, key in events if 0 <= time_s < duration_s], duration_s)
 
 
 @lru_cache(maxsize=1)

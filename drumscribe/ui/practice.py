@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from drumscribe.audio import synth
 from drumscribe.errors import DrumScribeError
 from drumscribe.kit import DRUMS
+from drumscribe.song import playalong
+from drumscribe.song.playalong import Wish
+from drumscribe.song.recordings import Part, parts
 from drumscribe.song.stages import file_name
 from drumscribe.ui import labels, separating, sheets, shell, state
 from drumscribe.ui.player import Sheet, recordings, song_player
@@ -42,41 +43,44 @@ def show(found: Transcription) -> None:
             separating.ways(key="practice_separating")
 
 
+PARTS: dict[str, Part | None] = {
+    "The recording": "mix", "The recording without drums": "accompaniment", "No recording": None,
+}  # fmt: skip
+"""What of the recording a file may hold: name → part."""
+
+
 def downloads(found: Transcription) -> None:
-    """The synthesised drums as a sound file."""
+    """A sound file to play along with, made of what the user wants to hear."""
     present = [label for label in DRUMS if any(hit.drum == label for hit in found.hits)]
-    with st.popover("Download the synthesised drums", icon=":material/download:", width="stretch"):
-        chosen = st.pills(
-            "Drums", present, selection_mode="multi", default=present, key="practice_drums",
-            format_func=lambda label: labels.NAMES[label],
+    with st.popover("Download a backing track", icon=":material/download:", width="stretch"):
+        names = [name for name, part in PARTS.items() if part is None or part in _parts(found)]
+        part = st.radio("Recording", names, key="practice_part")
+        drums = st.pills(
+            "Synthesised drums", present, selection_mode="multi", default=[] if len(names) > 1 else present,
+            key="practice_drums", format_func=lambda label: labels.NAMES[label],
         )  # fmt: skip
-        with_click = st.toggle("With click", key="practice_click")
-        made = state.session().projected.get(("practice_file", tuple(chosen), with_click))
-        if made is None and st.button("Make the file", key="practice_make", type="primary", disabled=not chosen):
+        click = st.toggle("Click", key="practice_click")
+        count_in = st.toggle("Count one bar in", key="practice_count")
+        container = st.segmented_control("File", list(playalong.ENDINGS), default="WAV", required=True,
+                                         key="practice_container")  # fmt: skip
+        wish = Wish(PARTS[part], tuple(drums), click, count_in)
+        kept = ("practice_file", wish, container)
+        made = state.session().projected.get(kept)
+        silent = wish.part is None and not drums and not click
+        if made is None and st.button("Make the file", key="practice_make", type="primary", disabled=silent):
             try:
-                with st.spinner("Playing the drums", show_time=True):
-                    made = state.projected(
-                        ("practice_file", tuple(chosen), with_click),
-                        lambda: sound_file(found, chosen, click=with_click),
-                    )
+                with st.spinner("Mixing", show_time=True):
+                    made = state.projected(kept, lambda: playalong.encoded(playalong.mixed(found, wish), container))
             except DrumScribeError as error:
                 shell.error(error)
         if made is not None:
+            ending, mime = playalong.ENDINGS[container]
             name = file_name(found.options.notate.title or found.song.title or "drums")
             st.download_button(
-                "Download (FLAC)", made, f"{name}.drums.flac", "audio/flac", key="practice_file", on_click="ignore",
-                icon=":material/download:", type="primary",
+                f"Download ({container})", made, f"{name}.backing-track{ending}", mime, key="practice_file",
+                on_click="ignore", icon=":material/download:", type="primary",
             )  # fmt: skip
 
 
-def sound_file(found: Transcription, drums: list[str], *, click: bool) -> bytes:
-    """The chosen drums, played by the synthesiser from the beginning of the song to its end, as FLAC."""
-    import soundfile
-
-    sound = synth.render(found.hits, found.song.duration_s, drums=drums)
-    if click:
-        sound = sound + synth.click(found.rhythm.bars, found.song.duration_s)
-    peak = float(abs(sound).max(initial=0.0))
-    out = io.BytesIO()
-    soundfile.write(out, (sound / max(1.0, peak)).T, synth.SAMPLE_RATE, format="FLAC")
-    return out.getvalue()
+def _parts(found: Transcription) -> tuple[Part, ...]:
+    return parts(found.heard) if recordings.available(found) else ()

@@ -40,6 +40,8 @@ export class Deck extends EventTarget {
     this.waiting = false;
     this.loop = null; // {start, end} in seconds
     this.countIn = false;
+    this.division = 1; // clicks a beat
+    this.ramp = null; // {from, step}: a loop begins at this speed, and each round is faster by a step, up to full speed
     this.pitchKept = true; // false where the browser offers no audio worklet
     this.faders = []; // [{id, feeds: {track: gain}}]
     this.levels = {}; // fader id → 0–1.5
@@ -79,10 +81,22 @@ export class Deck extends EventTarget {
 
   setBars(bars) {
     this.bars = bars;
+    this.#beat();
+  }
+
+  /** So many clicks a beat: 1, 2, 3, or 4. */
+  setDivision(parts) {
+    this.division = parts;
+    this.#beat();
+  }
+
+  #beat() {
+    const { bars, division } = this;
     this.pulses = bars.flatMap((bar) =>
-      Array.from({ length: bar.pulses }, (_, i) => ({
-        time: bar.start + ((bar.end - bar.start) * i) / bar.pulses,
+      Array.from({ length: bar.pulses * division }, (_, i) => ({
+        time: bar.start + ((bar.end - bar.start) * i) / (bar.pulses * division),
         accent: i === 0,
+        loud: i % division === 0,
       })),
     );
   }
@@ -361,9 +375,24 @@ export class Deck extends EventTarget {
         if (this.context.currentTime - this.#latency >= over) return this.#finish(piece.end);
         break;
       }
+      if (this.ramp && this.speed < 1) return this.#faster(over);
       this.#piece(this.loop.start, over);
     }
     this.#emit("timeupdate");
+  }
+
+  /** The round is over at `over` on the clock: the next one is faster. */
+  #faster(over) {
+    if (this.context.currentTime - this.#latency < over) return this.#emit("timeupdate");
+    this.speed = clamp(Math.round(100 * (this.speed + this.ramp.step)) / 100, 0.5, 1);
+    this.#emit("ratechange");
+    this.#start(this.loop.start, this.countIn);
+  }
+
+  /** Begin each loop slowly, and play every round faster; `null`: as fast as the speed says. */
+  setRamp(ramp) {
+    this.ramp = ramp;
+    if (ramp) this.playbackRate = ramp.from;
   }
 
   #finish(end) {
@@ -422,7 +451,7 @@ export class Deck extends EventTarget {
     }
     const pulses = this.pulses ?? [];
     for (let i = lowerBound(pulses, from, (p) => p.time); i < pulses.length && pulses[i].time < until; i += 1) {
-      this.kit.strike(this.context, this.clickBus, pulses[i].accent ? "click_accent" : "click", 110, when(pulses[i].time));
+      this.kit.strike(this.context, this.clickBus, pulses[i].accent ? "click_accent" : "click", pulses[i].loud ? 110 : 55, when(pulses[i].time));
     }
     piece.struck = Math.max(until, from);
   }

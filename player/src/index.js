@@ -28,6 +28,7 @@ const kept = {
 
 const PAPER_PX = 780; // a score of this width or more is shown as it will be printed
 const STEP_PX = 40;
+const RAMP = { from: 0.6, step: 0.05 };
 const SIZES = { least: 0.8, most: 2.2, step: 0.2, first: 1.2 }; // of notes on a music stand
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
@@ -268,6 +269,11 @@ class Player {
       const near = index < 0 ? lowerBound(this.hits, deck.currentTime, (hit) => hit.time) : index + (what === "next" ? 1 : -1);
       const hit = this.hits[Math.min(this.hits.length - 1, Math.max(0, near))];
       if (hit) this.select(hit.id, true);
+    } else if (what === "ramp") {
+      deck.setRamp(deck.ramp ? null : RAMP);
+      this.#say(deck.ramp ? "From 60 percent, 5 percent faster with each round" : "The speed stays");
+      this.#buttons();
+      this.#remember();
     } else if (what === "stand") this.#stand(!this.standing);
     else if (what === "larger" || what === "smaller") {
       const size = this.size + (what === "larger" ? SIZES.step : -SIZES.step);
@@ -290,6 +296,12 @@ class Player {
     });
     const speed = this.$('[data-do="speed"]');
     speed.addEventListener("input", () => (deck.playbackRate = speed.value / 100));
+    const division = this.$('[data-do="division"]');
+    division.addEventListener("change", () => {
+      deck.setDivision(Number(division.value));
+      if (!deck.levels.click) this.#level("click", 0.6); // asked for, it is to be heard
+      this.#remember();
+    });
     for (const input of this.root.querySelectorAll("[data-loop]")) input.addEventListener("change", () => this.#loopBars());
     this.onkey = (event) => {
       if (!this.root.isConnected) return;
@@ -498,6 +510,9 @@ class Player {
     this.$('[data-do="speed"]').value = String(percent);
     this.$(".speed output").textContent = `${percent} %`;
     this.$(".bars").hidden = !deck.loop;
+    this.$('[data-do="ramp"]').hidden = !deck.loop;
+    this.$('[data-do="ramp"]').setAttribute("aria-pressed", String(Boolean(deck.ramp)));
+    this.$('[data-do="division"]').value = String(deck.division);
     if (deck.loop) {
       const from = this.bars.find((bar) => bar.end > deck.loop.start + 0.01);
       const to = this.bars.findLast((bar) => bar.start < deck.loop.end - 0.01);
@@ -546,6 +561,14 @@ class Player {
       }),
     );
     this.deck.setLevel(data.faders[0]?.id, this.deck.levels[data.faders[0]?.id] ?? 1);
+  }
+
+  #level(id, level) {
+    this.deck.setLevel(id, level);
+    const input = this.$(`[data-fader="${id}"]`);
+    if (!input) return;
+    input.value = String(100 * level);
+    input.dispatchEvent(new Event("input"));
   }
 
   /** Set every fader: those that `levels` does not name go down. */
@@ -598,7 +621,7 @@ class Player {
 
   #remember() {
     const { deck } = this;
-    kept.set(this.song, { at: deck.currentTime, speed: deck.speed, loop: deck.loop, countIn: deck.countIn, size: this.size, levels: { ...kept.get(this.song)?.levels, ...deck.levels }, muted: [...deck.muted_drums] });
+    kept.set(this.song, { at: deck.currentTime, speed: deck.speed, loop: deck.loop, countIn: deck.countIn, size: this.size, division: deck.division, ramp: Boolean(deck.ramp), levels: { ...kept.get(this.song)?.levels, ...deck.levels }, muted: [...deck.muted_drums] });
   }
 
   #restore(data) {
@@ -609,6 +632,8 @@ class Player {
     deck.speed = before?.speed ?? 1;
     deck.loop = before?.loop ?? null;
     deck.countIn = before?.countIn ?? false;
+    deck.setDivision(before?.division ?? 1);
+    deck.ramp = before?.ramp ? RAMP : null;
     this.size = before?.size ?? SIZES.first;
     deck.muted_drums = new Set(before?.muted ?? []);
     queueMicrotask(() => this.#buttons());

@@ -12,6 +12,7 @@ export const ICONS = {
   count: icon("M9 3h6l4 18H5L9 3zm1.5 2L7.6 18h8.8L13.9 7.3 11 15l-1.8-.7L12.8 5h-2.3z"),
   stand: icon("M4 4h6v2H6v4H4V4zm10 0h6v6h-2V6h-4V4zM4 14h2v4h4v2H4v-6zm14 0h2v6h-6v-2h4v-4z"),
   leave: icon("M8 4h2v6H4V8h4V4zm6 0h2v4h4v2h-6V4zM4 14h6v6H8v-4H4v-2zm10 0h6v2h-4v4h-2v-6z"),
+  ramp: icon("M3 19h4v-4h4v-4h4V7h6V5h-8v4H9v4H5v4H3z"),
   help: icon("M4 6h16v12H4V6zm2 2v2h2V8H6zm4 0v2h2V8h-2zm4 0v2h2V8h-2zM6 12v2h2v-2H6zm4 0v2h2v-2h-2zm4 0v2h4v-2h-4zM8 16h8v1H8z"),
 };
 
@@ -43,6 +44,9 @@ export const HTML = `
       <label>to <input type="number" data-loop="to" min="0" step="1" aria-label="Loop to bar"></label>
     </span>
     <button type="button" class="pill" data-do="count" aria-pressed="false" title="Count one bar in before playing">${ICONS.count}<span>Count-in</span></button>
+    <label class="clicks" title="Clicks a beat of the metronome">Click <select data-do="division" aria-label="Clicks a beat">
+      <option value="1">on beats</option><option value="2">eighths</option><option value="3">triplets</option><option value="4">sixteenths</option></select></label>
+    <button type="button" class="pill" data-do="ramp" aria-pressed="false" title="Faster with each round: begins the loop at 60 %, and every round is 5 % faster, up to full speed" hidden>${ICONS.ramp}<span>Faster each round</span></button>
     <span class="tempo"><button type="button" class="round touch" data-do="slower" aria-label="Slower" title="Slower (−)">−</button>
     <label class="speed" title="Speed (+ and −)"><span class="name">Speed</span>
       <input type="range" min="50" max="120" step="5" value="100" data-do="speed" aria-label="Speed in percent"><output>100 %</output></label>
