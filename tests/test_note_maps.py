@@ -55,7 +55,7 @@ def test_every_map_is_whole(name: str) -> None:
     assert found.title and found.source
     assert not set(found.notes) & set(found.other)
     assert set(DRUMS) - set(found.notes.values()) <= {"splash", "china", "cross_stick", "ride_bell"}
-    assert found.key("kick") == 36 and found.key("snare") == 38
+    assert found.key("snare") - found.key("kick") == 2  # all of them have C and D of some octave
     again = note_maps.named(note_maps.reaper_names(found), name="again")
     changed = {n for n, label in found.notes.items() if label in DRUMS and again.notes[n] != label}
     assert not changed

@@ -40,6 +40,7 @@ _HINTS = {
     "superior-drummer": r"superior drummer|ez ?drummer|toontrack", "addictive-drums-2": r"addictive drums",
     "drum-kit-designer": r"drum kit designer", "roland-td": r"\btd-?\d{2}|v-?drums|\broland\b",
     "alesis-nitro": r"\balesis\b|\bnitro\b", "yamaha-dtx": r"\bdtx", "hydrogen": r"gmrockkit",
+    "steven-slate-5": r"steven slate|\bssd ?5", "getgood-invasion": r"\binvasion\b",
 }  # fmt: skip
 
 
