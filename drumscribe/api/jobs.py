@@ -57,7 +57,7 @@ _FORM = {
     "type": "object",
     "required": ["file"],
     "properties": {
-        "file": {**_BINARY, "description": "The recording."},
+        "file": {**_BINARY, "description": "The recording, or a chart: its content tells."},
         "options": {"type": "string", "description": "Options as JSON.", "contentMediaType": "application/json"},
         "webhook_url": {"type": "string", "maxLength": 2048},
     },
