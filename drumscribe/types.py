@@ -7,6 +7,7 @@ All are frozen; arrays are treated as read-only.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -156,7 +157,7 @@ class Hit:
     def __post_init__(self) -> None:
         if self.drum not in DRUMS:
             raise ValueError(f"unknown drum {self.drum!r}")
-        if not (np.isfinite(self.time_s) and self.time_s >= 0):
+        if not (math.isfinite(self.time_s) and self.time_s >= 0):
             raise ValueError(f"time_s must be finite and not negative, got {self.time_s}")
         if not 0 <= self.confidence <= 1:
             raise ValueError(f"confidence must be 0-1, got {self.confidence}")

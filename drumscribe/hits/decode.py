@@ -59,9 +59,10 @@ def candidates(activations: Activations) -> tuple[Hit, ...]:
     times = np.maximum(0.0, peaks.position / activations.fps - shift[peaks.column])
     loud = np.clip(np.rint(activations.velocity[peaks.frame, peaks.column] * 127), 1, 127).astype(int)
     order = np.lexsort((peaks.column, times))
+    rows = zip(*(each[order].tolist() for each in (times, peaks.column, peaks.height, loud)), strict=True)
     return tuple(
-        Hit(index, float(times[i]), activations.labels[peaks.column[i]], float(peaks.height[i]), int(loud[i]))
-        for index, i in enumerate(order)
+        Hit(index, time, activations.labels[column], height, velocity)
+        for index, (time, column, height, velocity) in enumerate(rows)
     )
 
 

@@ -58,17 +58,15 @@ def _voice(meter: Meter, length: Fraction, strokes: Sequence[Placement], marks: 
         chords.setdefault(place.onset, []).append(place)
     held = tuple(sorted((place.onset, place.roll_length) for place in strokes if place.ornament == "roll"))
     slots = spell(meter, length, tuple(sorted(chords)), grouping, held)
+    struck = ((slot, chords[slot.onset] if slot.sounding else []) for slot in slots)
     return tuple(
         Event(
             slot.onset, slot.duration, slot.type, slot.dots,
-            heads=_heads(chords[slot.onset], marks) if slot.sounding else (),
-            tuplet=slot.tuplet, tuplet_edge=slot.tuplet_edge, beams=slot.beams,
-            graces=_graces(chords[slot.onset]) if slot.sounding else (),
-            slashes=_slashes(chords[slot.onset], slot.duration) if slot.sounding else 0,
-            accent=slot.sounding and any(place.hit_id in marks.accents for place in chords[slot.onset]),
-            whole_bar=slot.whole_bar,
+            heads=_heads(chord, marks), tuplet=slot.tuplet, tuplet_edge=slot.tuplet_edge, beams=slot.beams,
+            graces=_graces(chord), slashes=_slashes(chord, slot.duration),
+            accent=any(place.hit_id in marks.accents for place in chord), whole_bar=slot.whole_bar,
         )
-        for slot in slots
+        for slot, chord in struck
     )  # fmt: skip
 
 

@@ -12,11 +12,12 @@ R. Nishikimi, K. Yoshii, *Global structure-aware drum transcription based on sel
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,9 +149,11 @@ def _changed(hits: Hits, pool: Sequence[Hit], chance: Floats, gone: list[int], n
     after = hits.by_id()
     changes: list[Change] = []
     fresh = _one_each(pool, chance, new)
+    coming = _Places(pool[j] for j in fresh)
     for k in gone:
         hit = pool[k]
-        rivals = [j for j in fresh if _one_sound(pool[j], hit)]
+        near = {other.id for other in coming.like(hit)}
+        rivals = [j for j in fresh if pool[j].id in near] if near else []
         if rivals:
             other = max(rivals, key=lambda j: chance[j])
             fresh.remove(other)
@@ -160,10 +163,12 @@ def _changed(hits: Hits, pool: Sequence[Hit], chance: Floats, gone: list[int], n
         else:
             del after[hit.id]
             changes.append(Change("removed", hit.id, hit.time_s, "", hit.drum, hit.confidence, float(chance[k])))
+    there = _Places(after.values())
     for j in fresh:
         hit = pool[j]
-        if any(_one_sound(own, hit) for own in after.values()):
+        if there.like(hit):
             continue
+        there.add(hit)
         after[hit.id] = hit
         changes.append(Change("added", hit.id, hit.time_s, hit.drum, "", hit.confidence, float(chance[j])))
     changes.sort(key=lambda change: (change.time_s, change.hit_id))
@@ -173,10 +178,33 @@ def _changed(hits: Hits, pool: Sequence[Hit], chance: Floats, gone: list[int], n
 def _one_each(pool: Sequence[Hit], chance: Floats, new: list[int]) -> list[int]:
     """Of new strokes that would be one sound, the likeliest."""
     kept: list[int] = []
+    there = _Places()
     for k in sorted(new, key=lambda k: -chance[k]):
-        if not any(_one_sound(pool[j], pool[k]) for j in kept):
+        if not there.like(pool[k]):
+            there.add(pool[k])
             kept.append(k)
     return kept
+
+
+class _Places:
+    """Strokes by when they are, so that each is compared with its neighbours only."""
+
+    def __init__(self, hits: Iterable[Hit] = ()) -> None:
+        self._cells: dict[int, list[Hit]] = {}
+        for hit in hits:
+            self.add(hit)
+
+    def add(self, hit: Hit) -> None:
+        self._cells.setdefault(self._cell(hit), []).append(hit)
+
+    def like(self, hit: Hit) -> list[Hit]:
+        """Those that would be one sound with ``hit``."""
+        cell = self._cell(hit)
+        around = chain.from_iterable(self._cells.get(k, ()) for k in (cell - 1, cell, cell + 1))
+        return [other for other in around if _one_sound(other, hit)]
+
+    def _cell(self, hit: Hit) -> int:
+        return int(hit.time_s / (2 * _TOGETHER_S))
 
 
 def _one_sound(one: Hit, other: Hit) -> bool:
