@@ -78,7 +78,10 @@ def told(change: Change) -> str:
         "removed": f"Left out {names.get(change.heard)}",
         "renamed": f"{labels.NAMES.get(change.heard)} written as {names.get(change.drum)}",
     }[change.kind]
-    return f"{what}: heard {labels.percent(change.heard_chance)}, with the rest {labels.percent(change.chance)}"
+    heard, joined = (
+        labels.percent(one).replace(" ", "\N{NO-BREAK SPACE}") for one in (change.heard_chance, change.chance)
+    )
+    return f"{what}: heard {heard}, with the rest {joined}"
 
 
 def _pills(name: str, names: dict[str, str], changes: Sequence[Change]) -> list[str]:

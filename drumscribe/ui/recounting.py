@@ -46,7 +46,7 @@ def show(found: Transcription) -> None:
         pictures = state.latest("countings", key, lambda: previews(found))
         st.html(_CSS + _figure(f"Now: {found.grid.name}", pictures[0]))
         for number, (other, picture) in enumerate(zip(others, pictures[1:], strict=True), start=1):
-            likely = labels.percent(other.confidence)
+            likely = labels.percent(other.confidence) if other.confidence >= 0.005 else "under 1 %"
             st.html(_figure(f"{other.name} ({likely} likely)", picture))
             st.button(
                 f"Count at {other.bpm:.0f} in {other.meter}", key=f"score_count_{number}",
