@@ -260,7 +260,7 @@ def disk_full(folder: Path) -> dict[str, object]:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", small], capture_output=True).returncode:
         return {"end": "not run", "note": "needs the right to mount"}
     try:
-        with deployment(folder, DATA_DIR=str(small)) as bench:
+        with deployment(folder, DATA_DIR=str(small), STORAGE_RESERVE_GB="0") as bench:
             bench.reference()
             for pid in services.children(bench.stack.heavy):
                 os.kill(pid, signal.SIGSTOP)

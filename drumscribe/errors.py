@@ -32,6 +32,7 @@
     │   ├── JobNotFoundError
     │   ├── JobConflictError            not possible in the job's present state
     │   ├── QuotaError                  more than this client may have
+    │   ├── OverloadedError             no room for another job, whoever asks
     │   └── WorkerDiedError             the worker process ended in the middle of a job
     └── Cancelled                   the user stopped it
 
@@ -203,6 +204,13 @@ class JobConflictError(JobError):
 
 class QuotaError(JobError):
     code = "quota"
+    retry_after_s: float | None = None
+    """When trying again may succeed, where that is known."""
+
+
+class OverloadedError(JobError):
+    code = "overloaded"
+    retry_after_s: float | None = None
 
 
 class WorkerDiedError(JobError):

@@ -40,6 +40,13 @@ class Settings(BaseSettings):
         """The environment goes before ``.env``, that before ``drumscribe.toml``. Raises OptionsError for a bad file."""
         return init_settings, env_settings, dotenv_settings, _Toml(settings_cls)
 
+    # the studio
+    sign_in: Literal["auto", "none"] = Field(
+        "auto",
+        description="auto: people sign in where Streamlit's secrets.toml has [auth]; without it the studio listens on "
+        "this machine only. none: on a trusted network everybody may use it, each browser for itself.",
+    )
+
     # limits
     public: bool = Field(
         False,
@@ -53,6 +60,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="The one folder for all state: cache, jobs, weights, database.")
     cache_size_gb: float = Field(5, gt=0, description="Upper bound of the stage cache.")
     storage_size_gb: float = Field(20, gt=0, description="Upper bound of all jobs' files; the oldest jobs go first.")
+    storage_reserve_gb: float = Field(
+        1, ge=0, description="With less free disk than this, a served installation takes no new songs."
+    )
     artifact_ttl_hours: float = Field(168, gt=0, description="Finished jobs and their files are removed after this.")
 
     # models
@@ -103,6 +113,10 @@ class Settings(BaseSettings):
         "and AWS_ENDPOINT_URL names a server of one's own, the API passes files on.",
     )
     job_tries: int = Field(3, ge=1, description="A job whose worker died this often is parked as failed.")
+    queue_limit: int = Field(2000, ge=0, description="Songs that may wait in all, of what is served; 0: no limit.")
+    queue_ahead: int = Field(
+        4, ge=1, description="Messages that wait in Redis at most; the other songs wait in the database, in fair order."
+    )
     stage_timeout_s: float = Field(1800, gt=0, description="Longest time for one stage before it is stopped.")
     job_lease_s: float = Field(30, gt=0, description="A running job without sign of life for this long is taken over.")
     worker_memory_mb: int = Field(6000, ge=0, description="A heavy worker above this is replaced; 0: never.")

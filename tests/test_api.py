@@ -99,6 +99,7 @@ def is_problem(response: httpx.Response, status: int, code: str) -> dict[str, An
     assert body["code"] == code
     assert body["type"] == f"urn:drumscribe:problem:{code}"
     assert body["title"] and body["detail"]
+    assert ("retry-after" in response.headers) == (status in (429, 503))
     return body
 
 

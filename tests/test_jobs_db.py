@@ -5,7 +5,8 @@ import time
 import pytest
 
 from drumscribe.errors import JobConflictError, JobNotFoundError, StorageError, TooLongError
-from drumscribe.jobs.db import PRIORITY_S, Database, error_values, new_job
+from drumscribe.jobs.db import Database, error_values, new_job
+from drumscribe.jobs.fairness import PRIORITY_S
 from drumscribe.jobs.model import TRANSITIONS, Job, JobStatus, sources_of
 from drumscribe.jobs.tables import JobRow
 from drumscribe.options import Options

@@ -282,19 +282,12 @@ def _submit(
     if webhook_url:
         state.webhooks.check(owner, webhook_url)
     if state.database.known(owner, key) is None:  # sending the same again must succeed where the first did
-        limit = state.settings.api_active_jobs
-        if limit and not gate.open and _unfinished(runner, owner, limit) >= limit:
-            raise QuotaError(f"You have {limit} unfinished jobs already.", "Wait until one has ended.")
+        runner.check_room(owner)  # first: what is refused does not count
         gate.count_job(Client(owner))
     job = runner.submit(source, options, owner=owner, name=name, idempotency_key=key)
     if webhook_url:
         state.webhooks.register(job.id, webhook_url)
     return job
-
-
-def _unfinished(runner: JobRunner, owner: str, limit: int) -> int:
-    waiting = (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.CANCELLING)
-    return sum(len(runner.list(owner=owner, status=status, limit=limit)) for status in waiting)
 
 
 def _edit(runner: JobRunner, job_id: str, owner: str, patch: HitsPatch, if_match: str | None) -> ResultView:

@@ -5,6 +5,7 @@ Every problem has ``type``, ``title``, ``status``, ``detail`` and the tree's ``c
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -19,6 +20,8 @@ from drumscribe.observability import logs
 _log = logs.get(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_S = 5
+"""When to try again where nobody knows better."""
 
 STATUS: dict[type[errors.DrumScribeError], int] = {
     errors.SourceError: 422,
@@ -35,6 +38,7 @@ STATUS: dict[type[errors.DrumScribeError], int] = {
     errors.JobNotFoundError: 404,
     errors.JobConflictError: 409,
     errors.QuotaError: 429,
+    errors.OverloadedError: 503,
     errors.WorkerDiedError: 503,
     errors.Cancelled: 409,
     errors.DrumScribeError: 500,
@@ -66,7 +70,7 @@ def status_of(error: errors.DrumScribeError) -> int:
 def problem(
     status: int, code: str, what: str, todo: str = "", *, headers: dict[str, str] | None = None, **more: Any
 ) -> JSONResponse:
-    """The response for one problem; ``more`` are extension members."""
+    """The response for one problem; ``more`` are extension members. One that may pass says when to try again."""
     body = {
         "type": f"urn:drumscribe:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -76,13 +80,20 @@ def problem(
         "todo": todo,
         **more,
     }
-    return JSONResponse(body, status, headers, MEDIA_TYPE)
+    return JSONResponse(body, status, {**retry_after(status), **(headers or {})}, MEDIA_TYPE)
+
+
+def retry_after(status: int, seconds: float | None = None) -> dict[str, str]:
+    """The header of an answer that may be another soon."""
+    if status not in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        return {}
+    return {"Retry-After": str(max(1, math.ceil(RETRY_S if seconds is None else seconds)))}
 
 
 def from_error(error: errors.DrumScribeError) -> JSONResponse:
     """The response for an error of the tree."""
     status = status_of(error)
-    headers = {"Retry-After": "5"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = retry_after(status, getattr(error, "retry_after_s", None))
     return problem(status, error.code, error.what, error.todo, headers=headers)
 
 

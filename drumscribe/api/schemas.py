@@ -48,6 +48,7 @@ class JobView(BaseModel):
     message: str
     eta_s: float | None = Field(description="Seconds left, once known.")
     position: int = Field(description="Jobs before it in the queue.")
+    wait_s: float | None = Field(description="Seconds until it is expected to begin; null once it has, or unknown.")
     error: dict[str, str] | None = Field(description="code, what, todo of a failed job.")
     warnings: list[str]
     attempts: int

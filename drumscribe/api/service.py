@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from drumscribe._version import __version__
 from drumscribe.api.auth import Caller
+from drumscribe.api.problems import retry_after
 from drumscribe.api.schemas import Component, Health, WebhookSecret
 from drumscribe.errors import DrumScribeError
 from drumscribe.jobs.db import Database, reaching
@@ -48,6 +49,7 @@ def health(request: Request, response: Response) -> Health:
             _looking.release()
     assert known is not None
     response.status_code = 200 if known[1].status == "up" else 503
+    response.headers.update(retry_after(response.status_code, _KEEP_S))
     return known[1]
 
 
@@ -67,7 +69,7 @@ def webhook_secret(request: Request, caller: Caller) -> WebhookSecret:
 def prometheus(request: Request, caller: Caller) -> Response:
     """Prometheus' text format. It asks for a key like everything else (``authorization`` in prometheus.yml)."""
     state = request.app.state
-    depths = metrics.DepthCollector(lambda: _counts(state.database), lambda: _queues(state.settings))
+    depths = metrics.DepthCollector(lambda: _counts(state.database), lambda: _queues(state.settings, state.database))
     return Response(metrics.render(depths), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -139,13 +141,17 @@ def _counts(database: Database) -> dict[str, int]:
         return {}
 
 
-def _queues(settings: Settings) -> dict[str, int]:
+def _queues(settings: Settings, database: Database) -> dict[str, int]:
+    """Messages in Redis, and to the heavy queue the jobs that will be sent there in their turn: workers are scaled by
+    what waits, wherever that is."""
     if not settings.redis_url:
         return {}
-    from drumscribe.jobs.queues import depths
+    from drumscribe.jobs.queues import HEAVY, depths
+    from drumscribe.jobs.sending import UNSENT
 
     try:
-        return depths(settings)
+        found = depths(settings)
+        return found | {HEAVY: found[HEAVY] + database.marked(UNSENT)}
     except DrumScribeError as error:
         _log.warning("metrics_without_broker", error=str(error))
         return {}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from drumscribe.errors import JobConflictError
+from drumscribe.errors import JobConflictError, StorageError
+from drumscribe.jobs import migrate
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.sending import send
+from drumscribe.jobs.sending import UNSENT, feed
 from drumscribe.jobs.stored import JobRunner
+from drumscribe.observability import logs, traces
 from drumscribe.settings import Settings
+
+_log = logs.get(__name__)
 
 
 class CeleryRunner(JobRunner):
@@ -22,10 +26,14 @@ class CeleryRunner(JobRunner):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         if self.database.engine.dialect.name == "sqlite":
-            self.database.create()
+            migrate.upgrade(self.database.engine)
 
     def _queued(self, job: Job) -> None:
-        send(self.database, job)
+        self.database.mark(job.id, UNSENT, trace=traces.carrier().get("traceparent", ""))
+        try:
+            feed(self.settings, self.database)
+        except StorageError as error:  # the workers will, once the broker is back
+            _log.warning("broker_away", job_id=job.id, error=str(error))
 
     def cancel(self, job_id: str, *, owner: str | None) -> Job:
         """See :meth:`JobRunner.cancel`."""

@@ -13,19 +13,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, bindparam, case, create_engine, delete, event, func, select, update
+from sqlalchemy import ColumnElement, Engine, bindparam, create_engine, delete, event, func, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError, StorageError
+from drumscribe.jobs.fairness import Pace, in_order, positions, reached, turn_of
 from drumscribe.jobs.model import Job, JobStatus, sources_of
 from drumscribe.jobs.tables import Base, JobRow, RateRow
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.storage.files import storing
 
-PRIORITY_S = 30.0
-"""A job waits as if it had come this much later for each step of ``priority``: short ones first, none for ever."""
+LATEST = 20
+"""So many of the latest jobs say how long one takes."""
+_PACE_KEPT_S = 5.0
+_PLACES_KEPT_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self.engine = _engine(settings)
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._places: tuple[float, dict[str, int]] = (-1.0, {})
+        self._pace: tuple[float, Pace] | None = None
 
     def create(self) -> None:
         """Make the tables that are missing."""
@@ -69,6 +74,7 @@ class Database:
             status=str(job.status),
             message="Waiting" if job.status is JobStatus.QUEUED else "",
             idempotency_key=idempotency_key,
+            turn=reached(),
         )
         try:
             with self.session() as session:
@@ -96,7 +102,8 @@ class Database:
             row = connection.execute(_ONE, {"wanted": job_id}).one_or_none()
         if row is None or owner not in (None, row.owner):
             raise _not_found()
-        return JobRow.job(row, row.before)  # type: ignore[arg-type]  # a row has the same attributes
+        before = self._position(job_id) if row.status == JobStatus.QUEUED else 0
+        return JobRow.job(row, before)  # type: ignore[arg-type]  # a row has the same attributes
 
     def name_of(self, job_id: str) -> str:
         """The file name that the user gave."""
@@ -142,6 +149,7 @@ class Database:
             values = {"finished_at": now, "worker": "", **values, "eta_s": None}
         if to is JobStatus.QUEUED:
             clean = {"stage": "", "fraction": 0.0, "eta_s": None, "error": None, "timings": {}, "finished_at": None}
+            clean["turn"] = reached()
             values = {"worker": "", **clean, **values}
         change = update(JobRow).where(JobRow.id == job_id, JobRow.status.in_([str(one) for one in sources_of(to)]))
         if owner is not None:
@@ -157,13 +165,34 @@ class Database:
 
     def claim(self, worker: str) -> Job | None:
         """Take the next queued job for ``worker``, or ``None`` where there is none."""
-        waiting = select(JobRow.id).where(JobRow.status == JobStatus.QUEUED).order_by(_order(), JobRow.id).limit(1)
-        if self.engine.dialect.name == "postgresql":
-            waiting = waiting.with_for_update(skip_locked=True)
+        waiting = self._first("")
         return self._taken(
-            (JobRow.id == waiting.scalar_subquery()) & (JobRow.status == JobStatus.QUEUED), worker,
-            attempts=JobRow.attempts + 1, started_at=time.time(), message="Starting",
+            (JobRow.id == waiting) & (JobRow.status == JobStatus.QUEUED), worker,
+            attempts=JobRow.attempts + 1, started_at=time.time(), message="Starting", turn=turn_of(JobRow, ""),
         )  # fmt: skip
+
+    def next_unsent(self, mark: str) -> Job | None:
+        """The queued job with that ``mark`` (see :meth:`mark`) whose turn it is, with the mark taken off."""
+        mine = (JobRow.status == JobStatus.QUEUED) & (JobRow.worker == mark)
+        values = {"worker": "", "turn": turn_of(JobRow, mark)}
+        change = update(JobRow).where(JobRow.id == self._first(mark), mine).values(**values)
+        with self.session() as session:
+            row = session.scalars(change.returning(JobRow)).one_or_none()
+            return None if row is None else row.job()
+
+    def _first(self, mark: str) -> Any:
+        """The id of the waiting job whose turn it is, as a subquery; those wait that are queued with ``mark``."""
+        query = select(JobRow.id).where(JobRow.status == JobStatus.QUEUED, JobRow.worker == mark)
+        query = query.order_by(*in_order(JobRow, mark)).limit(1)
+        if self.engine.dialect.name == "postgresql":
+            query = query.with_for_update(skip_locked=True)
+        return query.scalar_subquery()
+
+    def marked(self, mark: str) -> int:
+        """How many queued jobs have that mark."""
+        query = select(func.count()).where(JobRow.status == JobStatus.QUEUED, JobRow.worker == mark)
+        with self.session() as session:
+            return session.scalar(query) or 0
 
     def take(self, job_id: str, worker: str, attempt: int) -> Job | None:
         """Take a certain job for one step of a chain, or ``None`` if this is not the time for it.
@@ -218,11 +247,16 @@ class Database:
             rows = session.scalars(select(JobRow).where(which))
             return [Lease(row.id, row.worker, row.beat, JobStatus(row.status)) for row in rows]
 
-    def mark(self, job_id: str, mark: str) -> None:
-        """Leave a note at a queued job, for whoever brings it to a worker."""
+    def mark(self, job_id: str, mark: str, **values: Any) -> None:
+        """Leave a note at a queued job, for whoever brings it to a worker, and set other columns with it."""
         change = update(JobRow).where(JobRow.id == job_id, JobRow.status == JobStatus.QUEUED)
         with self.session() as session:
-            session.execute(change.values(worker=mark))
+            session.execute(change.values(worker=mark, **values))
+
+    def trace_of(self, job_id: str) -> str:
+        """The traceparent of the request that a job came with, or ``""``."""
+        with self.session() as session:
+            return session.scalar(select(JobRow.trace).where(JobRow.id == job_id)) or ""
 
     def save(self, job_id: str, *, owner: str | None, revision: int | None) -> Job:
         """Count one saved edit of a finished job. Raises JobNotFoundError, JobConflictError."""
@@ -260,6 +294,32 @@ class Database:
         with self.session() as session:
             return list(session.scalars(query.order_by(JobRow.finished_at)))
 
+    def _position(self, job_id: str) -> int:
+        """A queued job's place; many who ask at once share an answer."""
+        now = time.monotonic()
+        if now - self._places[0] > _PLACES_KEPT_S or job_id not in self._places[1]:
+            table = JobRow.__table__.c
+            columns = (table.id, table.owner, table.turn, table.created_at, table.priority)
+            waiting = select(*columns).where(table.status == JobStatus.QUEUED)
+            last = select(table.owner, func.max(table.turn)).where(table.status != JobStatus.QUEUED)
+            with reaching(), self._reading.connect() as connection:
+                taken = {row.owner: row.max_1 for row in connection.execute(last.group_by(table.owner))}
+                self._places = now, positions(connection.execute(waiting).all(), taken)
+        return self._places[1].get(job_id, 0)
+
+    def pace(self) -> Pace:
+        """How quickly jobs are done here; asked anew every few seconds."""
+        now = time.monotonic()
+        if self._pace is None or now - self._pace[0] > _PACE_KEPT_S:
+            done = select(JobRow.timings).where(JobRow.status == JobStatus.DONE, JobRow.started_at.is_not(None))
+            at_work = select(JobRow.owner, JobRow.eta_s).where(JobRow.status == JobStatus.RUNNING)
+            with self.session() as session:
+                latest = session.scalars(done.order_by(JobRow.finished_at.desc()).limit(LATEST))
+                took = [sum(timings.values()) for timings in latest]
+                active = tuple((row.owner, row.eta_s) for row in session.execute(at_work))
+            self._pace = now, Pace(sum(took) / len(took) if took else None, active)
+        return self._pace[1]
+
     def rates(self) -> dict[str, float]:
         """Seconds of work per second of recording, by stage."""
         with self.session() as session:
@@ -292,20 +352,7 @@ def error_values(error: DrumScribeError) -> dict[str, Any]:
     return {"error": error.to_dict(), "message": error.what[:500]}
 
 
-def _order() -> Any:
-    return JobRow.created_at + JobRow.priority * PRIORITY_S
-
-
-def _one() -> Any:
-    """A job with the number of queued ones before it, by ``:wanted``."""
-    other = aliased(JobRow)
-    sooner = other.created_at + other.priority * PRIORITY_S < _order()
-    count = select(func.count()).where(other.status == str(JobStatus.QUEUED), sooner).scalar_subquery()
-    before = case((JobRow.status == str(JobStatus.QUEUED), count), else_=0).label("before")
-    return select(JobRow.__table__, before).where(JobRow.id == bindparam("wanted"))
-
-
-_ONE = _one()
+_ONE = select(JobRow.__table__).where(JobRow.__table__.c.id == bindparam("wanted"))
 
 
 def _engine(settings: Settings) -> Engine:

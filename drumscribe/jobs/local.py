@@ -26,6 +26,7 @@ from drumscribe.errors import (
     JobNotFoundError,
     WorkerDiedError,
 )
+from drumscribe.jobs import migrate
 from drumscribe.jobs.db import Database, Lease, error_values
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.stored import JobRunner
@@ -53,7 +54,7 @@ class LocalRunner(JobRunner):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.database.create()
+        migrate.upgrade(self.database.engine)
         self._keeper = _Keeper(settings, self.database, self.clean)
         self._keeper.start()
 

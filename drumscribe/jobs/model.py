@@ -76,6 +76,7 @@ class Job:
         message: short words on what is going on, or on why it waits.
         eta_s: seconds left by the measured rates of the stages, or ``None`` while unknown.
         position: how many jobs are before it in the queue (0: next, or not queued).
+        wait_s: seconds until it is expected to begin, or ``None`` while unknown or once begun.
         error: ``{"code", "what", "todo"}`` of a failed job, else ``None``.
         warnings: plain sentences that belong to the result (e.g. that separation was skipped).
         attempts: how often a worker has begun it.
@@ -98,6 +99,7 @@ class Job:
     message: str = ""
     eta_s: float | None = None
     position: int = 0
+    wait_s: float | None = None
     error: dict[str, str] | None = None
     warnings: tuple[str, ...] = ()
     attempts: int = 0
@@ -116,8 +118,15 @@ class Job:
     @property
     def eta_text(self) -> str:
         """``"about 2 min left"``, or ``""`` where it is not known."""
-        if self.eta_s is None or self.status.finished:
-            return ""
-        if self.eta_s < 90:
-            return f"about {max(5, 5 * math.ceil(self.eta_s / 5))} s left"
-        return f"about {math.ceil(self.eta_s / 60)} min left"
+        return "" if self.eta_s is None or self.status.finished else f"{about(self.eta_s)} left"
+
+
+def about(seconds: float) -> str:
+    """A rough length of time in words.
+
+    >>> about(2), about(61), about(200)
+    ('about 5 s', 'about 65 s', 'about 4 min')
+    """
+    if seconds < 90:
+        return f"about {max(5, 5 * math.ceil(seconds / 5))} s"
+    return f"about {math.ceil(seconds / 60)} min"

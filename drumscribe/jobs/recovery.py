@@ -16,7 +16,7 @@ from drumscribe.jobs.celery_runner import CeleryRunner
 from drumscribe.jobs.db import Database, Lease, error_values
 from drumscribe.jobs.model import JobStatus
 from drumscribe.jobs.queues import depths
-from drumscribe.jobs.sending import UNSENT, send
+from drumscribe.jobs.sending import UNSENT, feed, send
 from drumscribe.observability import logs
 from drumscribe.settings import Settings
 from drumscribe.storage.shared_cache import expire
@@ -123,22 +123,22 @@ class Recovery(threading.Thread):
         now = time.monotonic()
         waiting = {lease.job_id: lease for lease in (*database.leases(), *database.waiting())}
         self._seen = {job_id: seen for job_id, seen in self._seen.items() if job_id in waiting}
-        idle = not any(depths(self._settings).values())
+        messages = sum(depths(self._settings).values())
         for job_id, lease in waiting.items():
             state, since = self._seen.setdefault(job_id, ((lease.worker, lease.beat), now))
             if state != (lease.worker, lease.beat):
                 self._seen[job_id] = ((lease.worker, lease.beat), now)
                 continue
             if lease.worker == UNSENT:
-                database.mark(job_id, "")
-                send(database, database.get(job_id))
-            elif lease.worker and now - since > self._patience_s(lease.worker):
+                continue
+            if lease.worker and now - since > self._patience_s(lease.worker):
                 recover(self._settings, database, lease)
-            elif not lease.worker and now - since > (3 * self._settings.job_lease_s if idle else LOST_S):
+            elif not lease.worker and now - since > (3 * self._settings.job_lease_s if not messages else LOST_S):
                 self._resend(database, lease)
             else:
                 continue
             del self._seen[job_id]
+        feed(self._settings, database, messages)
         if self._clean and now > self._next_clean:
             self._next_clean = now + CLEAN_S
             runner.clean()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from drumscribe.errors import JobConflictError, JobNotFoundError, QuotaError
+from drumscribe.errors import JobConflictError, JobNotFoundError, OverloadedError, QuotaError
 from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.options import Options
@@ -72,11 +73,12 @@ class JobRunner:
             TooLargeError, UnreadableFileError, EmptyAudioError: the file cannot be taken.
             StorageError: the store could not be written.
             QuotaError: the owner has too many jobs waiting.
+            OverloadedError: everybody together has, or the disk is nearly full.
         """
         known = self.database.known(owner, idempotency_key)
         if known is not None:
             return known
-        self._check_quota(owner)
+        self.check_room(owner)
         if isinstance(source, str):
             from drumscribe.audio.sources import video_id
 
@@ -100,8 +102,11 @@ class JobRunner:
         return job
 
     def get(self, job_id: str, *, owner: str | None) -> Job:
-        """Raises JobNotFoundError."""
-        return self.database.get(job_id, owner=owner)
+        """The job now; of a queued one with the expected wait. Raises JobNotFoundError."""
+        job = self.database.get(job_id, owner=owner)
+        if job.status is JobStatus.QUEUED:
+            return replace(job, wait_s=self.database.pace().wait_s(job.position))
+        return job
 
     def list(
         self, *, owner: str | None, status: JobStatus | None = None, limit: int = 50, offset: int = 0
@@ -205,9 +210,27 @@ class JobRunner:
             except JobNotFoundError:
                 continue  # somebody else was faster
 
-    def _check_quota(self, owner: str) -> None:
-        limit = self.settings.api_active_jobs
-        counts = self.database.counts(owner=owner)
-        active = sum(count for status, count in counts.items() if not status.finished)
-        if limit and active >= limit:
-            raise QuotaError(f"{active} songs are waiting already.", "Wait until some are done, or cancel some.")
+    def check_room(self, owner: str) -> None:
+        """Whether ``owner`` may submit another job now. Raises QuotaError, OverloadedError, StorageError.
+
+        Refused is what could not be finished: accepted songs need room for their results.
+        """
+        settings = self.settings
+        mine = sum(count for status, count in self.database.counts(owner=owner).items() if not status.finished)
+        if settings.api_active_jobs and mine >= settings.api_active_jobs:
+            quota = QuotaError(f"{mine} songs of yours are unfinished.", "Wait until one is done, or cancel some.")
+            quota.retry_after_s = self.database.pace().next_end_s(owner)
+            raise quota
+        if not settings.public:
+            return
+        waiting = self.database.counts()[JobStatus.QUEUED]
+        if settings.queue_limit and waiting >= settings.queue_limit:
+            full = OverloadedError(f"{waiting} songs are waiting already.", "Try again later.")
+            full.retry_after_s = self.database.pace().next_end_s()
+            raise full
+        with storing("The data folder"):
+            free = shutil.disk_usage(settings.data_dir).free / 2**30
+        if not self.store.remote and free < settings.storage_reserve_gb:
+            full = OverloadedError("The server has no room left for more songs.", "Try again later.")
+            full.retry_after_s = 600.0
+            raise full

@@ -17,7 +17,8 @@ class Base(DeclarativeBase):
 
 
 class JobRow(Base):
-    """One job; see :class:`~drumscribe.jobs.model.Job`. ``worker`` and ``beat`` are the lease of a running one."""
+    """One job; see :class:`~drumscribe.jobs.model.Job`. ``worker`` and ``beat`` are the lease of a running one,
+    ``turn`` is explained in :mod:`drumscribe.jobs.fairness`, ``trace`` is the W3C traceparent of its submission."""
 
     __tablename__ = "jobs"
     __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
@@ -38,6 +39,8 @@ class JobRow(Base):
     warnings: Mapped[list[str]] = mapped_column(JSON, default=list)
     attempts: Mapped[int] = mapped_column(default=0)
     priority: Mapped[int] = mapped_column(default=0)
+    turn: Mapped[int] = mapped_column(default=0, server_default="0", index=True)
+    trace: Mapped[str] = mapped_column(String(64), default="", server_default="")
     created_at: Mapped[float] = mapped_column(index=True)
     started_at: Mapped[float | None]
     finished_at: Mapped[float | None]
@@ -60,7 +63,7 @@ class JobRow(Base):
         )
 
 
-_PLAIN = {field.name for field in fields(Job)} - {"options", "status", "position", "warnings", "timings"}
+_PLAIN = {field.name for field in fields(Job)} - {"options", "status", "position", "wait_s", "warnings", "timings"}
 """Fields of a job that its row holds as they are."""
 
 

@@ -19,6 +19,7 @@ from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.queues import DEFAULT, HEAVY, STEPS
 from drumscribe.jobs.recovery import alive, holder, near, recover
+from drumscribe.jobs.sending import feed
 from drumscribe.jobs.work import Share, Workplace, patiently, perform
 from drumscribe.jobs.worker import TOO_LATE
 from drumscribe.observability import logs, metrics, traces
@@ -51,6 +52,7 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
         traces.span(f"step {step}", {"job.id": job_id, "job.attempt": attempt}, parent=trace),
     ):
         job = patiently(lambda: here.database.take(job_id, here.worker, attempt))
+        _feed(here)
         if job is None:
             if not _recovered(here, job_id):
                 _log.info("step_dropped", reason="the job is elsewhere, has ended, or is in another attempt")
@@ -75,6 +77,14 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
         _log.info("step_ends", status=str(status), seconds=took, processor_s=used, peak_mb=peak >> 20)
         if status is not JobStatus.RUNNING:
             task.request.chain = None  # ended, deleted, or taken over: the steps after it are not sent
+
+
+def _feed(here: Workplace) -> None:
+    """This message has left its queue, so another job may have its turn."""
+    try:
+        feed(here.settings, here.database)
+    except StorageError as error:  # the main process tries again every few seconds
+        _log.warning("queue_not_fed", error=str(error))
 
 
 def _perform(task: Task, step: str, job: Job, here: Workplace) -> JobStatus | None:

@@ -7,7 +7,7 @@ import html
 import streamlit as st
 
 from drumscribe.errors import JobNotFoundError
-from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.model import Job, JobStatus, about
 from drumscribe.types import STAGES
 from drumscribe.ui import labels, state
 from drumscribe.ui.owner import owner
@@ -79,6 +79,8 @@ def card(job: Job) -> None:
             )
         if job.status is JobStatus.QUEUED:
             waiting = f"{labels.plural(job.position, 'song')} before it" if job.position else "next in line"
+            if job.wait_s is not None:
+                waiting += f", {about(job.wait_s)}"
             st.progress(0.0, text=f"Waiting: {waiting}. {job.message}".strip())
             return
         st.html(stages(job))
