@@ -19,7 +19,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -271,6 +271,26 @@ class Store:
                 found[key] = (total + size, max(newest, modified))
         return found
 
+    def everything(self) -> list[str]:
+        """The keys of every upload and every file of a job. Raises StorageError."""
+        with storing("The store"):
+            found = [f"{kind}/{path}" for kind in ("uploads", "jobs") for path, size, _ in self._walk(kind) if size]
+        return sorted(key for key in found if _known(key))
+
+    @contextmanager
+    def opened(self, key: str) -> Iterator[BinaryIO | None]:
+        """The file's content, or ``None`` where it has gone meanwhile. Raises StorageError."""
+        with storing(PurePosixPath(key).name), ExitStack() as stack:
+            try:
+                if self.remote:
+                    filesystem, root = self._remote
+                    content = stack.enter_context(filesystem.open(f"{root}/{_safe(key)}", "rb"))
+                else:
+                    content = stack.enter_context(self._path(key).open("rb"))
+            except FileNotFoundError:
+                content = None
+            yield content
+
     def sweep(self, *, jobs: Collection[str], uploads: Collection[str]) -> int:
         """Remove job folders and uploads that are not named, and left-over temporary files; all only once stale.
 
@@ -412,8 +432,12 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
 
 def _safe(key: str) -> str:
     """``key`` itself if it is one this module makes. Raises StorageError."""
-    parts = key.split("/")
-    known = parts[0] in ("jobs", "uploads", "stages") and 2 <= len(parts) <= 3
-    if not (known and all(map(_NAME.fullmatch, parts))):
+    if not _known(key):
         raise StorageError("That is not a key of the store.", "Use the key that storing the file returned.")
     return key
+
+
+def _known(key: str) -> bool:
+    parts = key.split("/")
+    kind = parts[0] in ("jobs", "uploads", "stages") and 2 <= len(parts) <= 3
+    return kind and all(map(_NAME.fullmatch, parts))
