@@ -92,6 +92,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, s
         env = {
             "REDIS_URL": redis.url, "DATABASE_URL": postgres.url, "API_KEYS": "me=key", "OFFLINE": "true",
             "SEPARATOR": "none", "PDF_BACKEND": "verovio", "API_HOST": "0.0.0.0", "API_PORT": ports["api"],
+            "SIGN_IN": "none",
         }  # fmt: skip
         migrate = in_box(data, ["python", "-m", "drumscribe.jobs.migrate"], env, folder / "migrate.log").start()
         assert migrate.process is not None and migrate.process.wait(120) == 0, migrate.tail()

@@ -7,9 +7,10 @@ import os
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -237,9 +238,14 @@ def serve(host: str, port: int, browser: bool, lan: bool) -> int:
 
     if lan and host != "127.0.0.1":
         raise OptionsError("--lan listens on every address of this computer.", "Leave out --host.")
+    settings = ready_settings()
     if not loopback(host):
+        if settings.sign_in != "none" and not _people_sign_in(app.parent):
+            raise OptionsError(
+                f"Everybody who reaches {host} could use the studio: nobody has to sign in.",
+                "Set up [auth] in .streamlit/secrets.toml (docs/OPERATIONS.md), or on a trusted network SIGN_IN=none.",
+            )
         os.environ["PUBLIC"] = "true"
-    ready_settings()
     if lan:
         command = [sys.executable, "-m", "drumscribe.ui.lan", str(app), str(port)]
         if browser:
@@ -250,6 +256,15 @@ def serve(host: str, port: int, browser: bool, lan: bool) -> int:
     if os.name != "nt":  # there, a program that replaces itself seems to its caller to have ended
         os.execv(sys.executable, command)  # noqa: S606 - a fixed program
     return subprocess.run(command).returncode
+
+
+def _people_sign_in(app: Path) -> bool:
+    """Whether one of the files that Streamlit looks for has an ``[auth]`` part."""
+    for folder in (Path.home(), Path.cwd(), app):
+        with suppress(OSError, ValueError):
+            if "auth" in tomllib.loads((folder / ".streamlit" / "secrets.toml").read_text(encoding="utf-8")):
+                return True
+    return False
 
 
 def _transcribe_one(

@@ -9,7 +9,7 @@ import streamlit as st
 from drumscribe._version import __version__
 from drumscribe.kit import DRUMS
 from drumscribe.settings import get_settings
-from drumscribe.ui import labels, lan
+from drumscribe.ui import labels, lan, people
 
 HEADS = {"normal": "●", "x": "✕", "circle-x": "⊗", "diamond": "◆"}
 KEYS = {
@@ -72,6 +72,16 @@ LICENCES = (
 )
 
 
+_PERSON = (
+    "- Your projects belong to the account that you sign in with; a cookie remembers that you have. There are no "
+    "analytics, and no other cookies of ours."
+)
+_BROWSER = (
+    "- One cookie with a random number tells your browser from others, so that only you see your projects. Whoever "
+    "clears it loses the way to them. There are no accounts, no analytics, and no other cookies of ours."
+)
+
+
 def show() -> None:
     """Draw the page."""
     settings = get_settings()
@@ -119,8 +129,7 @@ def show() -> None:
         "link that you paste, and models that are not yet here.\n"
         f"- Uploads, results and edits are kept for {kept} after the last run, or until you delete them on the "
         "Transcribe page, which removes audio, hits and files at once.\n"
-        "- One cookie with a random number tells your browser from others, so that only you see your projects. Whoever "
-        "clears it loses the way to them. There are no accounts, no analytics, and no other cookies of ours."
+        + (_PERSON if people.configured() else _BROWSER)
     )
     st.header("Licences")
     rows = "".join(f"<tr><td>{name}</td><td>{what}</td><td>{licence}</td></tr>" for name, what, licence in LICENCES)

@@ -1,4 +1,5 @@
-"""Who a browser is, without accounts: a random token in a cookie, whose hash owns the jobs.
+"""Who owns what: a person who has signed in (:mod:`drumscribe.ui.people`), or a browser, without accounts, by a random
+token in a cookie, whose hash owns the jobs.
 
 The token is the only key to a browser's projects, so it is random, long, never logged, and never in an address.
 """
@@ -12,6 +13,7 @@ import secrets
 import streamlit as st
 
 from drumscribe.settings import get_settings
+from drumscribe.ui import people
 
 COOKIE = "drumscribe_browser"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
@@ -39,7 +41,9 @@ def token() -> str:
 
 
 def owner() -> str:
-    """The owner of this browser's jobs, as the job runner knows it."""
+    """The owner of this person's or browser's jobs, as the job runner knows it."""
+    if people.configured():
+        return people.person() or f"nobody-{secrets.token_hex(16)}"  # a page that outlived its sign-in finds nothing
     return "browser-" + hashlib.sha256(token().encode()).hexdigest()[:32]
 
 

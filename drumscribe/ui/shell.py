@@ -12,7 +12,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from drumscribe.errors import DrumScribeError, from_dict
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.ui import labels, owner, progress, state, theme
+from drumscribe.ui import labels, owner, people, progress, state, theme
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -52,6 +52,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     """Draw what all pages share, before ``page``, which is one of ``pages``."""
     held = state.session()
     state.run.framed = True
+    people.gate()
     if held.wanted:
         wanted, held.wanted = held.wanted, ""
         st.switch_page(wanted)

@@ -1,0 +1,40 @@
+"""Who somebody is: OpenID Connect through Streamlit's own ``st.login``, where ``secrets.toml`` has an ``[auth]`` part.
+
+A person's projects are theirs on any device. Without ``[auth]`` a browser is all that is known
+(:mod:`drumscribe.ui.owner`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import streamlit as st
+
+from drumscribe.settings import get_settings
+
+
+def configured() -> bool:
+    """Whether people sign in here."""
+    return get_settings().sign_in == "auto" and st.secrets.load_if_toml_exists() and "auth" in st.secrets
+
+
+def person() -> str | None:
+    """The owner of a signed-in person's jobs, as the job runner knows it; ``None`` before."""
+    if not st.user.is_logged_in:
+        return None
+    # The issuer too: two of them may give the same number to two people.
+    return "person-" + hashlib.sha256(f"{st.user.get('iss')}\0{st.user['sub']}".encode()).hexdigest()[:32]
+
+
+def gate() -> None:
+    """Let nobody past who has not signed in; draw who has, and the way out. Call once in each run, in the frame."""
+    if not configured():
+        return
+    if person() is None:
+        st.title("DrumScribe")
+        st.markdown("Sign in to see your songs and to transcribe new ones.")
+        st.button("Sign in", type="primary", icon=":material/login:", key="ds_sign_in", on_click=st.login)
+        st.stop()
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="ds_person"):
+        st.caption(str(st.user.get("email") or st.user.get("name") or st.user["sub"]), width="content")
+        st.button("Sign out", key="ds_sign_out", type="tertiary", icon=":material/logout:", on_click=st.logout)
