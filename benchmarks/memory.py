@@ -1,7 +1,8 @@
-"""Peak memory of the whole command on a stereo MP3, by length: ``python -m benchmarks.memory --seconds 288 3600``.
+"""Peak memory and time of the whole cold command on a stereo MP3: ``python -m benchmarks.memory --seconds 288 3600``.
 
 The example song is repeated to the length asked for; nothing is separated; every default file is written. Peak is
-the resident set of the process as the kernel counts it (Linux), of which what lies in mapped files is a part.
+the resident set of the process as the kernel counts it (Linux), of which what lies in mapped files is a part. CPU is
+processor time of all threads and programs, which a busy machine stretches less than the clock.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ def mp3(path: Path, seconds: float) -> Path:
     return path
 
 
-def measure(song: Path, folder: Path) -> tuple[float, float]:
-    """Peak in MB and seconds of one cold command."""
+def measure(song: Path, folder: Path) -> tuple[float, float, float]:
+    """Peak in MB, seconds, and processor seconds of one cold command."""
     environment = {**os.environ, "DATA_DIR": str(folder / "data"), "SEPARATOR": "none", "OFFLINE": "1"}
     command = [sys.executable, "-m", "drumscribe", "transcribe", str(song), "-o", str(folder), "-q"]
     start = time.perf_counter()
@@ -52,7 +53,7 @@ def measure(song: Path, folder: Path) -> tuple[float, float]:
     if process.returncode:
         sys.exit(f"the command failed with status {process.returncode}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return used.ru_maxrss * unit / 1e6, time.perf_counter() - start
+    return used.ru_maxrss * unit / 1e6, time.perf_counter() - start, used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -60,12 +61,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, nargs="+", default=[288.0, 3600.0])
     arguments = parser.parse_args()
     print(f"this process, before anything: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
-    print(f"{'song':>8}  {'samples':>8}  {'peak':>8}  {'time':>8}")
+    print(f"{'song':>8}  {'samples':>8}  {'peak':>8}  {'time':>8}  {'CPU':>8}")
     for seconds in arguments.seconds:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            peak, took = measure(mp3(folder / "song.mp3", seconds), folder)
-        print(f"{seconds:6.0f} s  {seconds * 2 * 44_100 * 4 / 1e6:5.0f} MB  {peak:5.0f} MB  {took:6.1f} s", flush=True)
+            peak, took, cpu = measure(mp3(folder / "song.mp3", seconds), folder)
+        size = seconds * 2 * 44_100 * 4 / 1e6
+        print(f"{seconds:6.0f} s  {size:5.0f} MB  {peak:5.0f} MB  {took:6.1f} s  {cpu:6.1f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -127,6 +127,7 @@ def hear(
         velocities.add(at_original_times(velocity, speed, frames))
         if speed == plainest:
             embedding = at_original_times(sound, speed, frames)
+        del onset, velocity, sound  # of an hour 55 MB, while the next run makes its own
     return onsets.probabilities(), velocities.probabilities(), embedding
 
 

@@ -30,6 +30,7 @@ APART = 24
 FAR = 15000
 """Frames to each side in which likes are looked for: bounds time and memory for long recordings."""
 _BLOCK = 256
+_PLACES = 2**13  # at once
 _TOP = 4.0
 
 
@@ -51,8 +52,10 @@ def _surroundings(onset: NDArray[np.float32], size: int = 64) -> tuple[NDArray[n
     projection = rng.normal(0, size**-0.5, (len(offsets), drums, size)).astype(np.float32)
     places = len(onset[::2])
     out = np.zeros((places, size), dtype=np.float32)
-    for offset, weight, part in zip(offsets, window, projection, strict=True):
-        out += weight * blurred[AROUND + offset :][: len(onset) : 2] @ part
+    for start in range(0, places, _PLACES):
+        some = out[start : start + _PLACES]
+        for offset, weight, part in zip(offsets, window, projection, strict=True):
+            some += weight * blurred[AROUND + offset + 2 * start :][: 2 * len(some) : 2] @ part
     return out, (out**2).sum(axis=1)
 
 
@@ -67,8 +70,11 @@ def _likes(
         low, high = max(0, int(mine[0]) - FAR // 2), int(mine[-1]) + FAR // 2
         others, other_energy = around[low:high], energy[low:high]
         own = np.maximum(energy[mine], 1e-3)
-        off = (own[:, None] + other_energy - 2 * around[mine] @ others.T) / own[:, None]
-        off[np.abs(mine[:, None] - low - np.arange(len(others))) <= APART // 2] = np.inf
+        off = own[:, None] + other_energy  # 15 MB, so all else is done in place
+        off -= 2 * around[mine] @ others.T
+        off /= own[:, None]
+        for row, place in enumerate((mine - low).tolist()):
+            off[row, max(0, place - APART // 2) : place + APART // 2 + 1] = np.inf
         found = np.zeros((len(mine), LIKES), dtype=np.int64)
         apart = np.full((len(mine), LIKES), _TOP, dtype=np.float32)
         rows = np.arange(len(mine))
@@ -95,7 +101,9 @@ def evidence(onset: NDArray[np.float32], peaks: Peaks) -> NDArray[np.float64]:
     out[:, 0], out[:, 1] = 1, np.log(height / (1 - height))
     frames, which = np.unique(peaks.frame, return_inverse=True)
     padded = np.pad(onset, ((REACH, REACH), (0, 0)))
-    highest = np.maximum.reduce([padded[shift : shift + len(onset)] for shift in range(2 * REACH + 1)])
+    highest = onset.copy()
+    for shift in range(2 * REACH + 1):
+        np.maximum(highest, padded[shift : shift + len(onset)], out=highest)
     heard = _logit(highest)
     mean = np.zeros((len(frames), onset.shape[1]), dtype=np.float32)
     likeness = np.zeros(len(frames))
