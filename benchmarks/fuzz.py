@@ -2,8 +2,8 @@
 
     python -m benchmarks.fuzz --mutations 10000
 
-Prints a table: format, files tried, opened, refused, the slowest in seconds of the processor, and what went wrong. The tests run the
-same with few mutations.
+Prints a table: format, files tried, opened, refused, the slowest in seconds of the processor, and what went wrong. The
+tests run the same with few mutations.
 """
 
 from __future__ import annotations
