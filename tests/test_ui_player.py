@@ -255,6 +255,10 @@ def test_long_charts_are_engraved_page_in_view_first(settings) -> None:  # noqa:
     app = visit("score", song_id=put(settings, owner_of(TOKEN), long))
     pages = sent(app)["pages"]
     assert len(pages) > 1 and pages[0] is not None and pages[1:] == [None] * (len(pages) - 1)
+    for view, shown in ((1, 1), (-1, 0), (99, len(pages) - 1)):  # as a browser says it
+        app.session_state["ds_session"].views["player_score"] = view
+        app.run()
+        assert [page is not None for page in sent(app)["pages"]] == [number == shown for number in range(len(pages))]
     app.session_state["ds_session"].projected["score_rest"] = True
     app.run()
     assert None not in sent(app)["pages"]

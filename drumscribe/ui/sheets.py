@@ -55,7 +55,7 @@ def sheet(found: Transcription, *, key: str, height: int, tint: bool = False, ed
     pixels = width(key)
     score = _score(found, pixels)
     count = state.projected(("pages", pixels), lambda: notation.page_count(score))
-    view = min(state.session().views.get(key, 0), count - 1)
+    view = min(max(0, state.session().views.get(key, 0)), count - 1)  # before any page was drawn, there is none in view
     whole = count == 1 or state.session().projected.get("score_rest", False)
     wanted = range(count) if whole else (view,)
     made = {
