@@ -1,6 +1,6 @@
 """How fast the studio answers in Chromium, and whether its memory grows.
 
-    python benchmarks/app.py [--hits 3000] [--sessions 10] [--reruns 100] [--repeat 5]
+    python benchmarks/app.py [--hits 3000] [--sessions 10] [--reruns 100] [--repeat 20] [--only hand,tempo,tab]
 
 Prints a table of medians: wall-clock seconds in the browser, and the server's own CPU seconds for the same action
 (what it would take on an idle core). Starts a server of its own with a song of its own.
@@ -170,6 +170,49 @@ def by_hand(page: Page, url: str, job_id: str, clock: Clock, repeat: int) -> Non
         settle(page)
 
 
+def tempo(page: Page, url: str, job_id: str, clock: Clock, repeat: int) -> None:
+    """Another tempo for the song: until its score is there."""
+    page.goto(f"{url}/score?song={job_id}")
+    heading(page, "Score")
+    page.locator(".pages [data-hit]").first.wait_for()
+    settle(page)
+    shown = (
+        "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('.page')?.url).find(Boolean)"
+        " + document.querySelector('[aria-label=\"Open song\"]').innerText"
+    )
+    for number in range(repeat):
+        before = page.evaluate(f"() => {shown}")
+
+        def act(number: int = number, before: Any = before) -> None:
+            page.locator(f".st-key-score_tempo_{'Half' if number % 2 == 0 else 'Double'} button:enabled").first.click()
+            page.wait_for_function(f"was => {shown} !== was", arg=before)
+
+        clock.measure("tempo halved or doubled: in the score", act)
+        settle(page)
+
+
+def tab_memory(page: Page, url: str, job_id: str) -> float:
+    """What the tab's own objects and buffers take, in MiB, after every page was shown and some seconds were played."""
+    page.goto(f"{url}/score?song={job_id}")
+    heading(page, "Score")
+    page.locator(".pages [data-hit]").first.wait_for()
+    for link in ("Inspect", "Edit", "Practice", "Score"):
+        page.get_by_role("link", name=link, exact=True).first.click()
+        heading(page, link)
+        settle(page)
+    page.locator('[data-do="play"]').click()
+    page.wait_for_timeout(5000)
+    page.locator('[data-do="play"]').click()
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("HeapProfiler.collectGarbage")
+    pid = next(
+        process["id"]
+        for process in page.context.browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+        if process["type"] == "renderer" and psutil.Process(process["id"]).memory_info().rss > 80 * 2**20
+    )
+    return float(psutil.Process(pid).memory_full_info().uss / 2**20)
+
+
 def switches(page: Page, clock: Clock, repeat: int) -> None:
     for _ in range(repeat):
         for link, title in (("Inspect", "Inspect"), ("Edit", "Edit"), ("Score", "Score"), ("About", "About")):
@@ -210,7 +253,8 @@ def main() -> None:
     parser.add_argument("--hits", type=int, default=3000)
     parser.add_argument("--sessions", type=int, default=10)
     parser.add_argument("--reruns", type=int, default=100)
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=20)
+    parser.add_argument("--only", default="", help="parts to measure: first, hand, edits, tempo, pages, tab, server")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         made = song(round(arguments.hits / HITS_PER_BAR))
@@ -226,7 +270,7 @@ def main() -> None:
             warm = context.new_page()
             warm.goto(url)
             heading(warm, "Turn a recording")
-            for _ in range(arguments.repeat):
+            for _ in range(arguments.repeat if not arguments.only or "first" in arguments.only else 0):
                 page = context.new_page()
 
                 def first(page: Page = page) -> None:
@@ -235,12 +279,22 @@ def main() -> None:
 
                 clock.measure("first page usable, warm server", first)
                 page.close()
-            by_hand(warm, url, job_id, clock, arguments.repeat)
-            edits(warm, url, job_id, clock, arguments.repeat)
-            switches(warm, clock, arguments.repeat)
+            wanted = set(arguments.only.split(",")) - {""}
+            for part, measured in (
+                ("hand", lambda: by_hand(warm, url, job_id, clock, arguments.repeat)),
+                ("tempo", lambda: tempo(warm, url, job_id, clock, arguments.repeat)),
+                ("edits", lambda: edits(warm, url, job_id, clock, arguments.repeat)),
+                ("pages", lambda: switches(warm, clock, arguments.repeat)),
+            ):
+                if not wanted or part in wanted:
+                    measured()
+            if not wanted or "tab" in wanted:
+                print(f"memory of the tab: {tab_memory(warm, url, job_id):.0f} MiB")
             print(f"{len(made.hits)} hits, {made.song.duration_s:.0f} s; load average {os.getloadavg()[0]:.1f}")
             print(clock.table(), flush=True)
             warm.close()
+            if wanted and "server" not in wanted:
+                return
             sizes = memory(server, browser, url, job_id, arguments.sessions, arguments.reruns)
             print(f"server memory, {arguments.sessions} sessions, {arguments.reruns} reruns each (MiB):")
             print(" ".join(f"{size:.0f}" for size in sizes))

@@ -31,25 +31,26 @@ from ui_songs import put_state  # noqa: E402
 from drumscribe.jobs.model import JobStatus  # noqa: E402
 
 SHOWN = {"transcribe", "transcribe-busy", "inspect", "edit", "review", "score", "practice", "inspect-dark",
-         "edit-phone"}  # fmt: skip
-SIZES = {"": (1360, 900), "dark": (1360, 900), "phone": (390, 844)}
+         "edit-phone", "score-phone", "practice-stand-tablet"}  # fmt: skip
+SIZES = {"": (1360, 900), "dark": (1360, 900), "phone": (390, 844), "tablet": (1024, 768)}
 PATIENCE_MS = 900_000
 
 
 class Camera:
-    """Takes a picture of a whole page and keeps it small."""
+    """Takes a picture of a page, whole or as much as the screen shows, and keeps it small."""
 
     def __init__(self, out: Path, everything: bool) -> None:
         self._out, self._everything = out, everything
         out.mkdir(parents=True, exist_ok=True)
 
-    def shoot(self, page: Page, name: str) -> None:
+    def shoot(self, page: Page, name: str, *, whole: bool = True) -> None:
         if not self._everything and name not in SHOWN:
             return
         size = page.viewport_size or {"width": 1360, "height": 900}
         height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-        page.set_viewport_size({"width": size["width"], "height": min(2600, max(size["height"], height + 10))})
-        page.wait_for_timeout(1500)
+        if whole:
+            page.set_viewport_size({"width": size["width"], "height": min(2600, max(size["height"], height + 10))})
+            page.wait_for_timeout(1500)
         picture = Image.open(io.BytesIO(page.screenshot()))
         page.set_viewport_size(size)
         picture.convert("RGB").save(self._out / f"{name}.png", optimize=True)
@@ -98,7 +99,7 @@ def main() -> None:
             width, height = SIZES[look]
             context = browser.new_context(
                 viewport={"width": width, "height": height}, color_scheme="dark" if look == "dark" else "light",
-                permissions=["microphone"],
+                permissions=["microphone"], is_mobile=look == "phone", has_touch=look in ("phone", "tablet"),
             )  # fmt: skip
             context.set_default_timeout(PATIENCE_MS)
             context.add_cookies([{"name": "drumscribe_browser", "value": token, "url": server.url}])
@@ -130,7 +131,11 @@ def main() -> None:
                     if name == "transcribe":
                         continue
                     page = visit(context, server, f"{path}?song={song}", heading)
-                    camera.shoot(page, name)
+                    camera.shoot(page, name, whole=look not in ("phone", "tablet"))
+                    if path == "practice" and look == "tablet":
+                        page.get_by_role("button", name="Music stand").click()
+                        settle(page)
+                        camera.shoot(page, "practice-stand-tablet", whole=False)
                     if path == "edit":
                         for mode, word in (("review", "Review queue"), ("candidates", "Candidates")):
                             page.get_by_text(word, exact=True).first.click()
