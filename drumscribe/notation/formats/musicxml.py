@@ -45,9 +45,9 @@ def read(data: bytes, options: ReadOptions) -> Found:
 
 
 def is_it(head: bytes) -> bool:
-    """Whether it is a score in XML, in whatever encoding; or packed, for no recording is a zip archive."""
+    """Whether it is a score in XML, in whatever encoding; or packed, an archive that begins with the files of one."""
     if head.startswith(b"PK\x03\x04"):
-        return True
+        return any(name in head for name in (b"META-INF", b"vnd.recordare", b".xml", b".musicxml"))
     text = head.replace(b"\0", b"").lstrip(b"\xff\xfe\xef\xbb\xbf \t\r\n")
     return text.startswith(b"<") and (b"<score-partwise" in text or b"<score-timewise" in text)
 
