@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import subprocess
@@ -19,7 +20,7 @@ from scipy.signal import resample_poly
 from drumscribe import audio, hits
 from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
 from drumscribe.hits import decode, engines, features, network, repetition, speeds
-from drumscribe.hits.card import DEFAULT, FOLDER, Averaged, Card, card_of, default_card
+from drumscribe.hits.card import ASIDE, DEFAULT, FOLDER, Averaged, Card, card_of, default_card
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
 from drumscribe.options import DetectOptions
@@ -159,6 +160,13 @@ def test_readings_of_one_sound_count_together() -> None:
     assert [(hit.drum, round(hit.confidence, 2)) for hit in hits.pick(heard, DetectOptions())] == [("high_tom", 0.3)]
     strict = DetectOptions(thresholds={"high_tom": 0.6})
     assert not len(hits.pick(heard, strict))
+
+
+def test_one_hand_keeps_time_on_ride_or_hats() -> None:
+    heard = bumps((1.0, "ride", 0.8), (1.01, "closed_hihat", 0.6), (1.5, "ride", 0.5), (1.5, "open_hihat", 0.9),
+                  (2.0, "ride", 0.8), (2.0, "pedal_hihat", 0.7), (2.1, "closed_hihat", 0.7))  # fmt: skip
+    shown = [(round(hit.time_s, 1), hit.drum) for hit in hits.pick(heard, DetectOptions())]
+    assert shown == [(1.0, "ride"), (1.5, "open_hihat"), (2.0, "pedal_hihat"), (2.0, "ride"), (2.1, "closed_hihat")]
 
 
 def test_no_confidence_reaches_a_threshold_of_one() -> None:
@@ -393,6 +401,21 @@ class TestNetwork:
             [hit.time_s for hit in hits.pick(heard, DetectOptions()) if hit.drum == "kick"] for heard in (once, thrice)
         ]
         assert np.abs(np.subtract(*times)).max() < 0.005
+
+    def test_another_network_hears_the_other_speeds(self) -> None:
+        samples, frames = click_track(), network.BLOCK + 2 * network.CONTEXT
+        one, other = (engines.load(FOLDER / f"{name}.tflite", 1, frames) for name in (DEFAULT, ASIDE))
+        both = network.hear(network.Listening(one, aside=other), [samples], (94, 100))
+        gain, mean = features.level(samples), speeds.Mean()
+        for run, speed in ((other, 94), (one, 100)):
+            onset = network.run_blocks(network.Listening(run), samples, speed, gain=gain)[0]
+            mean.add(speeds.at_original_times(onset, speed, len(both[0])))
+        np.testing.assert_allclose(both[0], mean.probabilities(), atol=1e-6)
+        heard = hits.activations(Stem(samples[None], RATE, "none"), speeds=(94, 100), settings=Settings(_env_file=None))
+        np.testing.assert_allclose(heard.onset, repetition.revise(both[0], default_card().repetition), atol=1e-4)
+        card = Card.read(FOLDER / f"{ASIDE}.json")
+        for suffix, promised in card.sha256.items():
+            assert hashlib.sha256((FOLDER / f"{ASIDE}{suffix}").read_bytes()).hexdigest() == promised
 
     def test_stem_and_mix_are_heard_together(self) -> None:
         drums = click_track()

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from drumscribe.hits.card import DEFAULT
+from drumscribe.hits.card import ASIDE, DEFAULT
 from drumscribe.hits.engines import LIGHT, convert
 from drumscribe.hits.features import BANDS, WINDOWS
 from drumscribe.hits.repetition import Weights
@@ -164,14 +164,16 @@ def disagreement(net: HitNetwork, path: Path, calibration: Calibration) -> float
     return float(np.abs(expected - served).max())
 
 
-def export(net: HitNetwork, calibration: Calibration, folder: Path, version: str, made: dict[str, Any]) -> Path:
-    """Write ``hits.keras``, ``hits.tflite`` and ``hits.json`` into ``folder``.
+def export(
+    net: HitNetwork, calibration: Calibration, folder: Path, version: str, made: dict[str, Any], name: str = DEFAULT
+) -> Path:
+    """Write ``NAME.keras``, ``NAME.tflite`` and ``NAME.json`` into ``folder``.
 
     Raises:
         RuntimeError: if the file does not compute what torch computes.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{DEFAULT}.new.keras"
+    temporary = folder / f".{name}.new.keras"
     to_keras(net, calibration).save(temporary)
     _deflate(temporary)
     apart = disagreement(net, temporary, calibration)
@@ -179,7 +181,7 @@ def export(net: HitNetwork, calibration: Calibration, folder: Path, version: str
         temporary.unlink()
         raise RuntimeError(f"The exported network differs from the trained one by {apart:.4f}.")
     convert(temporary, light := temporary.with_suffix(LIGHT))
-    path = folder / f"{DEFAULT}.keras"
+    path = folder / f"{name}.keras"
     card = {
         "name": "drumscribe-hits", "version": version,
         "sha256": {file.suffix: hashlib.sha256(file.read_bytes()).hexdigest() for file in (temporary, light)},
@@ -190,7 +192,7 @@ def export(net: HitNetwork, calibration: Calibration, folder: Path, version: str
     }  # fmt: skip
     temporary.replace(path)
     light.replace(path.with_suffix(LIGHT))
-    card_path = folder / f"{DEFAULT}.json"
+    card_path = folder / f"{name}.json"
     card_path.with_suffix(".tmp").write_text(json.dumps(card, indent=1) + "\n")
     card_path.with_suffix(".tmp").replace(card_path)
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, at most {apart:.5f} from torch")
@@ -212,6 +214,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", default="last.pt")
     parser.add_argument("--version", default="0.1")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--name", default=DEFAULT, choices=[DEFAULT, ASIDE], help=f"{ASIDE}: for other speeds")
     parser.add_argument("--out", type=Path, default=Path("drumscribe/hits/weights"))
     args = parser.parse_args()
     net, step = read_checkpoint(args.work / args.run / args.checkpoint)
@@ -225,7 +228,7 @@ def main() -> None:
         "steps": step,
         "data": "one-shot kits, Groove MIDI Dataset, General MIDI songs with soundfonts; see training/README.md",
     }
-    export(net, calibration, args.out, args.version, made)
+    export(net, calibration, args.out, args.version, made, args.name)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,11 @@ from drumscribe.kit import LABELS
 FOLDER = Path(__file__).parent / "weights"
 DEFAULT = "hits"
 """File name of the packaged model: ``hits.tflite``, ``hits.keras`` and ``hits.json``."""
+ASIDE = "hits-aside"
+"""File name of the network that hears a recording at other speeds than its own; trained further, at any tempo.
+
+Two networks that err in different places, each heard in its turn, are right more often than either at all speeds.
+"""
 PLAIN_THRESHOLD = 0.4
 """Threshold where none was learnt: with calibrated confidences F is greatest near F / 2 (Z. Lipton et al., 2014)."""
 

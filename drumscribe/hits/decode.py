@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 import numpy as np
@@ -20,6 +21,8 @@ SUREST = 0.97
 RIVALS = (("closed_hihat", "open_hihat", "pedal_hihat"), ("snare", "cross_stick"), ("ride", "ride_bell"),
           ("crash", "splash", "china"), ("high_tom", "mid_tom", "floor_tom"))  # fmt: skip
 """Readings of one and the same sound: of those that peak together only the surest is shown, and all count for it."""
+HATS, RIDES = ("closed_hihat", "open_hihat"), ("ride", "ride_bell")
+"""The hands' time-keepers."""
 TOGETHER_S = 0.025
 _GROUP = {drum: number for number, group in enumerate(RIVALS) for drum in group}
 
@@ -90,7 +93,18 @@ def _joined(hits: Iterable[Hit], limits: dict[str, float]) -> list[Hit]:
                     j += way
             if 1 - none >= limits[hit.drum]:
                 kept.append(hit)
-    return kept
+    return _one_hand(kept)
+
+
+def _one_hand(hits: list[Hit]) -> list[Hit]:
+    """Without the less sure where a ride and a hat are struck at once: the hand that keeps time is on one of them."""
+    rides = sorted((hit for hit in hits if hit.drum in RIDES), key=lambda hit: hit.time_s)
+    times = [ride.time_s for ride in rides]
+    out = set()
+    for hat in (hit for hit in hits if hit.drum in HATS):
+        near = slice(bisect_left(times, hat.time_s - TOGETHER_S), bisect_right(times, hat.time_s + TOGETHER_S))
+        out |= {min(hat, ride, key=lambda hit: hit.confidence).id for ride in rides[near]}
+    return [hit for hit in hits if hit.id not in out]
 
 
 def pick(activations: Activations, options: DetectOptions) -> Hits:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.errors import Cancelled, DetectionError
-from drumscribe.hits.card import card_of, default_card
+from drumscribe.hits.card import ASIDE, FOLDER, card_of, default_card
 from drumscribe.hits.engines import Run, load
 from drumscribe.hits.features import FPS, SAMPLE_RATE, frame_count, level, log_mel
 from drumscribe.hits.repetition import revise
@@ -38,6 +38,7 @@ class Listening:
 
     Attributes:
         run: the network for :data:`BLOCK` frames and their context.
+        aside: another one for speeds other than 100 %; ``None``: the same.
         on_progress: told the fraction done.
         cancel: looked at before every block.
     """
@@ -45,6 +46,7 @@ class Listening:
     run: Run
     on_progress: OnFraction | None = None
     cancel: CancelToken | None = None
+    aside: Run | None = None
 
     def report(self, fraction: float) -> None:
         """Pass progress on. Raises Cancelled."""
@@ -78,6 +80,7 @@ def run_blocks(
         Cancelled: when asked to.
     """
     part = part or Part()
+    run = how.run if how.aside is None or speed == 100 else how.aside
     frames = frame_count(length(len(samples), speed))
     starts = range(0, frames, BLOCK)
     onset = np.empty((frames, len(LABELS)), dtype=np.float32)
@@ -94,7 +97,7 @@ def run_blocks(
             heard = coming.result()
             if start + BLOCK < frames:
                 coming = ahead.submit(features, start + BLOCK)
-            heads = how.run(heard)
+            heads = run(heard)
             count = min(BLOCK, frames - start)
             inside = slice(CONTEXT, CONTEXT + count)
             onset[start : start + count] = heads[0][inside]
@@ -142,6 +145,10 @@ def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Pa
     return path, path.stem if settings.model_uri else default_card().title
 
 
+def _loaded(path: Path, settings: Settings) -> Run:
+    return load(path, settings.threads, BLOCK + 2 * CONTEXT, path.stat().st_mtime_ns)
+
+
 def _mono(samples: FloatArray) -> Mono:
     if not samples.shape[1] or not all(np.isfinite(block).all() for block in blocks(samples)):
         raise DetectionError("The stem is empty or holds values that are not numbers.",
@@ -182,8 +189,11 @@ def activations(
                              "Load the recording with drumscribe.audio.decode, which resamples it.")  # fmt: skip
     sounds = [_mono(samples) for samples in (stem.samples, mix) if samples is not None]
     path, title = chosen(settings, cancel=cancel)
-    run = load(path, settings.threads, BLOCK + 2 * CONTEXT, path.stat().st_mtime_ns)
-    onset, velocity, embedding = hear(Listening(run, on_progress, cancel), sounds, speeds)
+    run = _loaded(path, settings)
+    aside = None
+    if path.parent == FOLDER and set(speeds) != {100}:
+        aside = _loaded(path.with_stem(ASIDE), settings)
+    onset, velocity, embedding = hear(Listening(run, on_progress, cancel, aside), sounds, speeds)
     card = card_of(title)
     if card.speeds is not None and len(speeds) > 1:
         onset = recalibrated(onset, *([by[label] for label in LABELS] for by in (card.speeds.scale, card.speeds.shift)))

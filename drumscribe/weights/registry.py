@@ -200,6 +200,8 @@ def verify(model: str, settings: Settings | None = None) -> ModelInfo:
     if info.state == "missing" or info.purpose == "beats":
         return info
     files = sorted(info.path.glob("*.th")) if info.path.is_dir() else [info.path]
+    if info.path.parent == PACKAGED_HITS:
+        files.append(info.path.with_stem(f"{info.path.stem}-aside"))
     for path in files:
         promised = _expected(path, model, settings)
         with storing(path.name):
