@@ -152,6 +152,30 @@ def test_deleting_a_project_removes_it(settings, made):
     assert not (settings.data_dir / "jobs" / job_id).exists()
 
 
+def test_a_project_is_renamed_duplicated_and_found_again(settings, made):
+    me = owner_of(TOKEN)
+    job_id, other = put(settings, me, made), put(settings, me, made)
+    app = visit(song_id=other)
+    for one, title, artist in ((job_id, "Nightfall", "Die Ärzte"), (other, "Morning", "")):  # the second is open
+        app.text_input(key=f"ds_title_{one}").set_value(title)
+        app.text_input(key=f"ds_artist_{one}").set_value(artist)
+        press(app, f"ds_rename_{one}")
+    found = state.runner().result(job_id, owner=me)
+    assert (found.title, found.artist) == ("Nightfall", "Die Ärzte")
+    assert "Nightfall" in texts(app) and "Morning" in texts(app) and "Test beat" not in texts(visit())
+    app.text_input(key="ds_search").set_value("ARZTE night").run()
+    assert "Nightfall" in texts(app) and not [one for one in app.button if one.key == f"ds_open_{other}"]
+    press(app, f"ds_duplicate_{job_id}")
+    copy = state.runner().list(owner=me)[0]
+    again = state.runner().result(copy.id, owner=me)
+    assert (copy.title, copy.artist) == (again.title, again.artist) == ("Nightfall (copy)", "Die Ärzte")
+    assert again.hits == found.hits and again.audio.sha256 == found.audio.sha256
+    press(app, f"ds_delete_{job_id}")
+    assert state.runner().result(copy.id, owner=me).audio.samples.shape[1]  # a copy stands by itself
+    app.text_input(key="ds_search").set_value("nothing of the kind").run()
+    assert "No song of yours" in texts(app)
+
+
 def test_a_result_without_its_files_is_explained(settings, made):
     job_id = put(settings, owner_of(TOKEN), made)
     (settings.data_dir / "jobs" / job_id / "project.json").write_bytes(b"{broken")

@@ -65,7 +65,8 @@ class Database:
 
     def insert(self, job: Job, *, name: str = "", idempotency_key: str | None = None) -> Job:
         """Add a job, or return the one that has its owner's ``idempotency_key`` already."""
-        fields = ("id", "owner", "source", "title", "priority", "created_at", "progress", "duration_s", "finished_at")
+        fields = ("id", "owner", "source", "title", "artist", "priority", "created_at", "progress", "duration_s",
+                  "finished_at")  # fmt: skip
         values = {field: getattr(job, field) for field in fields}
         row = JobRow(
             **values,
@@ -258,15 +259,19 @@ class Database:
         with self.session() as session:
             return session.scalar(select(JobRow.trace).where(JobRow.id == job_id)) or ""
 
-    def save(self, job_id: str, *, owner: str | None, revision: int | None) -> Job:
-        """Count one saved edit of a finished job. Raises JobNotFoundError, JobConflictError."""
+    def save(self, job_id: str, *, owner: str | None, revision: int | None, **values: Any) -> Job:
+        """Count one saved edit of a finished job, and set other columns with it.
+
+        Raises JobNotFoundError, JobConflictError.
+        """
         change = update(JobRow).where(JobRow.id == job_id, JobRow.status == JobStatus.DONE)
         if owner is not None:
             change = change.where(JobRow.owner == owner)
         if revision is not None:
             change = change.where(JobRow.revision == revision)
         with self.session() as session:
-            row = session.scalars(change.values(revision=JobRow.revision + 1).returning(JobRow)).one_or_none()
+            change = change.values(revision=JobRow.revision + 1, **values)
+            row = session.scalars(change.returning(JobRow)).one_or_none()
             if row is not None:
                 return row.job()
         present = self.get(job_id, owner=owner)

@@ -61,7 +61,8 @@ def upgrade(engine: Engine) -> None:
         if "jobs" in tables and "alembic_version" not in tables:
             # made by an embedded installation, which for a while did without migrations
             known = {column["name"] for column in inspect(connection).get_columns("jobs")}
-            command.stamp(config(connection), "0002" if "turn" in known else "0001")
+            stamp = "0003" if "artist" in known else "0002" if "turn" in known else "0001"
+            command.stamp(config(connection), stamp)
         command.upgrade(config(connection), "head")
 
 

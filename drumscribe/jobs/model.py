@@ -68,6 +68,7 @@ class Job:
         owner: who submitted it (browser session, API key); others cannot see it.
         source: a link, or the store key of the uploaded file. Not for display.
         title: what to call it: the song's title once known, the file name before.
+        artist: who plays it, once known; may be empty.
         options: what was asked for.
         status: see :class:`JobStatus`.
         stage: name from :data:`drumscribe.types.STAGES`, or ``""`` before the first.
@@ -91,6 +92,7 @@ class Job:
     owner: str
     source: str
     title: str = ""
+    artist: str = ""
     options: Options = field(default_factory=Options)
     status: JobStatus = JobStatus.QUEUED
     stage: str = ""

@@ -167,7 +167,7 @@ class JobRunner:
 
         Raises JobNotFoundError; JobConflictError if it is not done, or ``revision`` is not the present one.
         """
-        job = self.database.save(job_id, owner=owner, revision=revision)
+        job = self.database.save(job_id, owner=owner, revision=revision, **_called(transcription))
         transcription.keep(self.store.folder(job_id))
         return job
 
@@ -176,12 +176,30 @@ class JobRunner:
 
         Raises StorageError.
         """
-        song = transcription.song
-        title = transcription.options.notate.title or song.title or song.origin
-        job = new_job(owner, "", title=title, options=transcription.options, priority=0)
+        job = new_job(owner, "", title="", options=transcription.options, priority=0)
         transcription.keep(self.store.folder(job.id))  # first, so that the job is whole as soon as it is there
-        done = replace(job, status=JobStatus.DONE, progress=1.0, duration_s=song.duration_s, finished_at=time.time())
-        return self.database.insert(done)
+        return self._finished(job, transcription)
+
+    def duplicate(self, job_id: str, *, owner: str) -> Job:
+        """A second song of ``owner`` with the same audio, hits, and edits, called a copy.
+
+        Raises JobNotFoundError; JobConflictError if it is not done; QuotaError, OverloadedError, StorageError.
+        """
+        job, song = self.get(job_id, owner=owner), self.result(job_id, owner=owner)
+        self.check_room(owner)
+        name = f"{_called(song)['title'] or 'Untitled'} (copy)"
+        copy = song.rescore(None, notate={"title": name[:300]})
+        second = new_job(owner, job.source, title="", options=job.options, priority=0)
+        folder = self.store.folder(second.id)
+        self.store.folder(job_id).copy(folder)
+        copy.keep(folder)
+        return self._finished(second, copy)
+
+    def _finished(self, job: Job, song: Transcription) -> Job:
+        """Insert a job that never had to wait."""
+        called, length = _called(song), song.song.duration_s
+        job = replace(job, title=called["title"], artist=called["artist"], duration_s=length, progress=1.0)
+        return self.database.insert(replace(job, status=JobStatus.DONE, finished_at=time.time()))
 
     def clean(self) -> int:
         """Remove jobs that ended ``artifact_ttl_hours`` ago, the oldest beyond ``storage_size_gb``, and stray files.
@@ -234,3 +252,10 @@ class JobRunner:
             full = OverloadedError("The server has no room left for more songs.", "Try again later.")
             full.retry_after_s = 600.0
             raise full
+
+
+def _called(song: Transcription) -> dict[str, str]:
+    """The columns by which a song is found."""
+    notate, about = song.options.notate, song.song
+    title = notate.title or about.title or about.origin
+    return {"title": title[:300], "artist": (notate.artist or about.artist)[:300]}

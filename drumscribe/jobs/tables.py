@@ -28,6 +28,7 @@ class JobRow(Base):
     source: Mapped[str] = mapped_column(String(2000))
     name: Mapped[str] = mapped_column(String(300), default="")
     title: Mapped[str] = mapped_column(String(300), default="")
+    artist: Mapped[str] = mapped_column(String(300), default="", server_default="")
     options: Mapped[dict[str, Any]] = mapped_column(JSON)
     status: Mapped[str] = mapped_column(String(16), index=True)
     stage: Mapped[str] = mapped_column(String(16), default="")

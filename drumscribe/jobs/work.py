@@ -195,6 +195,7 @@ def _transcribed(
             return _kept(chart, store.folder(job.id), tracker)
         audio = run.ingest(source, name)
     tracker.duration_s, tracker.title = audio.duration_s, job.options.notate.title or audio.title or job.title
+    tracker.artist = job.options.notate.artist or audio.artist
     if until == "ingest":
         return None
     stem = run.separate(audio, job.options)
@@ -221,7 +222,7 @@ def _transcribed(
 
 def _kept(chart: Transcription, folder: Folder, tracker: _Tracker) -> dict[str, Any]:
     """Keep the song of a chart: there is nothing to listen to."""
-    tracker.duration_s, tracker.title = chart.song.duration_s, chart.title
+    tracker.duration_s, tracker.title, tracker.artist = chart.song.duration_s, chart.title, chart.artist
     chart.keep(folder)
     return {"warnings": list(chart.warnings)}
 
@@ -238,6 +239,7 @@ class _Tracker:
     message: str = ""
     duration_s: float | None = None
     title: str = ""
+    artist: str = ""
     late: bool = False
     progress: float = 0.0
     began: float = field(default_factory=time.monotonic)
@@ -268,13 +270,14 @@ class _Tracker:
         if eta is not None:
             total = eta + sum(self.seconds.values()) + self.in_stage_s()
             self.progress = max(self.progress, min(0.99, 1 - eta / total if total > 0 else 0.0))
+        known = {"duration_s": self.duration_s, "title": self.title[:300], "artist": self.artist[:300]}
         return {
             "stage": self.stage,
             "fraction": self.fraction,
             "message": self.message[:500],
             "progress": self.progress,
             "eta_s": eta,
-            **({} if self.duration_s is None else {"duration_s": self.duration_s, "title": self.title[:300]}),
+            **({} if self.duration_s is None else known),
         }
 
     def spent(self) -> dict[str, float]:

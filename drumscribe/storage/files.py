@@ -395,6 +395,18 @@ class Folder:
             finally:
                 local.unlink(missing_ok=True)
 
+    def copy(self, to: Folder) -> None:
+        """Copy the job's files into the folder of another job. Raises StorageError."""
+        store, here, there = self.store, f"jobs/{self.job_id}", f"jobs/{to.job_id}"
+        with storing("The copy"):
+            if store.remote:
+                filesystem, root = store._remote
+                for path in filesystem.find(f"{root}/{here}"):
+                    filesystem.cp_file(path, f"{root}/{there}/{PurePosixPath(path).name}")
+                return
+            top = store.settings.data_dir
+            shutil.copytree(top / here, top / there, ignore=shutil.ignore_patterns("*.part"))
+
     def remove(self) -> None:
         """Remove the job's files. Raises StorageError."""
         self.store.remove(f"jobs/{self.job_id}")

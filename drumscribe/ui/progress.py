@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import unicodedata
 
 import streamlit as st
 
@@ -11,8 +12,11 @@ from drumscribe.jobs.model import Job, JobStatus, about
 from drumscribe.types import STAGES
 from drumscribe.ui import labels, state
 from drumscribe.ui.owner import owner
+from drumscribe.ui.shown import shown
 
 _AUTO_OPEN = "ds_auto_open"
+_SEARCHED = 1000
+"""So many songs, the newest, are searched."""
 
 
 def active() -> list[Job]:
@@ -113,13 +117,34 @@ def cancel(job_id: str) -> None:
 
 
 def recent(limit: int = 20) -> None:
-    """This browser's finished jobs, with what can be done with each."""
-    finished = [job for job in state.runner().list(owner=owner(), limit=limit) if job.status.finished]
+    """This browser's finished jobs, with what can be done with each; a search looks through all of them."""
+    finished = [job for job in state.runner().list(owner=owner(), limit=_SEARCHED) if job.status.finished]
     if not finished:
         st.caption("Your songs will be listed here. Only this browser can see them.")
         return
-    for job in finished:
+    asked = ""
+    if len(finished) > 1:
+        asked = st.text_input(
+            "Search title or artist", key="ds_search", icon=":material/search:", max_chars=100, persist_state="session"
+        )
+    fitting = [job for job in finished if fits(asked, job)]
+    if not fitting:
+        st.caption("No song of yours has all these words in its title or artist.")
+    for job in fitting[:limit]:
         _row(job)
+    if len(fitting) > limit:
+        st.caption(f"The newest {limit} of {len(fitting)} are listed; search for the others.")
+
+
+def fits(asked: str, job: Job) -> bool:
+    """Whether every word that was asked for is in the title or the artist, whatever its case and accents."""
+    text = _plain(f"{job.artist} {job.title}")
+    return all(word in text for word in _plain(asked).split())
+
+
+def _plain(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def _row(job: Job) -> None:
@@ -128,9 +153,10 @@ def _row(job: Job) -> None:
     with st.container(border=True, key=f"ds_recent_{job.id}"):
         words, buttons = st.columns([3, 2], vertical_alignment="center")
         with words:
-            details = [labels.STATUS_NAMES[job.status], labels.ago(job.created_at)]
+            details = [labels.escape(job.artist)] if job.artist else []
+            details += [labels.STATUS_NAMES[job.status], labels.ago(job.created_at)]
             if job.duration_s:
-                details.insert(0, labels.span(job.duration_s))
+                details.insert(bool(job.artist), labels.span(job.duration_s))
             st.markdown(f"**{labels.escape(job.title) or 'Untitled'}**  \n:small[{' · '.join(details)}]")
             if job.error:
                 what, todo = (labels.escape(job.error.get(part, "")) for part in ("what", "todo"))
@@ -146,6 +172,7 @@ def _row(job: Job) -> None:
                     disabled=open_ is not None and open_.id == job.id,
                     help=f"Open {called}",
                 )
+                _more(job, called)
             else:
                 st.button(
                     "Try again",
@@ -158,6 +185,45 @@ def _row(job: Job) -> None:
             with st.popover("Delete", icon=":material/delete:", help=f"Delete {called}"):
                 st.write(f"Delete **{called}** with its audio, edits and files for good?")
                 st.button("Delete for good", key=f"ds_delete_{job.id}", type="primary", on_click=delete, args=(job.id,))
+
+
+def _more(job: Job, called: str) -> None:
+    """Another name for a song, and a second one like it."""
+    title, artist = f"ds_title_{job.id}", f"ds_artist_{job.id}"
+    with st.popover("More", icon=":material/more_horiz:", help=f"Rename or duplicate {called}"):
+        st.text_input("Title", shown(title, job.title), key=title, max_chars=300)
+        st.text_input("Artist", shown(artist, job.artist), key=artist, max_chars=300)
+        st.button("Rename", key=f"ds_rename_{job.id}", icon=":material/edit:", on_click=_rename, args=(job.id,))
+        st.divider()
+        st.button(
+            "Duplicate", key=f"ds_duplicate_{job.id}", icon=":material/content_copy:", on_click=duplicate,
+            args=(job.id,), help="A second song with the same audio and edits, to try something on",
+        )  # fmt: skip
+
+
+def _rename(job_id: str) -> None:
+    title, artist = (st.session_state[f"ds_{part}_{job_id}"].strip() for part in ("title", "artist"))
+    rename(job_id, title, artist)
+
+
+def rename(job_id: str, title: str, artist: str) -> None:
+    """Give a song another title and artist, in the list and on its chart."""
+    wanted = {"title": title, "artist": artist}
+    if state.song_id() == job_id:
+        state.change(notate=wanted)
+        return
+    runner = state.runner()
+    with state.telling():
+        job = runner.get(job_id, owner=owner())
+        song = runner.result(job_id, owner=owner()).rescore(None, notate=wanted)
+        runner.save(job_id, song, owner=owner(), revision=job.revision)
+
+
+def duplicate(job_id: str) -> None:
+    """Make a second song like this one."""
+    with state.telling():
+        made = state.runner().duplicate(job_id, owner=owner())
+        state.notify("success", f"Made a copy: {labels.escape(made.title)}.")
 
 
 def delete(job_id: str) -> None:
