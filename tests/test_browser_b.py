@@ -330,6 +330,18 @@ def test_files_come_down(visit, tmp_path) -> None:
     assert waiting.value.suggested_filename == "Test beat.pdf"
 
 
+def test_the_score_goes_to_the_printer_by_the_keyboard(visit) -> None:
+    page = visit("score?song={plain}")
+    ready(page)
+    page.get_by_role("button", name="Print Shortcut").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#ds-print", state="attached")
+    page.wait_for_function("document.getElementById('ds-print').contentDocument.title === 'Test beat'")
+    sheet = page.frame_locator("#ds-print")
+    assert sheet.locator("body > svg").count() == 1 and sheet.locator("button").count() == 0
+    assert "210mm" in sheet.locator("style").first.text_content()
+
+
 def test_microphone_to_lanes_to_project(visit) -> None:
     page = visit("live")
     page.wait_for_selector(".ds-lanes")

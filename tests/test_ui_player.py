@@ -18,7 +18,8 @@ from streamlit.testing.v1 import AppTest
 from test_ui_pages import TOKEN, owner_of, press, settings, texts, visit  # noqa: F401
 from ui_songs import put, song
 
-from drumscribe.notation import read_musicxml
+from drumscribe.notation import page_count, read_musicxml
+from drumscribe.notation.model import PAPER_MM
 from drumscribe.song import playalong
 from drumscribe.song.transcription import Transcription
 from drumscribe.ui import scoring
@@ -174,6 +175,20 @@ def test_score_page_shows_the_chart_and_follows_its_controls(settings, separated
     assert app.slider(key="score_bpm").value == 60
     press(app, "score_tempo_found")
     assert sent(app)["versions"]["bars"] == before["bars"]
+
+
+@pytest.mark.parametrize("paper", ["a4", "letter"])
+def test_the_score_is_printed_without_the_studio_around_it(settings, separated, paper) -> None:  # noqa: F811
+    made = separated.rescore(None, notate={"paper": paper})
+    app = visit("score", song_id=put(settings, owner_of(TOKEN), made))
+    printer = "drumscribe_print"
+    assert printer not in [one.proto.component_name for one in app.get("bidi_component")]
+    press(app, "score_print")
+    told = [one.proto for one in app.get("bidi_component") if one.proto.component_name == printer]
+    data = json.loads(told[0].json)
+    assert [page[:4] for page in data["pages"]] == ["<svg"] * page_count(made.score)
+    assert tuple(data["paper"]) == PAPER_MM[paper] and data["title"] == made.title
+    assert printer not in [one.proto.component_name for one in app.run().get("bidi_component")]
 
 
 CONTROLS = [

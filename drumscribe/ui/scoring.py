@@ -15,7 +15,7 @@ from drumscribe.notation.formats import FORMATS, WRITABLE, Format
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.stages import file_name
-from drumscribe.ui import bars_alike, labels, note_maps, reading, recounting, sheets, shell, state
+from drumscribe.ui import bars_alike, labels, note_maps, printing, reading, recounting, sheets, shell, state
 from drumscribe.ui.player import Sheet, song_player
 from drumscribe.ui.shown import shown
 
@@ -212,7 +212,8 @@ def downloads(found: Transcription) -> None:
     """Files of the score. What takes longer is made when asked for, with a sign of life."""
     name = file_name(found.options.notate.title or found.song.title or "score")
     with st.container(border=True, key="score_files"):
-        st.subheader("Download")
+        st.subheader("Print and download")
+        printing.show(found)
         _prepared("PDF", "pdf", f"{name}.pdf", "application/pdf", lambda: found.render("pdf")[0])
         for file in WRITABLE.values():
             if file.usual and not file.slow:
@@ -255,7 +256,7 @@ def _prepared(label: str, kind: str, name: str, mime: str, make: Callable[[], by
     made: bytes | None = state.session().projected.get(("score_file", kind))
     if made is None:
         if not st.button(
-            f"Make {label}", key=f"score_make_{kind}", icon=":material/print:", width="stretch",
+            f"Make {label}", key=f"score_make_{kind}", icon=":material/draft:", width="stretch",
             type="primary" if kind == "pdf" else "secondary",  # what most people came for
             help="Takes some seconds; then it can be downloaded",
         ):  # fmt: skip

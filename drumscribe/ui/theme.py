@@ -128,7 +128,7 @@ button:enabled *:has(> kbd) { opacity: 1 !important; }
 kbd { border: 1px solid rgba(128,124,140,0.6); border-bottom-width: 2px; border-radius: 0.3rem; padding: 0 0.35rem;
   font-size: 0.85em; background: rgba(128,124,140,0.12); }
 :focus-visible { outline: 3px solid #8278F2 !important; outline-offset: 2px; }
-[data-testid="stLayoutWrapper"]:has(> .st-key-ds_owner), [data-testid="stLayoutWrapper"]:has(> .st-key-ds_address) {
+[data-testid="stLayoutWrapper"]:has(> :is(.st-key-ds_owner, .st-key-ds_address, .st-key-ds_print)) {
   position: absolute; width: 0; height: 0; overflow: hidden; }
 .st-key-ds_numbers > div { flex: 1 1 8rem !important; width: auto !important; }
 [data-testid="stImage"] img { background: #FFFFFF; border-radius: 0.6rem; padding: 0.4rem 0.8rem;
