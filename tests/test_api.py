@@ -316,6 +316,7 @@ def test_every_kind_of_file_can_be_downloaded(client: TestClient, done: str) -> 
         "midi_quantised": b"MThd",
         "csv": b"time_s,drum",
         "json": b"{",
+        "song": b"PK",
         "svg": b"<",
         "tab": b"",
         "lilypond": b"",

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import mido
+import numpy as np
 import pytest
 import songs
 from click.testing import CliRunner
@@ -22,6 +23,7 @@ from benchmarks import fuzz
 from drumscribe.cli.commands import cli
 from drumscribe.errors import OptionsError, ProjectError
 from drumscribe.notation import read_midi, read_musicxml, to_midi, to_rhythm
+from drumscribe.notation.folders import packed
 from drumscribe.notation.formats import FORMATS, READABLE, WRITABLE, by_ending, recognised
 from drumscribe.notation.games import DRUMS_OF, LANES
 from drumscribe.options import Options
@@ -32,7 +34,7 @@ from drumscribe.song.transcription import Transcription
 
 GOLDEN = Path(__file__).parent / "golden"
 CHARTS = ("endings", "pickup_and_rolls", "shuffle", "six_eight_ballad", "meters_in_turn", "street_beat_flams")
-SAME = ("musicxml", "midi", "midi_quantised", "guitar_pro", "json")
+SAME = ("musicxml", "midi", "midi_quantised", "guitar_pro", "json", "song")
 """Formats that hold a chart whole."""
 
 
@@ -137,7 +139,44 @@ def test_one_door_in_python(heard: Transcription, tmp_path: Path) -> None:
     assert (kept.options.quantise.swing, kept.options.notate.voices) == ("on", 1)
 
 
-def test_a_worker_opens_a_chart(heard: Transcription, tmp_path: Path) -> None:
+@pytest.mark.parametrize("separated", [False, True])
+def test_a_song_with_its_audio_opens_for_somebody_else(tmp_path: Path, separated: bool) -> None:
+    from drumscribe.jobs.migrate import upgrade
+    from drumscribe.jobs.stored import JobRunner
+
+    mine = song(2, separated=separated)
+    data = mine.rescore(notate={"artist": "Us"}).render("song")[0]
+    (tmp_path / "take").write_bytes(data)
+    told = transcribe(tmp_path / "take")
+    assert strokes(told) == strokes(mine) and told.artist == "Us" and told.heard == mine.heard
+    runner = JobRunner(Settings(data_dir=tmp_path, offline=True))
+    upgrade(runner.database.engine)
+    job = runner.adopt(imports.opened(data, "x"), owner="you")
+    theirs = runner.result(job.id, owner="you")
+    assert (theirs.hits, theirs.history, job.artist) == (mine.hits, mine.history, "Us")
+    for here, there in ((mine.audio.samples, theirs.audio.samples), (mine.stem.samples, theirs.stem.samples)):
+        assert here.shape == there.shape and np.sqrt(np.mean((here - there) ** 2)) < 0.05 * np.sqrt(np.mean(here**2))
+    assert strokes(theirs.rescore(beats={"bpm": 60.0})) != strokes(mine)  # all is there that a change of tempo needs
+    runner.close()
+
+
+def test_a_song_without_audio_and_a_damaged_one() -> None:
+    chart = imports.load(GOLDEN / "shuffle.musicxml")
+    silent = imports.opened(chart.render("song")[0], "x")
+    assert strokes(silent) == strokes(chart) and silent.sound() == b""
+    made = song(1, separated=True)
+    data = made.render("song")[0]
+    lame = packed("x", {"project.json": made.saved(), "mix.ogg": made.sound()})
+    noise = packed("x", {"project.json": made.saved(), "mix.ogg": b"OggS" + bytes(99)})
+    short = replace(made.song, duration_s=0.1)
+    longer = packed("x", {"project.json": replace(made, song=short).saved(), "mix.ogg": made.sound()})
+    for bad in (data[:-30], lame, noise, longer):
+        with pytest.raises(ProjectError):
+            imports.opened(bad, "x")
+
+
+@pytest.mark.parametrize("kind", ["midi_quantised", "song"])
+def test_a_worker_opens_a_chart(heard: Transcription, tmp_path: Path, kind: str) -> None:
     from drumscribe.jobs.db import Database, new_job
     from drumscribe.jobs.model import JobStatus
     from drumscribe.jobs.work import Share, Workplace, perform
@@ -146,13 +185,14 @@ def test_a_worker_opens_a_chart(heard: Transcription, tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path, offline=True)
     place = Workplace("me", settings, Database(settings), Store(settings), lambda: None)
     place.database.create()
-    upload = place.store.put_upload(io.BytesIO(heard.render("midi_quantised")[0]), "song.wav")
+    upload = place.store.put_upload(io.BytesIO(heard.render(kind)[0]), "song.wav")
     job = place.database.insert(new_job("me", upload.key, title="", options=Options(), priority=0), name="song.wav")
     taken = place.database.claim("me")
     assert taken is not None and perform(taken, place, Share(until="ingest")) is JobStatus.DONE
     ended = place.database.get(job.id)
     assert (ended.title, ended.progress) == (heard.title, 1.0)
-    assert strokes(Transcription.reopen(place.store.folder(job.id))) == strokes(heard)
+    kept = Transcription.reopen(place.store.folder(job.id))
+    assert strokes(kept) == strokes(heard) and bool(kept.sound()) == (kind == "song")
     place.database.close()
 
 

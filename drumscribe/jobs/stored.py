@@ -14,6 +14,7 @@ from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.options import Options
 from drumscribe.settings import Settings
+from drumscribe.song import recordings
 from drumscribe.song.transcription import Transcription
 from drumscribe.storage.files import Store, storing
 
@@ -177,7 +178,9 @@ class JobRunner:
         Raises StorageError.
         """
         job = new_job(owner, "", title="", options=transcription.options, priority=0)
-        transcription.keep(self.store.folder(job.id))  # first, so that the job is whole as soon as it is there
+        folder = self.store.folder(job.id)
+        recordings.bring(folder, transcription.media)
+        transcription.keep(folder)  # before the row, so that the job is whole as soon as it is there
         return self._finished(job, transcription)
 
     def duplicate(self, job_id: str, *, owner: str) -> Job:

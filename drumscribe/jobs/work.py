@@ -223,6 +223,7 @@ def _transcribed(
 def _kept(chart: Transcription, folder: Folder, tracker: _Tracker) -> dict[str, Any]:
     """Keep the song of a chart: there is nothing to listen to."""
     tracker.duration_s, tracker.title, tracker.artist = chart.song.duration_s, chart.title, chart.artist
+    recordings.bring(folder, chart.media)
     chart.keep(folder)
     return {"warnings": list(chart.warnings)}
 

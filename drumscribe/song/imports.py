@@ -20,7 +20,7 @@ from drumscribe.notation import formats
 from drumscribe.notation.formats import HEAD, READABLE, Format
 from drumscribe.notation.played import GRACE_S, time_of
 from drumscribe.options import Options
-from drumscribe.song import edits, project
+from drumscribe.song import archive, edits, project
 from drumscribe.song.charts import fields_of
 from drumscribe.song.transcription import Transcription
 from drumscribe.types import Hit, Hits, Placement, Rhythm
@@ -93,7 +93,9 @@ def opened(data: bytes, name: str, options: Options | None = None) -> Transcript
             f"{clean_name(Path(name).name) or 'This file'} is neither a project nor a chart that can be read.",
             f"Give one of these: {', '.join(one.title for one in READABLE.values())}.",
         )
-    if found.read is None:
+    if found.name == "song":
+        one = archive.opened(data)
+    elif found.read is None:
         one = Transcription.of_project(project.loads(data))
     else:
         chart = found.read(data, options.read)

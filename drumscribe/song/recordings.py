@@ -146,6 +146,12 @@ def save(
             _encode(out, samples, audio.sample_rate, container, codec, cancel=cancel)
 
 
+def bring(folder: Folder, media: Media) -> None:
+    """Write the audio that came with a project, if any, into the folder of its new job. Raises StorageError."""
+    if isinstance(media, InMemory):
+        save(folder, media.audio, media.stem)
+
+
 def _encode(
     out: io.BufferedIOBase,
     samples: FloatArray,

@@ -310,10 +310,10 @@ class Transcription:
         """The project file."""
         return self.project().dumps()
 
-    def sound(self) -> bytes:
-        """The recording as Ogg Vorbis, empty where there is none."""
+    def sound(self, part: Part = "mix") -> bytes:
+        """The recording, or one part of it, as Ogg Vorbis; empty where there is none."""
         try:
-            return self.preview("mix")
+            return self.preview(part)
         except ProjectError:
             return b""
 

@@ -218,6 +218,7 @@ def downloads(found: Transcription) -> None:
         for file in WRITABLE.values():
             if file.usual and not file.slow:
                 _button(found, file, name)
+        _button(found, FORMATS["song"], name)
         known = note_maps.titles()
         _choose(
             "Notes of the MIDI files", "write", "note_map", found.options, known,
@@ -237,8 +238,9 @@ def _button(found: Transcription, file: Format, name: str) -> None:
 def _others(found: Transcription, name: str) -> None:
     """A file for one of the programs that fewer people have."""
     others = {
-        file.name: file for file in WRITABLE.values() if not file.usual and not (file.extra and missing(file.extra))
-    }
+        file.name: file for file in WRITABLE.values()
+        if not file.usual and file.name != "song" and not (file.extra and missing(file.extra))
+    }  # fmt: skip
     if not others:
         return
     with st.expander("For other programs", icon=":material/folder_zip:"):

@@ -16,7 +16,7 @@ __all__ = [
     "by_ending", "recognised",
 ]  # fmt: skip
 
-_FIRST = ("musicxml", "pdf", "midi", "midi_quantised", "csv", "json", "svg", "tab", "lilypond")
+_FIRST = ("musicxml", "pdf", "midi", "midi_quantised", "csv", "json", "song", "svg", "tab", "lilypond")
 
 
 def _all() -> dict[str, Format]:
@@ -29,8 +29,8 @@ def _all() -> dict[str, Format]:
 FORMATS: dict[str, Format] = _all()
 """By name; those that most people want come first."""
 WRITABLE: dict[str, Format] = {name: found for name, found in FORMATS.items() if found.write}
-READABLE: dict[str, Format] = {name: found for name, found in FORMATS.items() if found.read or name == "json"}
-"""Charts; a project file (``json``) is read by :mod:`drumscribe.song.project`."""
+READABLE: dict[str, Format] = {name: found for name, found in FORMATS.items() if found.is_it}
+"""Charts; projects (``json``, ``song``) are read by :mod:`drumscribe.song.imports`, because they hold more."""
 DEFAULT_FORMATS = ("musicxml", "pdf", "midi", "csv", "json")
 """What is written where nothing else is asked for."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from drumscribe.choices import Swing
@@ -61,8 +61,8 @@ class Chart(Protocol):
     def saved(self) -> bytes:
         """The project file."""
 
-    def sound(self) -> bytes:
-        """The recording as Ogg Vorbis, empty where there is none."""
+    def sound(self, part: Literal["mix", "drums"] = "mix") -> bytes:
+        """The recording, or its drums, as Ogg Vorbis; empty where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
