@@ -13,7 +13,7 @@ from ui_songs import put, put_state, song
 
 from drumscribe import settings as settings_module
 from drumscribe.jobs.model import JobStatus
-from drumscribe.ui import owner, state
+from drumscribe.ui import hints, owner, state
 
 APP = str(Path(__file__).parent.parent / "app.py")
 TOKEN = "ab" * 16
@@ -174,6 +174,21 @@ def test_a_project_is_renamed_duplicated_and_found_again(settings, made):
     assert state.runner().result(copy.id, owner=me).audio.samples.shape[1]  # a copy stands by itself
     app.text_input(key="ds_search").set_value("nothing of the kind").run()
     assert "No song of yours" in texts(app)
+
+
+def test_the_first_song_comes_with_three_hints_and_no_other(settings, made):
+    me = owner_of(TOKEN)
+    first = put(settings, me, made)
+    app = visit(song_id=first)
+    assert all(words in texts(app) for *_, words in hints.HINTS) and app.button(key="ds_hints_close")
+    assert "three things" in texts(visit(song_id=first)), "until they are closed"
+    press(app, "ds_hints_close")
+    assert "three things" not in texts(app) + texts(visit(song_id=first))
+    token = "ef" * 16
+    one, other = put(settings, owner_of(token), made), put(settings, owner_of(token), made)
+    assert "three things" not in texts(visit(song_id=one, token=token)), "who has songs knows the studio"
+    state.runner().delete(other, owner=None)
+    assert "three things" not in texts(visit(song_id=one, token=token))
 
 
 def test_a_result_without_its_files_is_explained(settings, made):

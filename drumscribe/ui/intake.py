@@ -15,7 +15,7 @@ from drumscribe.options import Options
 from drumscribe.settings import get_settings
 from drumscribe.song import imports
 from drumscribe.song.transcription import Transcription
-from drumscribe.ui import labels, note_maps, progress, review, separating, shell, state, theme
+from drumscribe.ui import hints, labels, note_maps, progress, review, separating, shell, state, theme
 from drumscribe.ui.owner import owner
 
 EXAMPLE = Path(__file__).parent.parent / "assets" / "example.ogg"
@@ -216,3 +216,4 @@ def result(found: Transcription) -> None:
         st.page_link("pages/edit.py", label="Correct it", icon=":material/edit_note:")
         st.page_link("pages/inspect.py", label="Inspect the evidence", icon=":material/graphic_eq:")
         st.page_link("pages/practice.py", label="Practise", icon=":material/tune:")
+    hints.show()
