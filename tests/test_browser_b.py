@@ -109,7 +109,8 @@ def site(tmp_path_factory):
     data = tmp_path_factory.mktemp("site")
     settings = Settings(data_dir=data)
     played = song(8, separated=True).rescore(notate={"repeats": False, "simile": False})
-    jobs = {"plain": put(settings, owner_of(TOKEN), played)}
+    jobs = {"nameless": put(settings, owner_of("cd" * 16), song(1))}
+    jobs["plain"] = put(settings, owner_of(TOKEN), played)
     with server(data) as address:
         yield address, jobs
 
@@ -140,7 +141,7 @@ def chromium(microphone):
 def visit(site, chromium):
     contexts = []
 
-    def go(path: str, *, width: int = 1280, height: int = 900, scheme: str = "light"):
+    def go(path: str, *, width: int = 1280, height: int = 900, scheme: str = "light", token: str = TOKEN):
         address, jobs = site
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, permissions=["microphone"],
@@ -148,7 +149,7 @@ def visit(site, chromium):
         )  # fmt: skip
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
-        context.add_cookies([{"name": COOKIE, "value": TOKEN, "url": address}])
+        context.add_cookies([{"name": COOKIE, "value": token, "url": address}])
         page = context.new_page()
         page.faults = []
         page.on("pageerror", lambda error: page.faults.append(str(error)))
@@ -328,6 +329,17 @@ def test_files_come_down(visit, tmp_path) -> None:
         page.get_by_role("button", name="Download PDF").click()
     assert Path(waiting.value.path()).read_bytes().startswith(b"%PDF")
     assert waiting.value.suggested_filename == "Test beat.pdf"
+
+
+def test_a_song_is_renamed_by_the_keyboard(visit) -> None:
+    page = visit("?song={nameless}", token="cd" * 16)
+    page.get_by_role("button", name="More").click()
+    page.get_by_label("Title", exact=True).fill("Nightfall")
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(500)
+    page.get_by_label("Artist", exact=True).fill("Us")
+    page.keyboard.press("Enter")
+    page.locator(".ds-song", has_text="Us – Nightfall").wait_for()
 
 
 def test_the_score_goes_to_the_printer_by_the_keyboard(visit) -> None:

@@ -191,10 +191,12 @@ def _more(job: Job, called: str) -> None:
     """Another name for a song, and a second one like it."""
     title, artist = f"ds_title_{job.id}", f"ds_artist_{job.id}"
     with st.popover("More", icon=":material/more_horiz:", help=f"Rename or duplicate {called}"):
-        st.text_input("Title", shown(title, job.title), key=title, max_chars=300)
-        st.text_input("Artist", shown(artist, job.artist), key=artist, max_chars=300)
-        st.button("Rename", key=f"ds_rename_{job.id}", icon=":material/edit:", on_click=_rename, args=(job.id,))
-        st.divider()
+        with st.form(f"ds_name_{job.id}", border=False):  # what is typed waits for the button
+            st.text_input("Title", shown(title, job.title), key=title, max_chars=300)
+            st.text_input("Artist", shown(artist, job.artist), key=artist, max_chars=300)
+            st.form_submit_button(
+                "Rename", key=f"ds_rename_{job.id}", icon=":material/edit:", on_click=_rename, args=(job.id,)
+            )
         st.button(
             "Duplicate", key=f"ds_duplicate_{job.id}", icon=":material/content_copy:", on_click=duplicate,
             args=(job.id,), help="A second song with the same audio and edits, to try something on",
