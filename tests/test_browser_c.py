@@ -116,6 +116,9 @@ def test_twenty_edits_in_five_seconds_are_all_kept_in_order(site) -> None:
     assert [label.split(maxsplit=3)[3] for label in labels[:8]] == names
     assert snare.id not in kept.hits.by_id() and len(kept.hits) == len(found.hits) - 1
     for left in range(19, 17, -1):  # each of them is one undo
+        page.locator(
+            '[data-testid="stApp"][data-test-script-state="notRunning"]'
+        ).wait_for()  # no click between two drawings
         page.locator(".st-key-ds_undo button:enabled").first.click()
         site.wait_for_edits(page, job_id, left)
     assert page.faults == []
