@@ -4,9 +4,9 @@
     python -m training.speeds --valid WORK/valid [--speeds 94 100 106]
 
 What is heard three times is surer than the mean of three log-odds says. So they are calibrated as those of one run are
-(:mod:`training.calibrate`), each drum drawn to all together; repetition, threshold and timing, which rest on calibrated
-log-odds, stay as they were learnt. It listens as the product does, with the packaged network, to recordings of kits,
-grooves and songs that were held out from training.
+(:mod:`training.calibrate`), by two numbers for all drums: a drum's own would come from a handful of kits. Repetition,
+threshold and timing, which rest on calibrated log-odds, stay as they were learnt. It listens as the product does, with
+both packaged networks, to recordings of kits, grooves and songs that were held out from training.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from pathlib import Path
 import soundfile
 from scipy.special import expit
 
-from drumscribe.hits.card import DEFAULT, FOLDER, Averaged
+from drumscribe.hits.card import ASIDE, DEFAULT, FOLDER, Averaged
 from drumscribe.hits.engines import LIGHT, load
 from drumscribe.hits.network import BLOCK, CONTEXT, Listening, hear
 from drumscribe.hits.speeds import log_odds
 from drumscribe.kit import LABELS
 from drumscribe.options import SPEEDS
-from training.calibrate import PRIOR, Clip, match, platt
+from training.calibrate import Clip, match, platt
 
 
 def listen(folder: Path, speeds: tuple[int, ...]) -> list[Clip]:
     """Hear the recordings that :mod:`training.testset` wrote, drums alone and in the mix."""
-    run = load(FOLDER / f"{DEFAULT}{LIGHT}", 1, BLOCK + 2 * CONTEXT)
+    one, other = (load(FOLDER / f"{name}{LIGHT}", 1, BLOCK + 2 * CONTEXT) for name in (DEFAULT, ASIDE))
     clips = []
     for reference in sorted((folder / "ref").glob("*.csv")):
         with reference.open() as file:
@@ -39,7 +39,7 @@ def listen(folder: Path, speeds: tuple[int, ...]) -> list[Clip]:
         notes = [(float(row["time_s"]), LABELS.index(row["drum"]), int(row["velocity"]) / 127) for row in rows]
         for kind in ("drums", "mix"):
             samples, _ = soundfile.read(folder / kind / f"{reference.stem}.flac", dtype="float32")
-            onset, velocity, _ = hear(Listening(run), [samples], speeds)
+            onset, velocity, _ = hear(Listening(one, aside=other), [samples], speeds)
             clips.append(Clip(log_odds(onset), log_odds(velocity), notes, kind == "mix"))
     return clips
 
@@ -47,13 +47,8 @@ def listen(folder: Path, speeds: tuple[int, ...]) -> list[Clip]:
 def learn(clips: list[Clip], speeds: tuple[int, ...]) -> Averaged:
     """Calibration (J. Platt, 1999) of what was heard at these speeds."""
     heard = match(clips, (expit(clip.logits) for clip in clips))
-    pooled = platt(heard.logit, heard.right, (1.0, 0.0), 1.0)
-    scale, shift = {}, {}
-    for column, label in enumerate(LABELS):
-        mine = heard.column == column
-        own = platt(heard.logit[mine], heard.right[mine], pooled, PRIOR)
-        scale[label], shift[label] = (round(value, 3) for value in own)
-    return Averaged(speeds, scale, shift)
+    scale, shift = (round(value, 3) for value in platt(heard.logit, heard.right, (1.0, 0.0), 1.0))
+    return Averaged(speeds, dict.fromkeys(LABELS, scale), dict.fromkeys(LABELS, shift))
 
 
 def main() -> None:

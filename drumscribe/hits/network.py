@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -123,9 +124,10 @@ def hear(
     frames, runs = frame_count(len(sounds[0])), len(sounds) * len(speeds)
     onsets, velocities = Mean(), Mean()
     plainest = min(speeds, key=lambda speed: abs(speed - 100))
-    for number, (samples, speed) in enumerate((samples, speed) for samples in sounds for speed in speeds):
+    levelled = [(samples, level(samples)) for samples in sounds]
+    for number, ((samples, gain), speed) in enumerate(product(levelled, speeds)):
         part = Part(number / runs, 1 / runs)
-        onset, velocity, sound = run_blocks(how, samples, speed, gain=level(samples), part=part)
+        onset, velocity, sound = run_blocks(how, samples, speed, gain=gain, part=part)
         onsets.add(at_original_times(onset, speed, frames))
         velocities.add(at_original_times(velocity, speed, frames))
         if speed == plainest:
