@@ -25,7 +25,8 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from test_browser_a import CHROMIUM, FLAGS, TOKEN, Server  # noqa: E402
+from browser import CHROMIUM, FLAGS, Server  # noqa: E402
+from test_browser_a import TOKEN  # noqa: E402
 from test_ui_pages import owner_of  # noqa: E402
 from ui_songs import put, song  # noqa: E402
 

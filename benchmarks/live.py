@@ -24,7 +24,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from test_browser_a import CHROMIUM, FLAGS, Server  # noqa: E402
+from browser import CHROMIUM, FLAGS, Server  # noqa: E402
 
 from drumscribe.audio import synth  # noqa: E402
 from drumscribe.types import Hit, Hits  # noqa: E402

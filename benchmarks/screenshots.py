@@ -23,8 +23,9 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
+from browser import CHROMIUM, FLAGS, Server  # noqa: E402
 from live import strokes  # noqa: E402
-from test_browser_a import CHROMIUM, FLAGS, PAGES, TOKEN, Server  # noqa: E402
+from test_browser_a import PAGES, TOKEN  # noqa: E402
 from test_ui_pages import owner_of  # noqa: E402
 from ui_songs import put_state  # noqa: E402
 

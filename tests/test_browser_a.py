@@ -3,72 +3,29 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, FLAGS, PATIENCE_MS, Server, at_rest, follow
 from test_ui_pages import owner_of
 from ui_songs import put, song
 
-from drumscribe.settings import Settings
-
 playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
+]
 
-ROOT = Path(__file__).parent.parent
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-         "--no-first-run", "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
 TOKEN = "0f" * 16
-PATIENCE_MS = 120_000
 PAGES = {"": "Turn a recording", "inspect": "Inspect", "edit": "Edit", "score": "Score", "practice": "Practice",
          "live": "Live", "about": "About"}  # fmt: skip
 
 
-class Server:
-    """``streamlit run app.py`` on a free port with a data folder of its own."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.settings = Settings(data_dir=data_dir)
-        self._data_dir = data_dir
-        self.start()
-
-    def start(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        environment = {**os.environ, "DATA_DIR": str(self._data_dir), "SEPARATOR": "none", "OFFLINE": "true"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port),
-             "--server.address", "127.0.0.1"],
-            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        self.pid = self._process.pid
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2).read()
-                return
-            except OSError:
-                time.sleep(0.2)
-        raise RuntimeError("the server does not answer")
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(120)
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    if not Path(CHROMIUM).exists():
-        pytest.skip("Chromium is not installed")
     running = Server(tmp_path_factory.mktemp("data"))
     yield running
     running.stop()
@@ -100,6 +57,7 @@ def come(context, server, path: str = "", heading: str = ""):
     page = context.new_page()
     page.goto(f"{server.url}/{path}")
     page.get_by_role("heading", level=1).filter(has_text=heading or PAGES[path.split("?")[0]]).wait_for()
+    at_rest(page)
     return page
 
 
@@ -158,25 +116,20 @@ def test_from_the_example_to_the_corrected_file(chromium, server):
     assert before > 100
 
     # correct a hit in the table by keyboard, as a spreadsheet: the velocity of the first one, then its drum
-    page.get_by_role("link", name="Edit", exact=True).first.click()
-    page.get_by_role("heading", level=1).filter(has_text="Edit").wait_for()
-    page.locator('[data-testid="stDataFrame"]').wait_for()
-    page.wait_for_timeout(2000)
+    follow(page, "Edit")
     name_first_hit(page, "China")
     page.keyboard.press("Enter")
     page.locator(".st-key-ds_undo button:enabled").first.wait_for()
 
     # the score has it; BPM; download
-    page.get_by_role("link", name="Score", exact=True).first.click()
-    page.get_by_role("heading", level=1).filter(has_text="Score").wait_for()
+    follow(page, "Score")
     slider = page.get_by_role("slider", name="BPM").first
     slider.wait_for()
     was = page.locator('[aria-label="Open song"]').inner_text()
     slider.focus()
     page.keyboard.press("End")  # the beat follows the recording: only another reading of it changes the tempo
     page.wait_for_function("was => document.querySelector('[aria-label=\"Open song\"]')?.innerText !== was", arg=was)
-    page.wait_for_timeout(1000)
-    page.locator('[data-testid="stStatusWidget"]').wait_for(state="detached")
+    at_rest(page)
     with page.expect_download() as download:
         page.locator('[data-testid="stDownloadButton"] button').filter(has_text="MusicXML").first.click()
     data = Path(download.value.path()).read_bytes()
@@ -213,16 +166,20 @@ def test_a_project_file_reopens_with_its_edits_and_an_edited_chart_returns(chrom
     page.locator(".st-key-ds_start button:enabled", has_text="Open").click()
     page.get_by_text("This JSON file is not a DrumScribe project.").wait_for()
     page.reload()
+    upload.wait_for(state="attached")
+    at_rest(page)
     upload.set_input_files(tmp_path / "Kept.json")
     page.locator(".st-key-ds_start button:enabled", has_text="Open").click()
     wait_for_hits(page, len(kept.hits))
 
-    page.get_by_role("link", name="Score", exact=True).first.click()
+    follow(page, "Score")
     page.get_by_text("Bring an edited chart back").click()
+    at_rest(page)
     upload.set_input_files(tmp_path / "Edited elsewhere.musicxml")
     wait_for_hits(page, len(kept.hits) + 1)
     page.get_by_text("The edited chart was taken in: 1 hit changed.").wait_for()
     for count in (len(kept.hits), len(made.hits)):  # the edits before it came along with the file
+        at_rest(page)
         page.locator(".st-key-ds_undo button:enabled").first.click()
         wait_for_hits(page, count)
     context.close()
@@ -252,6 +209,7 @@ def test_ten_hits_reviewed_by_keyboard_alone(chromium, server, made):
     page.keyboard.press("Enter")
     counter = page.locator('[data-testid="stProgress"]').filter(has_text="to review")
     counter.wait_for()
+    at_rest(page)
     for key in "aad1ashaaa3a".replace("h", ""):
         was = counter.inner_text()
         page.keyboard.press(key)
@@ -277,7 +235,7 @@ def test_a_click_in_the_plot_selects_the_hit(chromium, server, made):
     page = come(context, server, f"inspect?song={job_id}", "Inspect")
     point = page.locator(".js-plotly-plot .scatterlayer .points path.point").nth(3)
     point.wait_for(state="attached")
-    page.wait_for_timeout(2000)
+    at_rest(page)
     box = point.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.locator(".st-key-ds_inspect_card audio").wait_for()
@@ -295,6 +253,7 @@ def test_a_reload_shows_the_edit_that_was_just_made(chromium, server, made):
     page = come(context, server, f"edit?song={job_id}", "Edit")
     page.get_by_text("Review queue").first.click()
     page.get_by_text("to review").first.wait_for()
+    at_rest(page)
     page.keyboard.press("d")
     wait_for_hits(page, len(made.hits) - 1)
     page.reload()
@@ -311,7 +270,7 @@ def test_nothing_serious_for_axe(chromium, server, made, path, scheme):
     page = come(context, server, f"{path}?song={job_id}", PAGES[path])
     if path != "about":
         page.locator('[aria-label="Open song"]').wait_for()
-    page.wait_for_timeout(3000)
+    at_rest(page)
     found = axe.run(page).response["violations"]
     serious = {
         one["id"]: [node["html"][:160] for node in one["nodes"]][:3]
@@ -330,7 +289,7 @@ def test_nothing_is_cut_off_on_a_phone(chromium, server, made, path):
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{server.url}/{path}?song={job_id}")
     page.get_by_role("heading", level=1).filter(has_text=PAGES[path]).wait_for()
-    page.wait_for_timeout(3000)
+    at_rest(page)
     main = "document.querySelector('[data-testid=stMain]')"
     wide = page.evaluate(f"() => {main}.scrollWidth - {main}.clientWidth")
     context.close()

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from browser import CHROMIUM, FLAGS, PATIENCE_MS, Server, at_rest, follow
 from test_live import groove
 from test_ui_pages import TOKEN, owner_of
 from ui_songs import put, song
@@ -25,14 +18,11 @@ from drumscribe.settings import Settings
 from drumscribe.ui.owner import COOKIE
 
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
 ]
-ROOT = Path(__file__).parent.parent
-PATIENCE_MS = 120_000
 
 # Runs in the page: the deck of the mounted player.
 DECK = """
@@ -79,31 +69,6 @@ RECORD = (
 )
 
 
-@contextmanager
-def server(data: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"DATA_DIR": str(data), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.address=127.0.0.1"],
-        cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                assert time.monotonic() < deadline and process.poll() is None, "the server did not start"
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(120)
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     data = tmp_path_factory.mktemp("site")
@@ -111,8 +76,9 @@ def site(tmp_path_factory):
     played = song(8, separated=True).rescore(notate={"repeats": False, "simile": False})
     jobs = {"nameless": put(settings, owner_of("cd" * 16), song(1))}
     jobs["plain"] = put(settings, owner_of(TOKEN), played)
-    with server(data) as address:
-        yield address, jobs
+    running = Server(data)
+    yield running.url, jobs
+    running.stop()
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +94,7 @@ def chromium(microphone):
         browser = play.chromium.launch(
             executable_path=CHROMIUM,
             args=[
-                "--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream",
+                *FLAGS, "--use-fake-device-for-media-stream",
                 "--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}",
                 "--host-resolver-rules=MAP tablet.test 127.0.0.1",
             ],
@@ -166,6 +132,7 @@ def visit(site, chromium):
 def ready(page) -> None:
     page.wait_for_selector(".player .transport")
     page.wait_for_selector(".pages [data-hit]")
+    at_rest(page)
 
 
 def onsets(told: dict, times: list[float], speed: float = 1.0) -> list[float]:
@@ -291,7 +258,7 @@ def test_a_clicked_head_is_the_selected_hit_on_the_next_page(visit) -> None:
     wanted = head.get_attribute("data-hit")
     head.locator(".notehead").first.click()
     page.wait_for_selector(f'.pages .chosen[data-hit="{wanted}"]')
-    page.get_by_role("link", name="Practice").click()
+    follow(page, "Practice")
     page.wait_for_selector(f'.pages .chosen[data-hit="{wanted}"]')
     at = page.evaluate("() => {" + DECK + "return deck.currentTime}")
     hits = {str(hit.id): hit.time_s for hit in song(8, separated=True).hits}
@@ -309,6 +276,7 @@ def test_controls_change_the_chart_while_it_plays(visit) -> None:
         f"() => {{{DECK.replace('.deck;', ';')} return deck.querySelectorAll('.pages .measure').length > {marks + 4}}}"
     )
     assert not page.evaluate("() => {" + DECK + "return deck.paused}")
+    at_rest(page)
     page.get_by_role("button", name="As found").click()
     page.wait_for_function(
         f"() => {{{DECK.replace('.deck;', ';')} return deck.querySelectorAll('.pages .measure').length === {marks}}}"
@@ -333,10 +301,12 @@ def test_files_come_down(visit, tmp_path) -> None:
 
 def test_a_song_is_renamed_by_the_keyboard(visit) -> None:
     page = visit("?song={nameless}", token="cd" * 16)
+    page.get_by_role("button", name="More").wait_for()
+    at_rest(page)
     page.get_by_role("button", name="More").click()
     page.get_by_label("Title", exact=True).fill("Nightfall")
     page.keyboard.press("Tab")
-    page.wait_for_timeout(500)
+    at_rest(page)
     page.get_by_label("Artist", exact=True).fill("Us")
     page.keyboard.press("Enter")
     page.locator(".ds-song", has_text="Us – Nightfall").wait_for()

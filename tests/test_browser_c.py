@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 
 import pytest
-from test_browser_b import CHROMIUM, PATIENCE_MS, TOKEN, server
-from test_ui_pages import owner_of
+from browser import CHROMIUM, FLAGS, PATIENCE_MS, Server, at_rest, follow
+from test_ui_pages import TOKEN, owner_of
 from ui_songs import put, song
 
 from drumscribe.jobs.local import LocalRunner
-from drumscribe.settings import Settings
 from drumscribe.ui.owner import COOKIE
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -21,8 +19,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium"),
 ]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run",
-         "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
 HEADINGS = {"": "Turn a recording", "inspect": "Inspect", "edit": "Edit", "score": "Score", "practice": "Practice"}
 PLAIN = {"repeats": False, "simile": False}
 
@@ -39,8 +35,8 @@ def fault(said) -> bool:
 class Site:
     """A server, a browser, and finished songs."""
 
-    def __init__(self, data: Path, address: str, browser) -> None:
-        self.settings, self.address, self._browser = Settings(data_dir=data), address, browser
+    def __init__(self, running: Server, browser) -> None:
+        self.settings, self.address, self._browser = running.settings, running.url, browser
 
     def song(self, made=None) -> str:
         return put(self.settings, owner_of(TOKEN), made or song(8, separated=True).rescore(notate=PLAIN))
@@ -74,11 +70,12 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    data = tmp_path_factory.mktemp("studio")
-    with server(data) as address, playwright.sync_playwright() as driver:
+    running = Server(tmp_path_factory.mktemp("studio"))
+    with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield Site(data, address, browser)
+        yield Site(running, browser)
         browser.close()
+    running.stop()
 
 
 def head_of(page, hit):
@@ -88,7 +85,7 @@ def head_of(page, hit):
 def score(site, job_id: str, path: str = "score"):
     page = site.visit(f"{path}?song={job_id}")
     page.wait_for_selector(".pages [data-hit]")
-    page.wait_for_timeout(500)
+    at_rest(page)
     return page
 
 
@@ -116,9 +113,7 @@ def test_twenty_edits_in_five_seconds_are_all_kept_in_order(site) -> None:
     assert [label.split(maxsplit=3)[3] for label in labels[:8]] == names
     assert snare.id not in kept.hits.by_id() and len(kept.hits) == len(found.hits) - 1
     for left in range(19, 17, -1):  # each of them is one undo
-        page.locator(
-            '[data-testid="stApp"][data-test-script-state="notRunning"]'
-        ).wait_for()  # no click between two drawings
+        at_rest(page)
         page.locator(".st-key-ds_undo button:enabled").first.click()
         site.wait_for_edits(page, job_id, left)
     assert page.faults == []
@@ -166,7 +161,7 @@ def test_notes_are_selected_added_copied_and_deleted_in_the_score(site) -> None:
     assert page.locator(".sr").inner_text() != ""
 
     # a box drawn with the mouse
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    at_rest(page)
     page.wait_for_timeout(1000)  # the pages as they are after the undo
     box = page.locator(".pages .measure .staff").nth(6).bounding_box()
     page.mouse.move(box["x"] + 4, box["y"] - 3)
@@ -226,6 +221,7 @@ def test_a_reload_and_back_and_forward_keep_page_song_and_place(site, path) -> N
     def here(name: str) -> None:
         heading.filter(has_text=HEADINGS[name]).wait_for()
         page.locator('[aria-label="Open song"]').wait_for()
+        at_rest(page)
         assert page.get_by_text("Page not found").count() == 0
         playwright.expect(page).to_have_url(re.compile(rf"/{name}\\?.*song={job_id}"))
 
@@ -242,14 +238,12 @@ def test_a_reload_and_back_and_forward_keep_page_song_and_place(site, path) -> N
         here(path)
         if path == "score":
             page.get_by_role("slider", name="BPM").wait_for()
-            page.wait_for_timeout(1500)
             assert page.get_by_role("slider", name="BPM").input_value() == "135"
             assert page.get_by_role("spinbutton", name="Bar shift").input_value() == "1"
     if path != "inspect":
         page.wait_for_function(f"() => ({PLACE})() !== null")
         assert page.evaluate(PLACE) == pytest.approx(before, abs=0.02)
-    page.get_by_role("link", name="Transcribe", exact=True).first.click()
-    heading.filter(has_text=HEADINGS[""]).wait_for()
+    follow(page, "Transcribe")
     page.go_back()
     here(path)
     page.go_forward()

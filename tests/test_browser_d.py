@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from browser import at_rest
 from test_browser_c import HEADINGS, PLAIN, pytestmark, site  # noqa: F401
 from ui_songs import song
 
@@ -21,10 +22,6 @@ TOP = "root.querySelector('.pages').scrollTop"
 @pytest.fixture(scope="module")
 def long(site):  # noqa: F811
     return site.song(song(BARS).rescore(notate=PLAIN))
-
-
-def at_rest(page) -> None:
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
 
 
 def root_of(page, what: str):
@@ -90,7 +87,7 @@ def test_a_music_stand_turns_pages_by_pedal_tap_and_swipe_and_stays_awake(site, 
     )
     page.get_by_role("button", name="Music stand").tap()
     page.locator(".player.stand").wait_for()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(500)
     at_rest(page)
     lines = lines_of(page, 5)
     page.wait_for_timeout(800)
@@ -140,7 +137,7 @@ def test_the_music_stand_follows_the_recording(site, long) -> None:  # noqa: F81
     at_rest(page)
     page.keyboard.press("v")
     page.locator(".player.stand").wait_for()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(500)
     at_rest(page)
     lines_of(page, 5)
     page.get_by_role("button", name="Play").tap()
@@ -179,6 +176,7 @@ def test_a_loop_gets_faster_with_each_round_and_the_click_subdivides(site, long)
     assert page.get_by_label("Click, level in percent").input_value() == "60"
     page.reload()
     page.wait_for_selector(".pages [data-hit]")
+    at_rest(page)
     assert page.get_by_label("Clicks a beat").input_value() == "3"
     assert page.locator('[data-do="ramp"]').get_attribute("aria-pressed") == "true"
     assert page.faults == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browser import at_rest
 from test_browser_a import TOKEN, chromium, come, made, name_first_hit, server, user  # noqa: F401
 from test_ui_pages import owner_of
 from ui_songs import put
@@ -63,7 +64,7 @@ class Line:
 
         browser.on_message(up)
         upstream.on_message(down)
-        self._browser = browser
+        self._browser, self._upstream = browser, upstream
 
     def slow(self) -> None:
         self._slow, self._drawn = True, False
@@ -71,7 +72,9 @@ class Line:
     def release(self) -> None:
         for data in self._kept:
             self._browser.send(data)
-        self._slow, self._kept = False, []
+        for data in self._waiting:
+            self._upstream.send(data)
+        self._slow, self._asked, self._kept, self._waiting = False, False, [], []
 
     def wait_for_drawing(self) -> None:
         for _ in range(600):
@@ -86,13 +89,6 @@ class Line:
                 return
             self._page.wait_for_timeout(50)
         raise AssertionError(f"{len(self.runs)} of {count} messages came")
-
-
-def at_rest(page) -> None:
-    """Until the page has been still for half a second."""
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
-    page.wait_for_timeout(500)
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
 
 
 def touch_and_leave(page, line: Line, slider, key: str, link: str) -> None:
