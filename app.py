@@ -15,8 +15,9 @@ PAGES = [
     st.Page("pages/live.py", title="Live", icon=":material/mic:"),
     st.Page("pages/about.py", title="About", icon=":material/info:"),
 ]
+ASIDE = [st.Page("pages/account.py", title="Account", icon=":material/account_circle:", visibility="hidden")]
 
-page = st.navigation(PAGES, position="top")
+page = st.navigation([*PAGES, *ASIDE], position="top")
 shell.frame(page, PAGES)
 page.run()
 state.leave()

@@ -21,7 +21,7 @@ pytestmark = [
 
 TOKEN = "0f" * 16
 PAGES = {"": "Turn a recording", "inspect": "Inspect", "edit": "Edit", "score": "Score", "practice": "Practice",
-         "live": "Live", "about": "About"}  # fmt: skip
+         "live": "Live", "about": "About", "account": "Account"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_nothing_serious_for_axe(chromium, server, made, path, scheme):
     assert not serious
 
 
-@pytest.mark.parametrize("path", ["", "inspect", "edit", "about"])
+@pytest.mark.parametrize("path", ["", "inspect", "edit", "about", "account"])
 def test_nothing_is_cut_off_on_a_phone(chromium, server, made, path):
     job_id = put(server.settings, owner_of(TOKEN), made)
     context = user(chromium, server, TOKEN)

@@ -17,6 +17,7 @@ from drumscribe.jobs import backup, migrate
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import JobStatus
 from drumscribe.jobs.stored import JobRunner
+from drumscribe.jobs.tokens import Tokens
 from drumscribe.settings import Settings
 from drumscribe.storage.files import Store
 
@@ -108,11 +109,13 @@ def test_what_0_1_0_left_opens_and_goes_back_again(old: Settings) -> None:
     runner = JobRunner(old)
     failed, done = sorted(runner.list(owner=OWNER), key=lambda job: job.status is JobStatus.DONE)
     assert failed.error is not None and failed.error["code"] == "not_audio"
-    found = runner.result(done.id, owner=OWNER)
-    assert found.score.title == "Old groove" and len(found.rhythm.bars) == 5
-    assert runner.save(done.id, found.undo(), owner=OWNER, revision=0).revision == 1
+    song = runner.result(done.id, owner=OWNER)
+    assert song.score.title == "Old groove" and len(song.rhythm.bars) == 5
+    assert runner.save(done.id, song.undo(), owner=OWNER, revision=0).revision == 1
     assert database.move(failed.id, JobStatus.QUEUED).error is None
     assert database.claim("w") is not None
+    token = Tokens(database).create(OWNER, "Program")[1]  # a table that 0.1.0 did not have
+    assert (found := Tokens(database).holder(token)) is not None and found.owner == OWNER
     migrate.downgrade(database.engine, "0001")
     after = rows(old)
     assert [row.keys() for row in after] == [row.keys() for row in before]

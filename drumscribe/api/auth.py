@@ -1,6 +1,8 @@
-"""Who asks, and how much they may ask: API keys, rate limits, and quotas.
+"""Who asks, and how much they may ask: API keys, people's tokens, rate limits, and quotas.
 
-Without ``API_KEYS`` the API is open, without limits, and may listen on loopback only (see :func:`check_exposure`).
+A key of ``API_KEYS`` belongs to a program of the deployment; with a token (:mod:`drumscribe.jobs.tokens`) a program is
+the person who made it in the studio. Without ``API_KEYS`` the API is open, without limits, and may listen on loopback
+only (see :func:`check_exposure`); a token names its person there, too.
 Counters live in Redis where there is one, so that all API processes share them, else in memory.
 """
 
@@ -23,6 +25,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from drumscribe.api.problems import ProblemError
 from drumscribe.errors import OptionsError
+from drumscribe.jobs.tokens import Tokens, is_token
 from drumscribe.observability import logs
 from drumscribe.runtime import loopback
 from drumscribe.settings import Settings
@@ -31,13 +34,15 @@ _log = logs.get(__name__)
 
 OPEN = "local"
 """Owner of everything while no keys are configured."""
+_READING = ("GET", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The caller: ``name`` owns the jobs it submits."""
+    """The caller: ``name`` owns the jobs it submits; ``personal``, where it came with a person's token."""
 
     name: str
+    personal: bool = False
 
 
 def parse_keys(text: str) -> dict[str, bytes]:
@@ -109,14 +114,7 @@ class Gate:
         # Every key is compared, so that the time taken says nothing about which one was nearly right.
         names = [name for name, expected in self._keys.items() if hmac.compare_digest(digest, expected)]
         if not names:
-            what = "The API key is not known." if key else "This API needs a key."
-            raise ProblemError(
-                401,
-                "unauthorized",
-                what,
-                "Send it as Authorization: Bearer KEY or as X-API-Key.",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
+            raise _unauthorized("The API key is not known." if key else "This API needs a key.")
         return Client(names[0])
 
     def count_request(self, client: Client, response: Response) -> None:
@@ -138,7 +136,7 @@ class Gate:
         Raises ProblemError (403).
         """
         origin = request.headers.get("origin")
-        if self._keys or not origin or request.method in ("GET", "HEAD", "OPTIONS") or origin in self._origins:
+        if self._keys or not origin or request.method in _READING or origin in self._origins:
             return
         if origin.partition("://")[2] != request.headers.get("host"):
             raise ProblemError(
@@ -179,6 +177,23 @@ class Gate:
         return True, item.amount, time.time()
 
 
+def person_of(tokens: Tokens, text: str, method: str) -> Client:
+    """The person behind a token. Raises ProblemError (401; 403 where it may not do this), StorageError."""
+    token = tokens.holder(text)
+    if token is None:
+        raise _unauthorized("The API token is not known, or was revoked.")
+    if token.expired:
+        raise _unauthorized("The API token has expired.")
+    if token.reads_only and method not in _READING:
+        raise ProblemError(403, "reads_only", "This token only reads.", "Make one on the Account page that may change.")
+    return Client(token.owner, personal=True)
+
+
+def _unauthorized(what: str) -> ProblemError:
+    todo = "Send a key or a token as Authorization: Bearer KEY or as X-API-Key."
+    return ProblemError(401, "unauthorized", what, todo, headers={"WWW-Authenticate": "Bearer"})
+
+
 def _limits(setting: str, text: str) -> list[RateLimitItem]:
     try:
         return parse_many(text) if text.strip() else []
@@ -186,8 +201,8 @@ def _limits(setting: str, text: str) -> list[RateLimitItem]:
         raise OptionsError(f"{setting} is not a rate limit: {text!r}.", 'Write it like "100/minute".') from error
 
 
-_bearer = HTTPBearer(auto_error=False, description="API key")
-_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="API key")
+_bearer = HTTPBearer(auto_error=False, description="API key or token")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="API key or token")
 
 
 async def client_of(
@@ -199,7 +214,11 @@ async def client_of(
     """Dependency: the caller, identified and counted."""
     gate: Gate = request.app.state.gate
     gate.check_origin(request)
-    client = gate.identify(bearer.credentials if bearer else header)
+    key = bearer.credentials if bearer else header
+    if key and is_token(key):  # its row is in the database, which must not hold up the others
+        client = await run_in_threadpool(person_of, request.app.state.tokens, key, request.method)
+    else:
+        client = gate.identify(key)
     if gate.shared:  # counting asks Redis, which must not hold up the others
         await run_in_threadpool(gate.count_request, client, response)
     else:

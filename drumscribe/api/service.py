@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from drumscribe._version import __version__
 from drumscribe.api.auth import Caller
-from drumscribe.api.problems import retry_after
+from drumscribe.api.problems import ProblemError, retry_after
 from drumscribe.api.schemas import Component, Health, WebhookSecret
 from drumscribe.errors import DrumScribeError
 from drumscribe.jobs.db import Database, reaching
@@ -67,7 +67,9 @@ def webhook_secret(request: Request, caller: Caller) -> WebhookSecret:
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)
 def prometheus(request: Request, caller: Caller) -> Response:
-    """Prometheus' text format. It asks for a key like everything else (``authorization`` in prometheus.yml)."""
+    """Prometheus' text format. It asks for a key of the deployment (``authorization`` in prometheus.yml)."""
+    if caller.personal:
+        raise ProblemError(403, "forbidden", "Metrics are the operator's.", "Send a key of API_KEYS.")
     state = request.app.state
     depths = metrics.DepthCollector(lambda: _counts(state.database), lambda: _queues(state.settings, state.database))
     return Response(metrics.render(depths), media_type=CONTENT_TYPE_LATEST)

@@ -23,6 +23,8 @@ from drumscribe.errors import DrumScribeError, OptionsError
 from drumscribe.jobs.db import Database, reaching
 from drumscribe.settings import get_settings
 
+_ADDED = {"tokens": "0004", "artist": "0003", "turn": "0002"}
+"""A table, or a column of the jobs, and the revision that brought it; the newest first."""
 _LOCK = 0x6472756D  # any fixed number; PostgreSQL's advisory locks are told apart by it
 
 
@@ -60,8 +62,8 @@ def upgrade(engine: Engine) -> None:
         tables = inspect(connection).get_table_names()
         if "jobs" in tables and "alembic_version" not in tables:
             # made by an embedded installation, which for a while did without migrations
-            known = {column["name"] for column in inspect(connection).get_columns("jobs")}
-            stamp = "0003" if "artist" in known else "0002" if "turn" in known else "0001"
+            known = {*tables, *(column["name"] for column in inspect(connection).get_columns("jobs"))}
+            stamp = next((revision for name, revision in _ADDED.items() if name in known), "0001")
             command.stamp(config(connection), stamp)
         command.upgrade(config(connection), "head")
 

@@ -87,3 +87,18 @@ class WebhookRow(Base):
     tries: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[float | None] = mapped_column(index=True)
     outcome: Mapped[str] = mapped_column(String(200), default="")
+
+
+class TokenRow(Base):
+    """One API token; see :mod:`drumscribe.jobs.tokens`. ``digest`` is the SHA-256 of the whole token in hex."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+    digest: Mapped[str] = mapped_column(String(64))
+    reads_only: Mapped[bool]
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    used_at: Mapped[float | None]

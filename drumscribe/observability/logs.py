@@ -21,15 +21,17 @@ SECRET_NAMES = re.compile(r"secret|password|passwd|token|authorization|api[-_]?k
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
 _SIGNED = re.compile(r"(?i)([?&](?:x-amz-[\w-]+|awsaccesskeyid|signature|token|key)=)[^&\s\"']+")
+_TOKEN = re.compile(r"\b(drumscribe_[0-9a-f]{12}_)[\w-]{43}")
 HIDDEN = "***"
 
 
 def redact(text: str) -> str:
-    """Blank out credentials in URLs, bearer tokens, and the signatures of presigned links.
+    """Blank out credentials in URLs, tokens, and the signatures of presigned links.
 
     >>> redact("redis://:hunter2@cache:6379/0 down")
     'redis://***@cache:6379/0 down'
     """
+    text = _TOKEN.sub(rf"\1{HIDDEN}", text)
     return _SIGNED.sub(rf"\1{HIDDEN}", _BEARER.sub(rf"\1 {HIDDEN}", _CREDENTIALS.sub(HIDDEN, text)))
 
 

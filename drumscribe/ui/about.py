@@ -9,7 +9,7 @@ import streamlit as st
 from drumscribe._version import __version__
 from drumscribe.kit import DRUMS
 from drumscribe.settings import get_settings
-from drumscribe.ui import labels, lan, people
+from drumscribe.ui import account, labels, lan, people
 
 HEADS = {"normal": "●", "x": "✕", "circle-x": "⊗", "diamond": "◆"}
 KEYS = {
@@ -121,6 +121,13 @@ def show() -> None:
             rows = "".join(f"<tr><td><kbd>{html.escape(key)}</kbd></td><td>{what}</td></tr>" for key, what in keys)
             st.subheader(where)
             st.html(f'<table class="ds-table"><tbody>{rows}</tbody></table>')
+    if account.offered():
+        st.header("Programs")
+        st.markdown(
+            "What these pages do, programs can do over the REST API (`python -m drumscribe.api`). With an API token "
+            "they work on the same songs."
+        )
+        st.page_link(account.PAGE, label="API tokens", icon=":material/key:")
     st.header("Privacy")
     hours = settings.artifact_ttl_hours
     kept = f"{hours / 24:g} days" if hours >= 48 else f"{hours:g} hours"

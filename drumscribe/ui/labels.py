@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from fractions import Fraction
 
 from drumscribe.kit import DRUMS
@@ -73,6 +74,16 @@ def ago(moment: float, now: float | None = None) -> str:
         if seconds >= size:
             return f"{plural(int(seconds // size), unit)} ago"
     return "just now"
+
+
+def day(moment: float) -> str:
+    """The date of ``moment`` (seconds since the epoch) on this machine.
+
+    >>> day(86400 * 45.5)
+    '15 February 1970'
+    """
+    date = datetime.fromtimestamp(moment)
+    return f"{date.day} {date:%B %Y}"
 
 
 def beat(onset: Fraction | float, meter: Meter) -> str:

@@ -26,6 +26,11 @@ def person() -> str | None:
     return "person-" + hashlib.sha256(f"{st.user.get('iss')}\0{st.user['sub']}".encode()).hexdigest()[:32]
 
 
+def called() -> str:
+    """The signed-in person's mail address, or another name."""
+    return str(st.user.get("email") or st.user.get("name") or st.user["sub"])
+
+
 def gate() -> None:
     """Let nobody past who has not signed in; draw who has, and the way out. Call once in each run, in the frame."""
     if not configured():
@@ -36,5 +41,7 @@ def gate() -> None:
         st.button("Sign in", type="primary", icon=":material/login:", key="ds_sign_in", on_click=st.login)
         st.stop()
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="ds_person"):
-        st.caption(str(st.user.get("email") or st.user.get("name") or st.user["sub"]), width="content")
+        st.page_link(
+            "pages/account.py", label=called(), icon=":material/account_circle:", help="Account and API tokens"
+        )
         st.button("Sign out", key="ds_sign_out", type="tertiary", icon=":material/logout:", on_click=st.logout)

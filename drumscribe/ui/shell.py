@@ -12,7 +12,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from drumscribe.errors import DrumScribeError, from_dict
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.ui import labels, owner, people, progress, state, theme
+from drumscribe.ui import account, labels, owner, people, progress, state, theme
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -49,14 +49,15 @@ export default function () {
 
 
 def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
-    """Draw what all pages share, before ``page``, which is one of ``pages``."""
+    """Draw what all pages share, before ``page``; ``pages`` are those with a tab."""
     held = state.session()
     state.run.framed = True
     people.gate()
     if held.wanted:
         wanted, held.wanted = held.wanted, ""
         st.switch_page(wanted)
-    state.enter(page)
+    if state.enter(page):
+        account.put_away()
     theme.style()
     owner.remember()
     with st.container(key="ds_address"):

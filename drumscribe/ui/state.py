@@ -306,8 +306,8 @@ def _replace(make: Callable[[Transcription], Transcription]) -> bool:
     return True
 
 
-def enter(page: StreamlitPage) -> None:
-    """Note which page is drawn: what was selected on another one is not heard again here.
+def enter(page: StreamlitPage) -> bool:
+    """Note which page is drawn, and say whether it is another one: what was selected there is not heard again here.
 
     A widget's message names the page on which it was touched. It may come after the user has followed a link, because
     sliders and tables wait a moment before they send, and Streamlit would take the user back: then go on to the page
@@ -315,12 +315,14 @@ def enter(page: StreamlitPage) -> None:
     """
     held, context = session(), get_script_run_ctx()
     held.repeat, held.complete = not held.complete, False
-    if held.page is not None and held.page.url_path != page.url_path:
+    other = held.page is not None and held.page.url_path != page.url_path
+    if held.page is not None and other:
         back = context is not None and context.is_history_navigation
         if SONG in st.query_params and not back:
             st.switch_page(held.page)
         held.sound = None
     held.page = page
+    return other
 
 
 def leave() -> None:
