@@ -64,7 +64,7 @@ def test_projects_belong_to_the_person_on_any_device(tmp_path: Path) -> None:
                 page.get_by_role("button", name="Sign in").click()
                 page.get_by_label("Name").fill(name)
                 page.get_by_role("button", name="I am").click()
-                page.get_by_text(f"{name}@example.org").wait_for()
+                page.get_by_role("link", name=f"{name}@example.org").wait_for()
                 page.goto(address)
                 page.get_by_text("Turn a recording").wait_for()
                 return page
