@@ -17,7 +17,8 @@ PAGES = [
 ]
 ASIDE = [st.Page("pages/account.py", title="Account", icon=":material/account_circle:", visibility="hidden")]
 
-page = st.navigation([*PAGES, *ASIDE], position="top")
-shell.frame(page, PAGES)
+tabs = shell.tabs(PAGES)
+page = st.navigation([*tabs, *ASIDE], position="top")
+shell.frame(page, tabs)
 page.run()
 state.leave()

@@ -9,5 +9,6 @@ state.ensure()
 st.title("Inspect")
 transcription = shell.require()
 explore.timeline(transcription)
-explore.thresholds(transcription)
+if not state.session().share:
+    explore.thresholds(transcription)
 explore.statistics(transcription)

@@ -24,6 +24,23 @@ def owner_of(issuer: str, name: str) -> str:
     return "person-" + hashlib.sha256(f"{issuer}\0{name}".encode()).hexdigest()[:32]
 
 
+def still(page) -> None:
+    """Wait until the page has been drawn to its end."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    page.wait_for_timeout(300)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+
+
+def shared(page, song: str) -> str:
+    """A link to the song, made on its page."""
+    page.goto(song)
+    page.get_by_role("button", name="Share").wait_for()
+    still(page)
+    page.get_by_role("button", name="Share").click()
+    page.get_by_role("button", name="Make a link").click()
+    return page.locator("code").filter(has_text="share=").inner_text()
+
+
 @pytest.mark.browser
 @pytest.mark.slow
 def test_projects_belong_to_the_person_on_any_device(tmp_path: Path) -> None:
@@ -72,6 +89,23 @@ def test_projects_belong_to_the_person_on_any_device(tmp_path: Path) -> None:
             for _ in range(2):  # two devices of one person
                 page = device("ann")
                 page.get_by_text("Test beat").first.wait_for()
+            link = shared(page, f"{address}/score?song={job_id}")
+            guest = browser.new_context().new_page()  # of no account
+            guest.set_default_timeout(120_000)
+            guest.goto(link)
+            guest.get_by_text("Shared with you to read").wait_for()
+            guest.locator("[data-testid=stMain] svg [id^=hit-]").first.wait_for(state="attached")
+            assert guest.get_by_role("button", name="Undo").count() == 0
+            still(guest)
+            guest.get_by_role("link", name="Practice").first.click()
+            guest.get_by_role("heading", name="Practice").wait_for()
+            still(guest)
+            assert guest.url == link.replace("score", "practice")
+            page.get_by_role("button", name="Revoke").click()
+            still(page)
+            guest.reload()
+            guest.get_by_text("This link opens nothing").wait_for()
+            assert guest.get_by_text("Test beat").count() == 0
             page.get_by_role("button", name="Sign out").click()
             page.get_by_role("button", name="Sign in").wait_for()
             assert page.get_by_text("Test beat").count() == 0

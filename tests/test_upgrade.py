@@ -16,6 +16,7 @@ from drumscribe.errors import OptionsError
 from drumscribe.jobs import backup, migrate
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import JobStatus
+from drumscribe.jobs.shares import Shares
 from drumscribe.jobs.stored import JobRunner
 from drumscribe.jobs.tokens import Tokens
 from drumscribe.settings import Settings
@@ -114,8 +115,10 @@ def test_what_0_1_0_left_opens_and_goes_back_again(old: Settings) -> None:
     assert runner.save(done.id, song.undo(), owner=OWNER, revision=0).revision == 1
     assert database.move(failed.id, JobStatus.QUEUED).error is None
     assert database.claim("w") is not None
-    token = Tokens(database).create(OWNER, "Program")[1]  # a table that 0.1.0 did not have
+    token = Tokens(database).create(OWNER, "Program")[1]  # tables that 0.1.0 did not have
     assert (found := Tokens(database).holder(token)) is not None and found.owner == OWNER
+    link = Shares(database).create(done.id, owner=OWNER)
+    assert (job := Shares(database).opened(link.token)) is not None and job.title == done.title
     migrate.downgrade(database.engine, "0001")
     after = rows(old)
     assert [row.keys() for row in after] == [row.keys() for row in before]

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError, StorageError
 from drumscribe.jobs.fairness import Pace, in_order, positions, reached, turn_of
 from drumscribe.jobs.model import Job, JobStatus, sources_of
-from drumscribe.jobs.tables import Base, JobRow, RateRow
+from drumscribe.jobs.tables import Base, JobRow, RateRow, ShareRow
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.storage.files import storing
@@ -282,10 +282,11 @@ class Database:
         raise JobConflictError("Somebody else saved this score meanwhile.", "Load it again and repeat your change.")
 
     def delete(self, job_id: str) -> None:
-        """Forget a job. Raises JobNotFoundError."""
+        """Forget a job, and the links to it. Raises JobNotFoundError."""
         with self.session() as session:
             if session.scalar(delete(JobRow).where(JobRow.id == job_id).returning(JobRow.id)) is None:
                 raise _not_found()
+            session.execute(delete(ShareRow).where(ShareRow.job_id == job_id))
 
     def sources(self) -> dict[str, str]:
         """Job id → source, of every job: what the store must keep."""

@@ -102,3 +102,14 @@ class TokenRow(Base):
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
     used_at: Mapped[float | None]
+
+
+class ShareRow(Base):
+    """One link to a song for somebody else; see :mod:`drumscribe.jobs.shares`."""
+
+    __tablename__ = "shares"
+
+    token: Mapped[str] = mapped_column(String(43), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(32), index=True)
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]

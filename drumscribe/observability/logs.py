@@ -20,7 +20,7 @@ from drumscribe.settings import Settings
 SECRET_NAMES = re.compile(r"secret|password|passwd|token|authorization|api[-_]?key|cookie|signature", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]+")
-_SIGNED = re.compile(r"(?i)([?&](?:x-amz-[\w-]+|awsaccesskeyid|signature|token|key)=)[^&\s\"']+")
+_SIGNED = re.compile(r"(?i)([?&](?:x-amz-[\w-]+|awsaccesskeyid|signature|token|key|share)=)[^&\s\"']+")
 _TOKEN = re.compile(r"\b(drumscribe_[0-9a-f]{12}_)[\w-]{43}")
 HIDDEN = "***"
 

@@ -1,12 +1,13 @@
-"""The Account page: who has signed in, and the API tokens with which programs work in their name."""
+"""The Account page: who has signed in, API tokens with which programs work in their name, and the songs they share."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from drumscribe.jobs.shares import Shares
 from drumscribe.jobs.tokens import NAME, Token, Tokens
 from drumscribe.settings import get_settings
-from drumscribe.ui import labels, people, state
+from drumscribe.ui import labels, people, sharing, state
 from drumscribe.ui.owner import owner
 
 PAGE = "pages/account.py"
@@ -44,6 +45,19 @@ def show() -> None:
     for token in mine:
         _row(token)
     form()
+    shared()
+
+
+def shared() -> None:
+    """The links to all of the person's songs."""
+    if not sharing.possible():
+        return
+    st.header("Shared songs")
+    links = Shares(state.runner().database).of(owner())
+    if not links:
+        st.caption("You have shared no song. Share, beside a song's title, makes a link that can be revoked here.")
+    for link in links:
+        sharing.row(link, title=True)
 
 
 def new() -> None:

@@ -35,7 +35,7 @@ def describe(found: Transcription, hit: Hit) -> None:
     if facts.is_rejected(found, hit):
         parts.append(theme.chip("rejected: under the threshold"))
     elif hit.origin == "user":
-        parts.append(theme.chip("checked by you"))
+        parts.append(theme.chip("checked" if state.session().share else "checked by you"))
     theme.chips(parts)
 
 
@@ -137,6 +137,8 @@ def selection(found: Transcription, *, key: str, player: bool = False) -> None:
             st.button("Hear it", icon=":material/volume_up:", key=f"{key}_hear", on_click=hear_again, args=(hit,))
         else:
             listen(found, hit, key=key)
+        if state.session().share:
+            return
         quick(found, hit, key=key)
 
 

@@ -31,15 +31,20 @@ def called() -> str:
     return str(st.user.get("email") or st.user.get("name") or st.user["sub"])
 
 
-def gate() -> None:
-    """Let nobody past who has not signed in; draw who has, and the way out. Call once in each run, in the frame."""
-    if not configured():
-        return
-    if person() is None:
-        st.title("DrumScribe")
-        st.markdown("Sign in to see your songs and to transcribe new ones.")
-        st.button("Sign in", type="primary", icon=":material/login:", key="ds_sign_in", on_click=st.login)
-        st.stop()
+def awaited() -> bool:
+    """Whether somebody has to sign in first."""
+    return configured() and person() is None
+
+
+def invite() -> None:
+    """The page before signing in."""
+    st.title("DrumScribe")
+    st.markdown("Sign in to see your songs and to transcribe new ones.")
+    st.button("Sign in", type="primary", icon=":material/login:", key="ds_sign_in", on_click=st.login)
+
+
+def strip() -> None:
+    """Who has signed in, and the way out."""
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="ds_person"):
         st.page_link(
             "pages/account.py", label=called(), icon=":material/account_circle:", help="Account and API tokens"

@@ -38,7 +38,7 @@ def show(found: Transcription) -> None:
         st.toggle("Show the score", True, key="practice_score", persist_state="session")
     with right:
         downloads(found)
-    if found.heard.method == "none" and recordings.available(found):
+    if found.heard.method == "none" and recordings.available(found) and not state.session().share:
         with st.expander("What separating the drums would add", icon=":material/graphic_eq:"):
             separating.ways(key="practice_separating")
 

@@ -34,14 +34,19 @@ def show(found: Transcription) -> None:
     """Draw the page."""
     with st.container(key="score_page"):
         chart, side = st.columns([5, 2], gap="medium")
+    reads_only = bool(state.session().share)
     with side:
-        controls(found)
-        reading.show(found)
-        downloads(found)
-        take_back(found)
+        if reads_only:
+            downloads(found)
+        else:
+            controls(found)
+            reading.show(found)
+            downloads(found)
+            take_back(found)
     with chart:
         sheet(found)
-        bars_alike.show(found)
+        if not reads_only:
+            bars_alike.show(found)
 
 
 def sheet(found: Transcription) -> None:
@@ -49,11 +54,12 @@ def sheet(found: Transcription) -> None:
     drawn = Sheet()
     tint = st.session_state.get("score_tint", False)
     try:
-        drawn = sheets.sheet(found, key="player_score", height=820, tint=tint, editable=True)
+        editable = not state.session().share
+        drawn = sheets.sheet(found, key="player_score", height=820, tint=tint, editable=editable)
     except DrumScribeError as error:
         shell.error(error)
     song_player(found, key="player_score", sheet=drawn, timeline=False)
-    if not len(found.hits):
+    if not len(found.hits) and not state.session().share:
         st.info("No hits were found, so the chart is empty. Raise the sensitivity on the Inspect page.")
 
 
@@ -215,9 +221,12 @@ def downloads(found: Transcription) -> None:
         st.subheader("Print and download")
         printing.show(found)
         _prepared("PDF", "pdf", f"{name}.pdf", "application/pdf", lambda: found.render("pdf")[0])
+        shared = state.session().share  # then without what holds every edit and candidate
         for file in WRITABLE.values():
-            if file.usual and not file.slow:
+            if file.usual and not file.slow and not (shared and file.name == "json"):
                 _button(found, file, name)
+        if shared:
+            return
         _button(found, FORMATS["song"], name)
         known = note_maps.titles()
         _choose(

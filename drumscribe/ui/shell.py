@@ -12,7 +12,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from drumscribe.errors import DrumScribeError, from_dict
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.ui import account, labels, owner, people, progress, state, theme
+from drumscribe.ui import account, labels, owner, people, progress, sharing, state, theme
 
 if TYPE_CHECKING:
     from drumscribe.song.transcription import Transcription
@@ -48,29 +48,55 @@ export default function () {
 )
 
 
+def tabs(pages: Sequence[StreamlitPage]) -> list[StreamlitPage]:
+    """Those of the pages that have a tab: all, or for who came by somebody's link what it opens, and the first."""
+    if not (state.session().share or state.SHARE in st.query_params):
+        return list(pages)
+    return [page for page in pages if page.url_path in ("", *sharing.PAGES)]
+
+
 def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     """Draw what all pages share, before ``page``; ``pages`` are those with a tab."""
     held = state.session()
     state.run.framed = True
-    people.gate()
     if held.wanted:
         wanted, held.wanted = held.wanted, ""
         st.switch_page(wanted)
     if state.enter(page):
         account.put_away()
+    if page.url_path not in sharing.PAGES:
+        state.leave_share()
+    try:
+        state.runner()
+        failure = None
+        if held.share or state.SHARE in st.query_params:  # a link opens its song for whom the gate would stop
+            state.adopt_address()
+    except DrumScribeError as error_:
+        failure = error_
+    if not held.share and people.awaited():
+        theme.style()
+        _notice()
+        people.invite()
+        st.stop()
     theme.style()
+    if people.configured() and people.person():
+        people.strip()
     owner.remember()
     with st.container(key="ds_address"):
         _ADDRESS(key="ds_address_steps")
     with st.container(horizontal=True, key="ds_tabs"):  # at the thumb, where the screen is a phone's
         for one in pages:
             st.page_link(one, label=one.title, icon=one.icon)
-    try:
-        state.runner()
-        state.adopt_address()
-    except DrumScribeError as failure:  # no page can work without its store
+    if failure is not None:  # no page can work without its store
         error(failure)
         st.stop()
+    state.adopt_address()
+    _notice()
+    if held.share:
+        sharing.banner()
+
+
+def _notice() -> None:
     notice = state.take_notice()
     if notice is not None:
         kind, text = notice
@@ -92,7 +118,7 @@ def require() -> Transcription:
 
 
 def song_bar(found: Transcription) -> None:
-    """One line on the open song, with undo and redo, at the top of every page that works on it."""
+    """One line on the open song, with undo, redo, and its links, at the top of every page that works on it."""
     history = found.history
     title = " – ".join(part for part in (artist_of(found), title_of(found)) if part)
     with st.container(horizontal=True, vertical_alignment="center", key="ds_song_bar"):
@@ -111,6 +137,8 @@ def song_bar(found: Transcription) -> None:
             )
             + "</div>"
         )
+        if state.session().share:
+            return
         st.button(
             "Undo", icon=":material/undo:", key="ds_undo", on_click=state.undo, shortcut="Ctrl+Z",
             disabled=history.undo_label is None,
@@ -121,6 +149,7 @@ def song_bar(found: Transcription) -> None:
             disabled=history.redo_label is None,
             help=f"Do again: {history.redo_label}" if history.redo_label else "Nothing to do again",
         )  # fmt: skip
+        sharing.button()
 
 
 def title_of(found: Transcription) -> str:

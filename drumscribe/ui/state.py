@@ -26,6 +26,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import connect
+from drumscribe.jobs.shares import Shares
 from drumscribe.types import Hit, Hits
 from drumscribe.ui.owner import owner
 
@@ -38,6 +39,8 @@ T = TypeVar("T")
 _KEY = "ds_session"
 SONG = "song"
 """Query parameter that holds the open job, so that a reload finds it. It opens nothing for another browser."""
+SHARE = "share"
+"""Query parameter of a link that opens somebody else's song for reading (:mod:`drumscribe.ui.sharing`)."""
 
 run = threading.local()
 """``framed``: app.py has drawn the frame of this run. A run that is being broken off goes on beside the next one, so
@@ -58,6 +61,7 @@ class Session:
 
     Attributes:
         job: snapshot of the open job.
+        share: what the link holds by which it was opened; ``""`` for one's own.
         transcription: its reopened result, or ``None`` until it is used.
         selected: id of the selected hit.
         revision: grows with every change of hits, options, or song: the key of everything derived from them.
@@ -75,6 +79,7 @@ class Session:
     """
 
     job: Job | None = None
+    share: str = ""
     transcription: Transcription | None = None
     selected: int | None = None
     revision: int = 0
@@ -90,9 +95,9 @@ class Session:
     derived: dict[Any, Any] = field(default_factory=dict)
     projected: dict[Any, Any] = field(default_factory=dict)
 
-    def reset(self, job: Job | None) -> None:
-        """Open ``job``, forgetting everything about the one before."""
-        self.job = job
+    def reset(self, job: Job | None, share: str = "") -> None:
+        """Open ``job``, forgetting everything about the one before; ``share`` is the link by which it came."""
+        self.job, self.share = job, share
         self.transcription, self.selected, self.sound = None, None, None
         self.derived, self.projected, self.views = {}, {}, {}
         self.revision += 1
@@ -129,8 +134,12 @@ def ensure() -> None:
 def adopt_address() -> None:
     """Open the song that the address names, and name the open one in it."""
     held = session()
-    asked = st.query_params.get(SONG)
-    if asked and (held.job is None or held.job.id != asked):
+    asked, shared = st.query_params.get(SONG), st.query_params.get(SHARE)
+    if shared or (held.share and not asked):
+        _adopt_share(shared or held.share)
+        return
+    if asked and (held.share or held.job is None or held.job.id != asked):
+        leave_share()
         try:
             open_job(asked)
         except JobNotFoundError:
@@ -140,10 +149,38 @@ def adopt_address() -> None:
         st.query_params[SONG] = held.job.id
 
 
+def _adopt_share(token: str) -> None:
+    """Open the song behind a link, as it is now, or leave it: asked in each run, so that revoking holds at once."""
+    held = session()
+    job = Shares(runner().database).opened(token)
+    if job is None or job.status is not JobStatus.DONE:
+        close_job()
+        held.notice = ("warning", "This link opens nothing: it was revoked, it has expired, or the song was deleted.")
+        return
+    if held.share != token or held.job is None or held.job.revision != job.revision:
+        held.reset(job, token)
+    st.query_params.pop(SONG, None)
+    st.query_params[SHARE] = token
+
+
 def open_job(job_id: str) -> None:
     """Make ``job_id`` the open song. Raises JobNotFoundError."""
     session().reset(runner().get(job_id, owner=owner()))
+    st.query_params.pop(SHARE, None)
     st.query_params[SONG] = job_id
+
+
+def leave_share() -> None:
+    """Have somebody else's song open no longer."""
+    if session().share:
+        session().reset(None)
+    st.query_params.pop(SHARE, None)
+
+
+def _whose() -> str:
+    """The owner of the open song: oneself, or who shared it."""
+    held = session()
+    return held.job.owner if held.share and held.job is not None else owner()
 
 
 def retry(job_id: str) -> None:
@@ -156,6 +193,7 @@ def close_job() -> None:
     """Have no song open."""
     session().reset(None)
     st.query_params.pop(SONG, None)
+    st.query_params.pop(SHARE, None)
 
 
 def job() -> Job | None:
@@ -163,7 +201,7 @@ def job() -> Job | None:
     held = session()
     if held.job is not None and held.transcription is None:
         try:
-            held.job = runner().get(held.job.id, owner=owner())
+            held.job = runner().get(held.job.id, owner=_whose())
         except JobNotFoundError:
             close_job()
     return held.job
@@ -175,7 +213,7 @@ def current() -> Transcription | None:
     if open_ is None or open_.status is not JobStatus.DONE:
         return None
     if held.transcription is None:
-        held.transcription = runner().result(open_.id, owner=owner())
+        held.transcription = runner().result(open_.id, owner=_whose())
     return held.transcription
 
 
@@ -288,6 +326,9 @@ def _replace(make: Callable[[Transcription], Transcription]) -> bool:
     held, before = session(), current()
     if before is None or held.job is None:
         return False
+    if held.share:
+        held.notice = ("info", "This song was shared with you to read: it cannot be changed here.")
+        return False
     try:
         after = make(before)
         held.job = runner().save(held.job.id, after, owner=owner(), revision=held.job.revision)
@@ -318,7 +359,7 @@ def enter(page: StreamlitPage) -> bool:
     other = held.page is not None and held.page.url_path != page.url_path
     if held.page is not None and other:
         back = context is not None and context.is_history_navigation
-        if SONG in st.query_params and not back:
+        if (SONG in st.query_params or SHARE in st.query_params) and not back:
             st.switch_page(held.page)
         held.sound = None
     held.page = page

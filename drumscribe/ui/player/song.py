@@ -85,7 +85,7 @@ def song_player(
     acted = {box: (one.last, one.names) for box, one in state.session().acted.items()}
     player(
         song, key=key, sheet=sheet, cue=cue, timeline=timeline, mixer=mixer, on_select=on_select,
-        hands=Hands(take, acted, active=sheet.editable),
+        hands=None if state.session().share else Hands(take, acted, active=sheet.editable),
     )  # fmt: skip
 
 
