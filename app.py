@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from drumscribe.ui import shell, state
+from drumscribe.ui import people, shell, state
 
 st.set_page_config(page_title="DrumScribe", page_icon=shell.ICON, layout="wide", menu_items=shell.MENU)
 
@@ -16,6 +16,9 @@ PAGES = [
     st.Page("pages/about.py", title="About", icon=":material/info:"),
 ]
 ASIDE = [st.Page("pages/account.py", title="Account", icon=":material/account_circle:", visibility="hidden")]
+
+if people.admin():  # for everybody else there is no such page
+    ASIDE.append(st.Page("pages/admin.py", title="Admin", icon=":material/admin_panel_settings:", visibility="hidden"))
 
 tabs = shell.tabs(PAGES)
 page = st.navigation([*tabs, *ASIDE], position="top")

@@ -32,6 +32,7 @@
     │   ├── JobNotFoundError
     │   ├── JobConflictError            not possible in the job's present state
     │   ├── QuotaError                  more than this client may have
+    │   ├── BlockedError                an admin has turned this owner away
     │   ├── OverloadedError             no room for another job, whoever asks
     │   └── WorkerDiedError             the worker process ended in the middle of a job
     └── Cancelled                   the user stopped it
@@ -206,6 +207,10 @@ class QuotaError(JobError):
     code = "quota"
     retry_after_s: float | None = None
     """When trying again may succeed, where that is known."""
+
+
+class BlockedError(JobError):
+    code = "blocked"
 
 
 class OverloadedError(JobError):

@@ -47,6 +47,12 @@ class Settings(BaseSettings):
         "this machine only. none: on a trusted network everybody may use it, each browser for itself.",
     )
 
+    admins: str = Field(
+        "",
+        description="Who has the Admin page, comma separated: mail addresses that the sign-in has verified, or account "
+        "names (person-...) as the Account page shows them.",
+    )
+
     # limits
     public: bool = Field(
         False,

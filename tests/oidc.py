@@ -124,7 +124,7 @@ def provider(redirect_uri: str) -> Iterator[str]:
             return {"iss": issuer, "aud": [CLIENT]}
 
         def generate_user_info(self, user: Person, scope: str) -> UserInfo:
-            return UserInfo(sub=user.name, name=user.name, email=f"{user.name}@example.org")
+            return UserInfo(sub=user.name, name=user.name, email=f"{user.name}@example.org", email_verified=True)
 
     authorization = AuthorizationServer(app, lambda wanted: client if wanted == CLIENT else None, lambda *_: None)
     authorization.register_grant(CodeGrant, [IdToken()])

@@ -54,7 +54,7 @@ def test_projects_belong_to_the_person_on_any_device(tmp_path: Path) -> None:
         sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), f"--server.port={port}",
         "--server.address=127.0.0.1",
     ]  # fmt: skip
-    env = {"DATA_DIR": str(tmp_path / "data"), "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    env = {"DATA_DIR": str(tmp_path / "data"), "HOME": str(home), "PYTHONPATH": str(ROOT), "ADMINS": "ann@example.org"}
     with oidc.provider(f"{address}/oauth2callback") as issuer, services.Process(command, tmp_path / "log", env) as app:
         (home / ".streamlit" / "secrets.toml").write_text(
             f'[auth]\nredirect_uri = "{address}/oauth2callback"\ncookie_secret = "{"x" * 40}"\n'
@@ -89,6 +89,8 @@ def test_projects_belong_to_the_person_on_any_device(tmp_path: Path) -> None:
             for _ in range(2):  # two devices of one person
                 page = device("ann")
                 page.get_by_text("Test beat").first.wait_for()
+            page.get_by_role("link", name="Admin").click()
+            page.get_by_role("heading", name="Users").wait_for()
             link = shared(page, f"{address}/score?song={job_id}")
             guest = browser.new_context().new_page()  # of no account
             guest.set_default_timeout(120_000)
@@ -113,6 +115,9 @@ def test_projects_belong_to_the_person_on_any_device(tmp_path: Path) -> None:
             other.goto(f"{address}/score?song={job_id}")
             other.get_by_text("not among").first.wait_for()
             assert other.get_by_text("Test beat").count() == 0
+            other.goto(f"{address}/admin")  # for others there is no such page, with or without a link to it
+            other.get_by_text("Page not found").wait_for()
+            assert other.get_by_role("heading", name="Users").count() == 0
             browser.close()
 
 

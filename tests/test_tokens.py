@@ -90,7 +90,7 @@ def test_a_token_is_its_person_and_ends_at_once(tmp_path: Path, keys: str) -> No
     served = test_api.make_settings(tmp_path, api_keys=keys)
     job_id = test_api.put(served, ANN, JobStatus.DONE, ui_songs.song(1))
     with TestClient(create_app(served)) as client:
-        tokens: Tokens = client.app.state.tokens  # type: ignore[attr-defined]
+        tokens = Tokens(client.app.state.database)  # type: ignore[attr-defined]
         made, text = tokens.create(ANN, "Program")
         listed = client.get(JOBS, headers=bearer(text)).json()["jobs"]
         assert [job["id"] for job in listed] == [job_id]

@@ -119,6 +119,7 @@ def test_what_0_1_0_left_opens_and_goes_back_again(old: Settings) -> None:
     assert (found := Tokens(database).holder(token)) is not None and found.owner == OWNER
     link = Shares(database).create(done.id, owner=OWNER)
     assert (job := Shares(database).opened(link.token)) is not None and job.title == done.title
+    assert runner.people.allow(OWNER, 3).active_jobs == 3
     migrate.downgrade(database.engine, "0001")
     after = rows(old)
     assert [row.keys() for row in after] == [row.keys() for row in before]

@@ -24,7 +24,6 @@ from drumscribe.api.webhooks import Webhooks
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.runner import connect
 from drumscribe.jobs.stored import JobRunner
-from drumscribe.jobs.tokens import Tokens
 from drumscribe.settings import Settings, get_settings
 
 _MULTIPART_SLACK = 2**20
@@ -47,7 +46,7 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
         app.state.runner = runner or connect(settings)
         database = Database(settings)
         poster = SafePoster([part.strip() for part in settings.webhook_private_hosts.split(",") if part.strip()])
-        app.state.database, app.state.tokens = database, Tokens(database)
+        app.state.database = database
         app.state.webhooks = Webhooks(settings, database, poster)
         watch = Watch(database, app.state.webhooks, count=not settings.redis_url)
         watch.start()

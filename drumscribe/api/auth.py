@@ -25,6 +25,8 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from drumscribe.api.problems import ProblemError
 from drumscribe.errors import OptionsError
+from drumscribe.jobs.db import Database
+from drumscribe.jobs.people import People
 from drumscribe.jobs.tokens import Tokens, is_token
 from drumscribe.observability import logs
 from drumscribe.runtime import loopback
@@ -177,15 +179,16 @@ class Gate:
         return True, item.amount, time.time()
 
 
-def person_of(tokens: Tokens, text: str, method: str) -> Client:
-    """The person behind a token. Raises ProblemError (401; 403 where it may not do this), StorageError."""
-    token = tokens.holder(text)
+def person_of(database: Database, text: str, method: str) -> Client:
+    """The person behind a token. Raises ProblemError (401; 403: not with this one), BlockedError, StorageError."""
+    token = Tokens(database).holder(text)
     if token is None:
         raise _unauthorized("The API token is not known, or was revoked.")
     if token.expired:
         raise _unauthorized("The API token has expired.")
     if token.reads_only and method not in _READING:
         raise ProblemError(403, "reads_only", "This token only reads.", "Make one on the Account page that may change.")
+    People(database).get(token.owner).check()
     return Client(token.owner, personal=True)
 
 
@@ -216,7 +219,7 @@ async def client_of(
     gate.check_origin(request)
     key = bearer.credentials if bearer else header
     if key and is_token(key):  # its row is in the database, which must not hold up the others
-        client = await run_in_threadpool(person_of, request.app.state.tokens, key, request.method)
+        client = await run_in_threadpool(person_of, request.app.state.database, key, request.method)
     else:
         client = gate.identify(key)
     if gate.shared:  # counting asks Redis, which must not hold up the others

@@ -38,6 +38,7 @@ STATUS: dict[type[errors.DrumScribeError], int] = {
     errors.JobNotFoundError: 404,
     errors.JobConflictError: 409,
     errors.QuotaError: 429,
+    errors.BlockedError: 403,
     errors.OverloadedError: 503,
     errors.WorkerDiedError: 503,
     errors.Cancelled: 409,

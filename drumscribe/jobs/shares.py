@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 from drumscribe.errors import JobConflictError, QuotaError
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.tables import JobRow, ShareRow
+from drumscribe.jobs.tables import JobRow, PersonRow, ShareRow
 
 _FORM = re.compile(r"[\w-]{43}", re.ASCII)
 LIMIT = 20
@@ -90,11 +90,13 @@ class Shares:
             return session.scalar(gone) is not None
 
     def opened(self, token: str) -> Job | None:
-        """The song behind a link, or ``None``: there is no such link, it was revoked or has expired, or the song is
-        gone."""
+        """The song behind a link, or ``None``: there is no such link, it was revoked or has expired, the song is gone,
+        or its owner is blocked."""
         if not _FORM.fullmatch(token):
             return None
+        blocked = select(PersonRow.owner).where(PersonRow.blocked)
         query = select(JobRow, ShareRow.expires_at).join(ShareRow, ShareRow.job_id == JobRow.id)
+        query = query.where(JobRow.owner.not_in(blocked))
         with self._database.session() as session:
             row = session.execute(query.where(ShareRow.token == token)).one_or_none()
             if row is None or (row.expires_at is not None and row.expires_at <= time.time()):

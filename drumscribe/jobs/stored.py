@@ -12,6 +12,7 @@ from typing import BinaryIO
 from drumscribe.errors import JobConflictError, JobNotFoundError, OverloadedError, QuotaError
 from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.people import People
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.song import recordings
@@ -39,6 +40,7 @@ class JobRunner:
         with storing("The data folder"):
             settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.database = Database(settings)
+        self.people = People(self.database)
 
     def _queued(self, job: Job) -> None:
         """A job has come into the queue."""
@@ -73,6 +75,7 @@ class JobRunner:
             UnsupportedLinkError: a string that is not a link to one video.
             TooLargeError, UnreadableFileError, EmptyAudioError: the file cannot be taken.
             StorageError: the store could not be written.
+            BlockedError: the owner was turned away.
             QuotaError: the owner has too many jobs waiting.
             OverloadedError: everybody together has, or the disk is nearly full.
         """
@@ -186,7 +189,7 @@ class JobRunner:
     def duplicate(self, job_id: str, *, owner: str) -> Job:
         """A second song of ``owner`` with the same audio, hits, and edits, called a copy.
 
-        Raises JobNotFoundError; JobConflictError if it is not done; QuotaError, OverloadedError, StorageError.
+        Raises JobNotFoundError; JobConflictError if it is not done; what :meth:`check_room` raises.
         """
         job, song = self.get(job_id, owner=owner), self.result(job_id, owner=owner)
         self.check_room(owner)
@@ -232,13 +235,15 @@ class JobRunner:
                 continue  # somebody else was faster
 
     def check_room(self, owner: str) -> None:
-        """Whether ``owner`` may submit another job now. Raises QuotaError, OverloadedError, StorageError.
+        """Whether ``owner`` may submit another job now. Raises BlockedError, QuotaError, OverloadedError, StorageError.
 
         Refused is what could not be finished: accepted songs need room for their results.
         """
-        settings = self.settings
+        settings, person = self.settings, self.people.get(owner)
+        person.check()
+        limit = settings.api_active_jobs if person.active_jobs is None else person.active_jobs
         mine = sum(count for status, count in self.database.counts(owner=owner).items() if not status.finished)
-        if settings.api_active_jobs and mine >= settings.api_active_jobs:
+        if limit and mine >= limit:
             quota = QuotaError(f"{mine} songs of yours are unfinished.", "Wait until one is done, or cancel some.")
             quota.retry_after_s = self.database.pace().next_end_s(owner)
             raise quota

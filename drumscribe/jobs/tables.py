@@ -113,3 +113,15 @@ class ShareRow(Base):
     job_id: Mapped[str] = mapped_column(String(32), index=True)
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
+
+
+class PersonRow(Base):
+    """What is known and decided of one owner; see :mod:`drumscribe.jobs.people`."""
+
+    __tablename__ = "people"
+
+    owner: Mapped[str] = mapped_column(String(200), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    seen_at: Mapped[float | None]
+    blocked: Mapped[bool]
+    active_jobs: Mapped[int | None]

@@ -31,6 +31,16 @@ def called() -> str:
     return str(st.user.get("email") or st.user.get("name") or st.user["sub"])
 
 
+def admin() -> bool:
+    """Whether this is one of ``ADMINS``. A mail address counts only where the provider says that it has checked it: at
+    some of them anybody may write in another's."""
+    wanted = {part.strip().casefold() for part in get_settings().admins.split(",")} - {""}
+    if not wanted or awaited() or not configured():
+        return False
+    verified = st.user.get("email_verified") is True
+    return person() in wanted or (verified and str(st.user.get("email", "")).casefold() in wanted)
+
+
 def awaited() -> bool:
     """Whether somebody has to sign in first."""
     return configured() and person() is None
@@ -49,4 +59,6 @@ def strip() -> None:
         st.page_link(
             "pages/account.py", label=called(), icon=":material/account_circle:", help="Account and API tokens"
         )
+        if admin():
+            st.page_link("pages/admin.py", label="Admin", icon=":material/admin_panel_settings:")
         st.button("Sign out", key="ds_sign_out", type="tertiary", icon=":material/logout:", on_click=st.logout)

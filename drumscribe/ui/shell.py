@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.commands.page_config import MenuItems
+from streamlit.errors import StreamlitAPIException
 from streamlit.navigation.page import StreamlitPage
 
 from drumscribe.errors import DrumScribeError, from_dict
@@ -61,7 +63,8 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     state.run.framed = True
     if held.wanted:
         wanted, held.wanted = held.wanted, ""
-        st.switch_page(wanted)
+        with suppress(StreamlitAPIException):  # there is no such page for this one
+            st.switch_page(wanted)
     if state.enter(page):
         account.put_away()
     if page.url_path not in sharing.PAGES:
@@ -81,6 +84,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     theme.style()
     if people.configured() and people.person():
         people.strip()
+        _turn_away()
     owner.remember()
     with st.container(key="ds_address"):
         _ADDRESS(key="ds_address_steps")
@@ -94,6 +98,20 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     _notice()
     if held.share:
         sharing.banner()
+
+
+def _turn_away() -> None:
+    """Note who has come, once a visit, and go on with those only who are not blocked."""
+    held, whose = state.session(), owner.owner()
+    try:
+        known = state.runner().people
+        if not held.greeted:
+            known.seen(whose, people.called())
+            held.greeted = True
+        known.get(whose).check()
+    except DrumScribeError as failure:
+        error(failure)
+        st.stop()
 
 
 def _notice() -> None:

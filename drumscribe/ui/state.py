@@ -66,6 +66,7 @@ class Session:
         selected: id of the selected hit.
         revision: grows with every change of hits, options, or song: the key of everything derived from them.
         notice: one message to show on the next run.
+        greeted: the visit of who has signed in was noted.
         sound: id of the hit to be heard as soon as it is drawn, because the user has just selected it.
         page: the page that the user went to last.
         wanted: the page file that was asked for before ``app.py`` had ever run.
@@ -84,6 +85,7 @@ class Session:
     selected: int | None = None
     revision: int = 0
     notice: tuple[str, str] | None = None
+    greeted: bool = False
     sound: int | None = None
     page: StreamlitPage | None = None
     wanted: str = ""
