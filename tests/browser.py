@@ -15,7 +15,8 @@ from drumscribe.settings import Settings
 ROOT = Path(__file__).parent.parent
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-         "--no-first-run", "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
+         "--no-first-run", "--host-resolver-rules=MAP drums.example 127.0.0.1",
+         "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
 PATIENCE_MS = 120_000
 
 # Half a second in which the server has drawn nothing: what is on the page is no more taken away and put there anew.

@@ -261,6 +261,17 @@ def test_a_reload_shows_the_edit_that_was_just_made(chromium, server, made):
     context.close()
 
 
+def test_by_another_name_than_its_own_the_studio_of_one_computer_opens_nothing(chromium, server, made):
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context = user(chromium, server, TOKEN)
+    page = context.new_page()
+    for path in ("", f"score?song={job_id}", "account"):
+        page.goto(f"{server.url.replace('127.0.0.1', 'drums.example')}/{path}")
+        page.get_by_text("Nobody signs in here").wait_for()
+        assert page.get_by_role("button", name="Transcribe").count() == 0
+    context.close()
+
+
 @pytest.mark.parametrize("path", ["", "inspect", "edit", "about"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_serious_for_axe(chromium, server, made, path, scheme):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ import oidc
 import pytest
 import services
 from click.testing import CliRunner
+from test_ui_pages import settings, texts, visit  # noqa: F401 - settings is a fixture
 from ui_songs import put, song
 
 from drumscribe.cli.commands import cli
-from drumscribe.settings import Settings
+from drumscribe.settings import Settings, get_settings
+from drumscribe.ui import lan, people
 
 ROOT = Path(__file__).parents[1]
 
@@ -128,3 +131,58 @@ def test_on_a_network_somebody_must_sign_in_or_nobody_be_asked_to_by_name(
     monkeypatch.setenv("HOME", str(tmp_path))
     ran = CliRunner().invoke(cli, ["serve", "--host", "0.0.0.0"])
     assert ran.exit_code == 2 and "SIGN_IN=none" in ran.output
+    started: list[list[str]] = []
+
+    def execv(_program: str, command: list[str]) -> None:
+        started.append(command)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execv", execv)
+    monkeypatch.setenv("PUBLIC", "false")
+    monkeypatch.setenv("SIGN_IN", "none")
+    get_settings.cache_clear()
+    ran = CliRunner().invoke(cli, ["serve", "--host", "0.0.0.0"])
+    assert "everybody who reaches 0.0.0.0" in ran.output and "[auth]" not in ran.output
+    assert started and os.environ["PUBLIC"] == "true"  # with the limits of what is served
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").write_text('[auth]\nclient_id = "x"\n')
+    assert "[auth] is not used" in CliRunner().invoke(cli, ["serve", "--host", "0.0.0.0"]).output
+    get_settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("headers", "address", "here"),
+    [
+        ({"Host": "localhost:8501"}, None, True),
+        ({"Host": "127.0.0.1:8501"}, "127.0.0.1", True),
+        ({"Host": "[::1]:8501"}, "::1", True),
+        ({"Host": "drums.localhost"}, None, True),
+        ({"Host": "192.168.1.7:8501"}, "192.168.1.9", False),
+        ({"Host": "localhost:8501"}, "192.168.1.9", False),  # who asks may write there what they like
+        ({"Host": "evil.example:8501"}, None, False),  # a name that was made to lead here
+        ({"Host": "localhost.evil.example"}, None, False),
+        ({"Host": "127.0.0.1:8501", "X-Forwarded-For": "127.0.0.1"}, None, False),
+        ({"Host": "127.0.0.1:8501", "Forwarded": "for=192.0.2.1"}, None, False),
+        ({"Host": "127.0.0.1:8501", "X-Real-Ip": "192.0.2.1"}, None, False),
+    ],
+)
+def test_who_sits_at_this_computer(headers: dict[str, str], address: str | None, here: bool) -> None:
+    assert people.from_here(headers, address) is here
+
+
+def test_from_outside_nobody_comes_in_unless_that_is_meant(settings, monkeypatch) -> None:  # noqa: F811
+    monkeypatch.setattr(people, "from_here", lambda _headers, _address: False)
+    for name, value, told in (("SIGN_IN", "auto", True), ("SIGN_IN", "none", False)):
+        monkeypatch.setenv(name, value)
+        get_settings.cache_clear()
+        page = visit()
+        assert ("Nobody signs in here" in texts(page)) is told and bool(page.button) is not told
+    monkeypatch.setenv("SIGN_IN", "auto")
+    get_settings.cache_clear()
+    asked = visit(secrets={"auth": {"client_id": "x"}}, user={"is_logged_in": False})
+    assert [one.key for one in asked.button] == ["ds_sign_in"]
+    more = {"client_kwargs": {"scope": "openid"}, "google": {"client_id": "x"}, "microsoft": {"client_id": "y"}}
+    asked = visit(secrets={"auth": more}, user={"is_logged_in": False})
+    assert [one.label for one in asked.button] == ["Sign in with Google", "Sign in with Microsoft"]
+    monkeypatch.setattr(lan, "shared", lan.Shared("https://192.168.1.7:8501/?pair=x", "x", "<svg></svg>"))
+    assert "Nobody signs in here" not in texts(visit())  # its gate has let them in

@@ -245,6 +245,9 @@ def serve(host: str, port: int, browser: bool, lan: bool) -> int:
                 f"Everybody who reaches {host} could use the studio: nobody has to sign in.",
                 "Set up [auth] in .streamlit/secrets.toml (docs/OPERATIONS.md), or on a trusted network SIGN_IN=none.",
             )
+        if settings.sign_in == "none":
+            told = f"SIGN_IN=none: everybody who reaches {host} may use the studio."
+            click.echo(f"{told} [auth] is not used." if _people_sign_in(app.parent) else told, err=True)
         os.environ["PUBLIC"] = "true"
     if lan:
         command = [sys.executable, "-m", "drumscribe.ui.lan", str(app), str(port)]

@@ -19,7 +19,7 @@ LASTS = {"30 days": 30 * _DAY_S, "90 days": 90 * _DAY_S, "A year": 365 * _DAY_S,
 def offered() -> bool:
     """Whether there are tokens here: for whoever signs in, and on one's own machine. Where everybody may use the studio
     without signing in, they would open the API to everybody, too."""
-    return people.configured() or not get_settings().public
+    return people.configured() or not (get_settings().public or get_settings().sign_in == "none")
 
 
 def show() -> None:

@@ -7,10 +7,14 @@ A person's projects are theirs on any device. Without ``[auth]`` a browser is al
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping
 
 import streamlit as st
 
+from drumscribe.runtime import loopback
 from drumscribe.settings import get_settings
+from drumscribe.ui import lan
 
 
 def configured() -> bool:
@@ -41,6 +45,38 @@ def admin() -> bool:
     return person() in wanted or (verified and str(st.user.get("email", "")).casefold() in wanted)
 
 
+def stranger() -> bool:
+    """Whether somebody comes from another computer although nobody signs in here, and nobody has said that this is
+    meant."""
+    if configured() or get_settings().sign_in == "none" or lan.shared is not None:
+        return False
+    return not from_here(st.context.headers, st.context.ip_address)
+
+
+def from_here(headers: Mapping[str, str], address: str | None) -> bool:
+    """Whether this computer's own browser asks, and no proxy. The name that it asked for must be this computer's own,
+    too: a page elsewhere can make its own name lead here.
+
+    Args:
+        address: where the connection came from; ``None``: this computer.
+    """
+    if any(name in headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip")):
+        return False
+    host = re.sub(r":\d+\Z", "", headers.get("Host") or "localhost").strip("[]")
+    return all(loopback(one) or one.endswith(".localhost") for one in (host, address or "localhost"))
+
+
+def turn_away() -> None:
+    """What a :func:`stranger` sees."""
+    st.title("DrumScribe")
+    st.error(
+        "**Nobody signs in here, so this studio serves only the computer that it runs on.**\n\nWhoever runs it can "
+        "open it: to a tablet in the same Wi-Fi with `drumscribe serve --lan`, to others by setting up sign-in "
+        "(docs/OPERATIONS.md), and to everybody in a trusted network with `SIGN_IN=none`.",
+        icon=":material/lock:",
+    )
+
+
 def awaited() -> bool:
     """Whether somebody has to sign in first."""
     return configured() and person() is None
@@ -50,7 +86,13 @@ def invite() -> None:
     """The page before signing in."""
     st.title("DrumScribe")
     st.markdown("Sign in to see your songs and to transcribe new ones.")
-    st.button("Sign in", type="primary", icon=":material/login:", key="ds_sign_in", on_click=st.login)
+    auth = st.secrets["auth"]
+    several = [name for name, part in auth.items() if isinstance(part, Mapping) and "client_id" in part]
+    for name in several:
+        st.button(f"Sign in with {name.capitalize()}", type="primary", icon=":material/login:",
+                  key=f"ds_sign_in_{name}", on_click=st.login, args=(name,))  # fmt: skip
+    if "client_id" in auth:
+        st.button("Sign in", type="primary", icon=":material/login:", key="ds_sign_in", on_click=st.login)
 
 
 def strip() -> None:

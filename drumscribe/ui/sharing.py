@@ -23,7 +23,7 @@ _ALONE = (
 
 def possible() -> bool:
     """Whether others reach this studio."""
-    return get_settings().public or people.configured()
+    return people.configured() or get_settings().sign_in == "none"
 
 
 def button() -> None:

@@ -61,6 +61,10 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     """Draw what all pages share, before ``page``; ``pages`` are those with a tab."""
     held = state.session()
     state.run.framed = True
+    if people.stranger():
+        theme.style()
+        people.turn_away()
+        st.stop()
     if held.wanted:
         wanted, held.wanted = held.wanted, ""
         with suppress(StreamlitAPIException):  # there is no such page for this one
@@ -84,7 +88,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     theme.style()
     if people.configured() and people.person():
         people.strip()
-        _turn_away()
+        _greet()
     owner.remember()
     with st.container(key="ds_address"):
         _ADDRESS(key="ds_address_steps")
@@ -100,7 +104,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         sharing.banner()
 
 
-def _turn_away() -> None:
+def _greet() -> None:
     """Note who has come, once a visit, and go on with those only who are not blocked."""
     held, whose = state.session(), owner.owner()
     try:
