@@ -1,4 +1,5 @@
-"""Every route against every trick: bad keys, other people's jobs, foreign pages, redirects that lead elsewhere.
+"""Every route of the API against every trick: bad keys and tokens, other people's jobs, foreign pages, redirects that
+lead elsewhere, messages that come back. The studio's routes are in ``test_studio_routes.py``.
 
 The tables below name each route of the application; a new one fails the test until it stands in one of them.
 """
@@ -6,6 +7,8 @@ The tables below name each route of the application; a new one fails the test un
 from __future__ import annotations
 
 import itertools
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,10 @@ import ui_songs
 from fastapi.testclient import TestClient
 
 from drumscribe.api.app import create_app
+from drumscribe.api.webhooks import sign
 from drumscribe.jobs.model import JobStatus
+from drumscribe.jobs.people import People
+from drumscribe.jobs.tokens import Tokens
 
 V1 = "/api/v1"
 OPEN = {
@@ -50,6 +56,8 @@ STRANGE_IDS = [
     "1 OR 1=1",
 ]
 ELSEWHERE = "evil.example"
+OPERATORS = {("GET", "/metrics")}
+"""For whoever has a key of the deployment, and no person."""
 
 
 def filled(path: str, job_id: str = "0" * 32) -> str:
@@ -69,6 +77,24 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClien
     job_id = test_api.put(settings, "a", JobStatus.DONE, ui_songs.song(1))
     with TestClient(create_app(settings), follow_redirects=False) as client:
         yield client, job_id
+
+
+@pytest.fixture(scope="module")
+def tokens(theirs: tuple[TestClient, str]) -> dict[str, str]:
+    """Tokens by what is wrong with them; "good" is of the job's owner, "another's" of somebody else."""
+    database = theirs[0].app.state.database  # type: ignore[attr-defined]
+    table, made = Tokens(database), {}
+    for name, owner, lasts_s in (
+        ("good", "a", 3600.0), ("reading", "a", None), ("another's", "person-b", None), ("expired", "a", -1.0),
+        ("revoked", "a", None), ("blocked", "person-c", None),
+    ):  # fmt: skip
+        token, made[name] = table.create(owner, name, lasts_s=lasts_s, reads_only=name == "reading")
+        if name == "revoked":
+            table.revoke(token.id, owner=owner)
+    People(database).block("person-c", True)
+    good, other = made["good"], made["another's"]
+    made |= {"cut": good[:-1], "longer": good + "A", "crossed": good[:24] + other[24:], "swapped": good.swapcase()}
+    return made
 
 
 @pytest.fixture
@@ -140,3 +166,54 @@ def test_a_foreign_page_changes_nothing_and_reads_nothing(alone: TestClient, met
         else:
             test_api.is_problem(answer, 403, "foreign_origin")
     assert alone.request(method, filled(path), headers={"Host": ELSEWHERE}, **body_of(method)).status_code == 400
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(KEYED | OWNED))
+def test_no_bad_token_opens_it(theirs: tuple[TestClient, str], tokens: dict[str, str], method: str, path: str) -> None:
+    client, job_id = theirs
+    if path.endswith("retry") or method == "DELETE":
+        job_id = "0" * 32  # what a good token may do is tried elsewhere
+    expected = {"expired": 401, "revoked": 401, "cut": 401, "longer": 401, "crossed": 401, "swapped": 401,
+                "blocked": 403, "reading": 403 if method != "GET" else None}  # fmt: skip
+    for name, status in expected.items():
+        for headers in ({"Authorization": f"Bearer {tokens[name]}"}, {"X-API-Key": tokens[name]}):
+            answer = client.request(method, filled(path, job_id), headers=headers, **body_of(method))
+            if status is None:
+                assert answer.status_code not in (401,), (name, path)
+            else:
+                code = {401: "unauthorized", 403: "blocked" if name == "blocked" else "reads_only"}[status]
+                test_api.is_problem(answer, status, code)
+    good = client.request(method, filled(path, job_id), headers={"X-API-Key": tokens["good"]}, **body_of(method))
+    assert good.status_code not in (401, 403) or (method, path) in OPERATORS, good.text
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(OWNED))
+def test_anothers_token_finds_no_job_of_mine(
+    theirs: tuple[TestClient, str], tokens: dict[str, str], method: str, path: str
+) -> None:
+    client, job_id = theirs
+    answer = client.request(method, filled(path, job_id), headers={"X-API-Key": tokens["another's"]}, **body_of(method))
+    test_api.is_problem(answer, 404, "job_not_found")
+    assert client.get(f"{V1}/jobs", headers={"X-API-Key": tokens["another's"]}).json() == {"jobs": []}
+    mine = client.get(f"{V1}/jobs", headers={"X-API-Key": tokens["good"]}).json()["jobs"]
+    assert [job["id"] for job in mine] == [job_id]
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(OPEN | KEYED | OWNED))
+def test_a_webhook_message_that_comes_back_does_nothing(theirs: tuple[TestClient, str], method: str, path: str) -> None:
+    """A message of ours, genuine and signed, sent to each route, twice: it is no key, and no job."""
+    client, job_id = theirs
+    body = json.dumps({"type": "job.done", "data": {"id": job_id, "status": "done"}}).encode()
+    stamp = str(int(time.time()))
+    signed = {
+        "Content-Type": "application/json", "webhook-id": f"{job_id}-1", "webhook-timestamp": stamp,
+        "webhook-signature": sign("k" * 64, f"{job_id}-1", stamp, body),
+    }  # fmt: skip
+    for _ in range(2):
+        answer = client.request("POST", filled(path, job_id), headers=signed, content=body)
+        assert answer.status_code in ((401,) if ("POST", path) in KEYED | OWNED else (405,)), answer.text
+        if not path.endswith("retry"):
+            keyed = client.request("POST", filled(path, job_id), headers={**signed, "X-API-Key": "one"}, content=body)
+            assert 400 <= keyed.status_code < 500, keyed.text
+    everything = client.get(f"{V1}/jobs", headers={"X-API-Key": "one"}).json()["jobs"]
+    assert [(job["id"], job["status"]) for job in everything] == [(job_id, "done")]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import sys
 from pathlib import Path
 
-import httpx
-import oidc
 import pytest
-import services
+import studio
 from click.testing import CliRunner
 from test_ui_pages import settings, texts, visit  # noqa: F401 - settings is a fixture
 from ui_songs import put, song
@@ -19,12 +15,6 @@ from ui_songs import put, song
 from drumscribe.cli.commands import cli
 from drumscribe.settings import Settings, get_settings
 from drumscribe.ui import lan, people
-
-ROOT = Path(__file__).parents[1]
-
-
-def owner_of(issuer: str, name: str) -> str:
-    return "person-" + hashlib.sha256(f"{issuer}\0{name}".encode()).hexdigest()[:32]
 
 
 def still(page) -> None:
@@ -49,30 +39,8 @@ def shared(page, song: str) -> str:
 def test_projects_belong_to_the_person_on_any_device(tmp_path: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or pytest.skip("no Chromium")
-    port = services.free_port()
-    address = f"http://127.0.0.1:{port}"
-    home = tmp_path / "home"
-    (home / ".streamlit").mkdir(parents=True)
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), f"--server.port={port}",
-        "--server.address=127.0.0.1",
-    ]  # fmt: skip
-    env = {"DATA_DIR": str(tmp_path / "data"), "HOME": str(home), "PYTHONPATH": str(ROOT), "ADMINS": "ann@example.org"}
-    with oidc.provider(f"{address}/oauth2callback") as issuer, services.Process(command, tmp_path / "log", env) as app:
-        (home / ".streamlit" / "secrets.toml").write_text(
-            f'[auth]\nredirect_uri = "{address}/oauth2callback"\ncookie_secret = "{"x" * 40}"\n'
-            f'client_id = "{oidc.CLIENT}"\nclient_secret = "{oidc.SECRET}"\n'
-            f'server_metadata_url = "{issuer}/.well-known/openid-configuration"\n'
-        )
-        job_id = put(Settings(data_dir=tmp_path / "data"), owner_of(issuer, "ann"), song(2))
-
-        def up() -> bool:
-            try:
-                return httpx.get(f"{address}/_stcore/health").status_code == 200
-            except httpx.HTTPError:
-                return False
-
-        services.wait_until(up, 120, 0.3, app.tail())
+    with studio.signing_in(tmp_path, ADMINS="ann@example.org") as (address, issuer):
+        job_id = put(Settings(data_dir=tmp_path / "data"), studio.owner_of(issuer, "ann"), song(2))
         with playwright.sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
 
