@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,10 +23,11 @@ import pytest
 import studio
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value, decode_signed_value
 from studio import Visitor
-from ui_songs import put, song
+from ui_songs import put, put_state, song
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from drumscribe.jobs.db import Database
+from drumscribe.jobs.model import JobStatus
 from drumscribe.jobs.shares import Shares
 from drumscribe.settings import Settings
 
@@ -64,6 +66,8 @@ class Served:
     shared: str
     link: str
     cookies: dict[str, str]
+    settings: Settings
+    log: Path
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +86,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         database.close()
         cookies = {cookie.name: str(cookie.value) for cookie in ann.http.cookies.jar}
         browsers = put(settings, planted, song(1, title="Fremdes Lied"))
-        yield Served(address, issuer, songs[0], browsers, songs[1], link, cookies)
+        yield Served(address, issuer, songs[0], browsers, songs[1], link, cookies, settings, folder / "log")
 
 
 def opens_nothing(seen: studio.Seen) -> bool:
@@ -260,6 +264,21 @@ def test_a_session_goes_on_for_its_own_person_only(served: Served) -> None:
     assert refused.status_code == 403  # without the token
     token = {"X-Xsrftoken": str(bob.http.cookies.get(studio.XSRF))}
     assert bob.http.put(f"/_stcore/upload_file/{session}x/1", files={"file": b"x"}, headers=token).status_code == 400
+
+
+def test_an_admin_stops_a_job_and_the_log_says_who_and_no_titles(served: Served) -> None:
+    job_id = put_state(served.settings, "school", JobStatus.RUNNING, title="Schullied")
+    boss = Visitor(served.address)
+    boss.sign_in("boss")
+    seen = boss.page("admin", press=f"admin_cancel_{job_id}")
+    assert "Lied" not in seen.text and "Schullied" not in seen.text and "ann@example.org" in seen.text
+    log = served.log.read_text()
+    [told] = [json.loads(line) for line in log.splitlines() if '"did": "cancel"' in line]
+    assert (told["by"], told["whom"]) == (studio.owner_of(served.issuer, "boss"), "school")
+    assert "Lied" not in log and "Schullied" not in log and served.link not in log
+    database = Database(served.settings)
+    assert database.get(job_id).status is not JobStatus.RUNNING
+    database.close()
 
 
 def test_after_signing_out_the_browser_opens_nothing(served: Served) -> None:

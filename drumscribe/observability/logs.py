@@ -79,6 +79,23 @@ structlog.configure(
 
 def configure(settings: Settings) -> None:
     """Send every log line of this process to stderr in the form and from the level that ``settings`` name."""
+    logging.basicConfig(handlers=[_handler(settings)], level=settings.log_level.upper(), force=True)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "celery"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    for name in ("httpx", "httpcore", "botocore", "aiobotocore", "s3fs", "urllib3", "matplotlib", "absl"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def configure_own(settings: Settings) -> None:
+    """The same for our own lines only, in a process whose others belong to somebody else: the studio's server."""
+    own = logging.getLogger(__name__.partition(".")[0])
+    if not (own.handlers or logging.getLogger().handlers):
+        own.addHandler(_handler(settings))
+        own.setLevel(settings.log_level.upper())
+
+
+def _handler(settings: Settings) -> logging.Handler:
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     last: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if not as_json:
@@ -90,12 +107,7 @@ def configure(settings: Settings) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, hide_secrets, last],
         )
     )
-    logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "celery"):
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
-    for name in ("httpx", "httpcore", "botocore", "aiobotocore", "s3fs", "urllib3", "matplotlib", "absl"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    return handler
 
 
 def get(name: str) -> Any:

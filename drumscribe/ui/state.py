@@ -27,6 +27,8 @@ from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundErro
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.runner import connect
 from drumscribe.jobs.shares import Shares
+from drumscribe.observability import logs
+from drumscribe.settings import get_settings
 from drumscribe.types import Hit, Hits
 from drumscribe.ui.owner import owner
 
@@ -108,6 +110,7 @@ class Session:
 @st.cache_resource(show_spinner=False)
 def runner() -> JobRunner:
     """The server's one job runner."""
+    logs.configure_own(get_settings())
     return connect()
 
 
