@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,12 +109,17 @@ def test_a_finished_job_is_counted() -> None:
         return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
 
     before = value("drumscribe_jobs_finished_total", status="done"), value("drumscribe_real_time_factor_sum")
+    waits = {user: value("drumscribe_job_wait_seconds_sum", user=user) for user in ("person", "browser", "key")}
     job = Job(
-        id="0" * 32, owner="me", source="x", status=JobStatus.DONE, created_at=100.0, finished_at=130.0,
-        duration_s=60.0, timings={"ingest": 1.0, "detect": 5.0},
+        id="0" * 32, owner="me", source="x", status=JobStatus.DONE, created_at=100.0, started_at=107.0,
+        finished_at=130.0, duration_s=60.0, timings={"ingest": 1.0, "detect": 5.0},
     )  # fmt: skip
+    for owner in ("person-" + "0" * 32, "browser-" + "0" * 32):
+        metrics.job_done(replace(job, owner=owner, status=JobStatus.CANCELLED, started_at=102.0))
     metrics.job_done(job)
     metrics.stages_of(job)
+    waited = {user: value("drumscribe_job_wait_seconds_sum", user=user) - sum_ for user, sum_ in waits.items()}
+    assert waited == {"person": 2.0, "browser": 2.0, "key": 7.0}
     assert value("drumscribe_jobs_finished_total", status="done") == before[0] + 1
     assert value("drumscribe_real_time_factor_sum") - before[1] == pytest.approx(0.1)
     assert value("drumscribe_stage_cached_total", stage="beats") >= 1

@@ -33,6 +33,12 @@ STAGE_RUN = Counter("drumscribe_stage_run_total", "Stages that were computed.", 
 JOBS_FINISHED = Counter("drumscribe_jobs_finished_total", "Jobs that ended.", ["status"])
 JOB_FAILURES = Counter("drumscribe_job_failures_total", "Failed jobs by error code.", ["code"])
 JOB_SECONDS = Histogram("drumscribe_job_seconds", "Time from submission to the end of a job.", buckets=_SECONDS)
+JOB_WAIT_SECONDS = Histogram(
+    "drumscribe_job_wait_seconds",
+    "Time from submission to the begin of a job, by kind of user: person, browser, key.",
+    ["user"],
+    buckets=_SECONDS,
+)
 REAL_TIME_FACTOR = Histogram(
     "drumscribe_real_time_factor",
     "Computing time of a job over the length of its recording.",
@@ -64,6 +70,10 @@ class Ended(Protocol):
     """What is counted of a job; see :class:`drumscribe.jobs.model.Job`."""
 
     @property
+    def owner(self) -> str:
+        """Whose it is; the name begins with the kind of user."""
+
+    @property
     def status(self) -> str:
         """``"done"`` or another end."""
 
@@ -73,6 +83,10 @@ class Ended(Protocol):
 
     @property
     def created_at(self) -> float:
+        """Seconds since the epoch."""
+
+    @property
+    def started_at(self) -> float | None:
         """Seconds since the epoch."""
 
     @property
@@ -95,6 +109,10 @@ def job_done(job: Ended) -> None:
         JOB_FAILURES.labels(job.error["code"]).inc()
     if job.finished_at is not None:
         JOB_SECONDS.observe(max(0.0, job.finished_at - job.created_at))
+    if job.started_at is not None:
+        kind = job.owner.partition("-")[0]
+        user = kind if kind in ("person", "browser") else "key"
+        JOB_WAIT_SECONDS.labels(user).observe(max(0.0, job.started_at - job.created_at))
     if job.status == "done" and job.duration_s:
         REAL_TIME_FACTOR.observe(sum(job.timings.values()) / job.duration_s)
 

@@ -79,9 +79,9 @@ def table(users: list[User]) -> None:
                 "Songs": user.use.jobs,
                 "Unfinished": user.use.unfinished,
                 "Failed": user.use.failed,
-                "Music": labels.span(user.use.songs_s),
-                "Time at work": labels.span(user.use.work_s),
-                "Storage": _gb(user.storage),
+                "Music, min": round(user.use.songs_s / 60, 1),
+                "At work, min": round(user.use.work_s / 60, 1),
+                "Storage, MB": round(user.storage / 2**20, 2),
                 "May have unfinished": _quota(user.person.active_jobs, usual),
                 "Last song": labels.ago(user.use.last_at) if user.use.last_at else "",
                 "Last visit": labels.ago(user.person.seen_at) if user.person.seen_at else "",
@@ -94,7 +94,7 @@ def table(users: list[User]) -> None:
     )  # fmt: skip
     st.caption(
         f"Counted are the songs that are kept ({get_settings().artifact_ttl_hours:g} h after their last run). "
-        "Time at work is from the begin of a job to its end. An upload that two users sent counts for both."
+        "At work is from the begin of a job to its end. An upload that two users sent counts for both."
     )
 
 
