@@ -89,9 +89,14 @@ def test_a_quota_of_ones_own(served) -> None:
     press(page, "admin_set_quota")
     runner = state.runner()
     assert runner.people.get(ANN).active_jobs == 1
-    put_state(served, ANN, JobStatus.QUEUED)
+    waiting = put_state(served, ANN, JobStatus.QUEUED)
     with pytest.raises(QuotaError):
         runner.check_room(ANN)
+    others = put_state(served, "school", JobStatus.QUEUED)
+    press(page.run(), "admin_stop")
+    assert runner.get(waiting, owner=ANN).status is JobStatus.CANCELLED
+    assert runner.get(others, owner="school").status is JobStatus.QUEUED
+    put_state(served, ANN, JobStatus.QUEUED)
     runner.check_room("school")
     runner.people.allow(ANN, 0)
     runner.check_room(ANN)

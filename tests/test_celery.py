@@ -353,7 +353,14 @@ class TestDeployment:
             assert service == f"drumscribe-worker-{where}"
             assert (span.trace_id, span.parent_span_id) == (request.trace_id, queue.span_id)
 
-    def test_log_lines_are_json_with_the_jobs_id(self, stack: services.Stack) -> None:
+    def test_log_lines_are_json_with_the_jobs_id_and_without_what_it_is_called(
+        self, stack: services.Stack, tmp_path: Path
+    ) -> None:
+        assert stack.ended(stack.submit(songs.song(tmp_path / "Secret title.wav", 2)))["title"] == "Secret title"
+        sent = stack.client.post("/jobs", json={"url": "https://youtu.be/SecretLink1"}).json()
+        assert stack.ended(sent["id"])["status"] == "failed"
+        told = "".join(path.read_text(errors="replace") for path in stack.folder.glob("*.log"))
+        assert sent["id"] in told and "Secret" not in told
         lines = [json.loads(line) for line in stack.default.log.read_text().splitlines() if line.startswith("{")]
         begun = [line for line in lines if line["event"] == "step_begins"]
         assert begun and all(len(line["job_id"]) == 32 for line in begun)

@@ -116,6 +116,12 @@ def decide(users: list[User]) -> None:
                 help="Empty: as everybody (API_ACTIVE_JOBS). 0: no limit.",
             )  # fmt: skip
             st.form_submit_button("Set the quota", key="admin_set_quota", on_click=_allow, args=(person.owner,))
+        unfinished = known[chosen].use.unfinished
+        if unfinished:
+            st.button(
+                f"Stop their {labels.plural(unfinished, 'unfinished song')}", key="admin_stop", icon=":material/close:",
+                on_click=_stop, args=(person.owner,),
+            )  # fmt: skip
         if person.blocked:
             st.markdown("**Blocked:** cannot sign in, use tokens, or send songs; links to their songs are closed.")
             st.button("Let in again", key="admin_unblock", on_click=_block, args=(person.owner, False))
@@ -177,6 +183,12 @@ def _block(whose: str, blocked: bool) -> None:
         with state.telling():
             state.runner().people.block(whose, blocked)
             _log.info("admin", by=owner(), did="block" if blocked else "unblock", whom=whose)
+
+
+def _stop(whose: str) -> None:
+    for job in state.runner().list(owner=whose, limit=10_000):
+        if not job.status.finished:
+            _cancel(job.id)
 
 
 def _cancel(job_id: str) -> None:
