@@ -68,6 +68,8 @@ def test_users_with_what_is_theirs(served) -> None:
     put(served, ANN, song(1, title="Secret song"))
     put_state(served, "school", JobStatus.RUNNING, title="Other secret")
     waiting = put_state(served, ANN, JobStatus.QUEUED, title="Third secret")
+    error = {"code": "silent_audio", "what": "“Fourth secret.wav” is silent.", "todo": ""}
+    put_state(served, "school", JobStatus.FAILED, title="Fourth secret", error=error)
     visit(secrets=SECRETS, user=PERSON)  # Ann's visit gives her name
     page = come(BOSS)
     rows = page.dataframe[0].value.set_index("User")
@@ -75,7 +77,9 @@ def test_users_with_what_is_theirs(served) -> None:
     ann = rows.loc["ann@example.org"]
     assert (ann["Songs"], ann["Unfinished"], ann["Account"]) == (2, 1, ANN)
     assert ann["Storage, MB"] > 0 and ann["Last visit"] == "just now"
-    shown = texts(page)
+    failed = page.dataframe[1].value.iloc[0]
+    assert (failed["User"], failed["Error"]) == ("school", "silent_audio")
+    shown = texts(page) + page.dataframe[0].value.to_string() + page.dataframe[1].value.to_string()
     assert "secret" not in shown.lower() and "next in line" in shown and waiting[:8] in shown
     press(page, f"admin_cancel_{waiting}")
     assert state.runner().get(waiting, owner=ANN).status is JobStatus.CANCELLED

@@ -22,6 +22,7 @@ _log = logs.get(__name__)
 _STORAGE_KEPT_S = 60.0
 SHOWN = 100
 """So many jobs of the queue are listed, the next ones first."""
+FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,11 @@ def show() -> None:
     st.header("Users")
     table(users)
     decide(users)
+    called = {user.person.owner: user.called for user in users}
     st.header("Queue")
-    queue({user.person.owner: user.called for user in users})
+    queue(called)
+    st.header("Latest failures")
+    failures(called)
 
 
 def totals(users: list[User]) -> None:
@@ -156,6 +160,28 @@ def queue(called: dict[str, str]) -> None:
             )  # fmt: skip
     if len(jobs) > SHOWN:
         st.caption(f"{len(jobs) - SHOWN} more wait behind these.")
+
+
+def failures(called: dict[str, str]) -> None:
+    """What went wrong lately, for whom and where; a reason may name the song, so it stays with its owner."""
+    failed = state.runner().list(owner=None, status=JobStatus.FAILED, limit=FAILURES)
+    if not failed:
+        st.caption("No song that is kept has failed.")
+        return
+    st.dataframe(
+        [
+            {
+                "When": labels.ago(job.finished_at or job.created_at),
+                "User": called.get(job.owner, job.owner),
+                "Error": (job.error or {}).get("code", ""),
+                "Stage": labels.STAGE_NAMES.get(job.stage, ""),
+                "Attempts": job.attempts,
+                "Job": job.id,
+            }
+            for job in failed
+        ],
+        hide_index=True, key="admin_failures",
+    )  # fmt: skip
 
 
 def _facts(job: Job) -> list[str]:
