@@ -20,7 +20,7 @@ from drumscribe.jobs.model import JobStatus
 from drumscribe.jobs.shares import Shares
 from drumscribe.observability.logs import redact
 from drumscribe.settings import Settings
-from drumscribe.ui import sharing, state
+from drumscribe.ui import scoring, sharing, state
 
 ME, THEM = owner_of(TOKEN), owner_of("cd" * 16)
 SECRETS = {"auth": {"client_id": "x"}}
@@ -175,6 +175,20 @@ def test_a_guest_sees_the_song_as_it_is_now_and_its_owner_may_go_on_to_edit(serv
     assert "ds_undo" in keys(mine) and mine.query_params["song"] == job_id and "share" not in mine.query_params
     state.runner().delete(job_id, owner=ME)
     assert "This link opens nothing" in texts(guest.run())
+
+
+def test_a_download_button_of_an_open_page_ends_with_the_link(served: Settings, made, monkeypatch) -> None:
+    job_id = put(served, ME, made)
+    visit()
+    shares = Shares(state.runner().database)
+    link = shares.create(job_id, owner=ME)
+    guest = come(link.token)
+    monkeypatch.setattr(state, "session", lambda: guest.session_state[state._KEY])
+    make = scoring._maker(made, "csv")
+    assert make().startswith(b"time_s")
+    shares.revoke(link.token, owner=ME)
+    with pytest.raises(JobNotFoundError, match="opens nothing"):
+        make()
 
 
 def test_where_people_sign_in_a_guest_need_not(settings: Settings, made) -> None:  # noqa: F811

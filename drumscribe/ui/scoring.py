@@ -15,7 +15,7 @@ from drumscribe.notation.formats import FORMATS, WRITABLE, Format
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.stages import file_name
-from drumscribe.ui import bars_alike, labels, note_maps, printing, reading, recounting, sheets, shell, state
+from drumscribe.ui import bars_alike, labels, note_maps, printing, reading, recounting, sharing, sheets, shell, state
 from drumscribe.ui.player import Sheet, song_player
 from drumscribe.ui.shown import shown
 
@@ -260,7 +260,14 @@ def _others(found: Transcription, name: str) -> None:
 
 
 def _maker(found: Transcription, kind: str) -> Callable[[], bytes]:
-    return lambda: found.render(kind)[0]
+    link = state.session().share
+
+    def make() -> bytes:
+        if link:  # a download is no run of the page, which would have asked
+            sharing.check(link)
+        return found.render(kind)[0]
+
+    return make
 
 
 def _prepared(label: str, kind: str, name: str, mime: str, make: Callable[[], bytes]) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from drumscribe.errors import JobNotFoundError
 from drumscribe.jobs.shares import Share, Shares
 from drumscribe.settings import get_settings
 from drumscribe.ui import labels, people, state
@@ -70,6 +71,12 @@ def address(token: str) -> str:
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     path = "/".join(part for part in (base, PAGES[0]) if part)
     return f"{here.scheme}://{here.netloc}/{path}?{state.SHARE}={token}"
+
+
+def check(token: str) -> None:
+    """Raises JobNotFoundError where a link opens nothing any more."""
+    if Shares(state.runner().database).opened(token) is None:
+        raise JobNotFoundError("This link opens nothing any more.", "Ask whoever gave it to you for another one.")
 
 
 def banner() -> None:
