@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,14 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path, str]
     runner.save(job_id, runner.result(job_id, owner="a").rescore(None, notate={"title": "Edited"}), owner="a")
     stray = Store(settings).folder("f" * 32)
     stray.write("project.json", b"of no job")
+    Tokens(runner.database).create("a", "Program", lasts_s=3600)
+    Shares(runner.database).create(job_id, owner="a")
+    runner.people.seen("a", "ann@example.org")
+    runner.people.allow("a", 3)
+    runner.people.block("b", True)
     runner.close()
     rows, files = backup.save(settings, folder / "all.tar")
-    assert rows == 2 and files == len(list((settings.data_dir / "jobs" / job_id).iterdir()))
+    assert rows == 6 and files == len(list((settings.data_dir / "jobs" / job_id).iterdir()))
     return settings, folder / "all.tar", job_id
 
 
@@ -57,7 +63,7 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
 @pytest.mark.service
 def test_a_backup_fills_an_empty_deployment_of_another_kind(full: tuple[Settings, Path, str], empty: Settings) -> None:
     before, archive, job_id = full
-    assert backup.restore(empty, archive)[0] == 2
+    assert backup.restore(empty, archive)[0] == 6
     old, new = JobRunner(before), JobRunner(empty)
     assert new.get(job_id, owner="a") == old.get(job_id, owner="a")
     there = new.result(job_id, owner="a")
@@ -65,6 +71,16 @@ def test_a_backup_fills_an_empty_deployment_of_another_kind(full: tuple[Settings
     assert there.audio.samples.shape == old.result(job_id, owner="a").audio.samples.shape
     assert [job.status for job in new.list(owner="b")] == [JobStatus.QUEUED]
     assert not any("f" * 32 in key for key in Store(empty).everything())
+    before_it, after_it = old.people, new.people
+    assert {one.owner: one for one in after_it.all()} == {one.owner: one for one in before_it.all()}
+    assert after_it.use() == {**before_it.use(), "b": replace(before_it.use()["b"], unfinished=1)}
+    assert after_it.storage(new.store).keys() == {"a", "b"}
+    assert Tokens(new.database).of("a") == Tokens(old.database).of("a") != []
+    [link] = Shares(new.database).of("a")
+    assert Shares(old.database).of("a") == [link] and Shares(new.database).opened(link.token) == new.get(
+        job_id, owner="a"
+    )
+    assert Shares(new.database).revoke(link.token, owner="a") and Shares(new.database).opened(link.token) is None
     with pytest.raises(OptionsError, match="holds jobs"):
         backup.restore(empty, archive)
     for runner in (old, new):
