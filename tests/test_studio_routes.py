@@ -206,7 +206,7 @@ def test_no_answer_leads_elsewhere(served: Served, path: str) -> None:
         target, f"{target}/", f"{target}?{trick}", f"/{target}", f"//{ELSEWHERE}{target}", f"/{ELSEWHERE}/..{target}",
         f"/%5c{ELSEWHERE}{target}", f"{target}?provider=x&{trick}", f"{target}?error=x&state=x&code=x&{trick}",
     ]  # fmt: skip
-    lies = [{}, {"X-Forwarded-Host": ELSEWHERE, "X-Forwarded-Proto": "https"}, {"Host": ELSEWHERE}]
+    lies = [{}, {"X-Forwarded-Host": ELSEWHERE, "X-Forwarded-Proto": "https", "Host": ELSEWHERE}]
     for form, lie in itertools.product(
         forms if "script" not in path else forms[2:4], lies
     ):  # that one runs all of app.py
