@@ -30,7 +30,7 @@ def show() -> None:
     if people.configured():
         st.markdown(f"Signed in as **{labels.escape(people.called())}**.")
         st.caption("Your songs belong to this account, on any device. Its name for whoever runs this server:")
-        st.code(owner(), language=None)
+        st.code(owner(), language=None, wrap_lines=True)
     else:
         st.markdown("Your songs belong to this browser; nobody signs in on your own machine.")
     st.header("API tokens")
@@ -67,9 +67,9 @@ def new() -> None:
         return
     with st.container(border=True, key="account_made"):
         st.markdown("**Copy your new token now: it is shown this once.**")
-        st.code(text, language=None)
+        st.code(text, language=None, wrap_lines=True)
         st.caption("A program sends it with every request, in this header:")
-        st.code(f"Authorization: Bearer {text}", language=None)
+        st.code(f"Authorization: Bearer {text}", language=None, wrap_lines=True)
         st.button("I have copied it", key="account_copied", type="primary", icon=":material/check:", on_click=put_away)
 
 

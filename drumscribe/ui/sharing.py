@@ -55,7 +55,7 @@ def row(share: Share, *, title: bool = False) -> None:
         if title:
             st.markdown(f"**{labels.escape(share.title) or 'Untitled'}**")
         if not share.expired:
-            st.code(address(share.token), language=None)
+            st.code(address(share.token), language=None, wrap_lines=True)
         ends = "has no end" if share.expires_at is None else f"ends on {labels.day(share.expires_at)}"
         ends = ":red[has expired]" if share.expired else ends
         st.markdown(f":small[Made on {labels.day(share.created_at)} · {ends}]")
