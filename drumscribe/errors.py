@@ -30,6 +30,7 @@
     ├── MissingExtraError           a part of DrumScribe that is not installed here
     ├── JobError
     │   ├── JobNotFoundError
+    │   │   └── UploadNotFoundError     an upload in pieces that was never begun, or has expired
     │   ├── JobConflictError            not possible in the job's present state
     │   ├── QuotaError                  more than this client may have
     │   ├── BlockedError                an admin has turned this owner away
@@ -197,6 +198,10 @@ class JobError(DrumScribeError):
 
 class JobNotFoundError(JobError):
     code = "job_not_found"
+
+
+class UploadNotFoundError(JobNotFoundError):
+    code = "upload_not_found"
 
 
 class JobConflictError(JobError):

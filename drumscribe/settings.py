@@ -144,6 +144,10 @@ class Settings(BaseSettings):
     api_rate_limit: str = Field("600/minute", description="Requests for each key, in the notation of limits.")
     api_jobs_limit: str = Field("100/day", description="Jobs submitted for each key; empty: no limit.")
     api_active_jobs: int = Field(20, ge=0, description="Queued and running jobs for each key; 0: no limit.")
+    api_uploads: int = Field(10, ge=1, description="Unfinished uploads in pieces for each key.")
+    upload_ttl_hours: float = Field(
+        24, gt=0, description="An unfinished upload of which nothing arrived for so long is removed."
+    )
     api_cors_origins: str = Field("", description="Web origins allowed to call the API, comma separated.")
     api_root_path: str = Field("", description="Path prefix that a reverse proxy strips, such as /drumscribe.")
     webhook_secret: SecretStr = Field(SecretStr(""), description="Makes clients' webhook keys; empty: no webhooks.")

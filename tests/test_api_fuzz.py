@@ -25,6 +25,8 @@ from schemathesis.specs.openapi.checks import (
 from drumscribe.api.app import create_app
 from drumscribe.jobs.model import JobStatus
 
+# bytes as they are
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 schema = schemathesis.openapi.from_dict(create_app(test_api.make_settings(Path("unused"))).openapi())
 count = itertools.count()

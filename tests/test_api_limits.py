@@ -57,6 +57,11 @@ def test_only_uploads_may_be_as_large_as_a_song(tmp_path: Path, monkeypatch: pyt
         test_api.is_problem(client.patch(path, json={"delete": list(range(999))}), 413, "too_large")
         test_api.is_problem(client.patch(path, json={"delete": [1]}), 404, "job_not_found")
         assert client.post(f"{test_api.API}/jobs", files={"file": ("a.wav", b"noise" * 999)}).status_code == 202
+        tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "4995", "Upload-Offset": "0"}
+        place = client.post(f"{test_api.API}/uploads", headers=tus).headers["location"]
+        for kind, status in (("application/json", 413), ("application/offset+octet-stream", 204)):
+            answer = client.patch(place, content=b"noise" * 999, headers={**tus, "Content-Type": kind})
+            assert answer.status_code == status
 
 
 def test_while_a_part_hangs_only_one_request_waits_for_its_state(
@@ -76,3 +81,21 @@ def test_while_a_part_hangs_only_one_request_waits_for_its_state(
         answers.set()
         first.join()
     assert len(asked) == 1
+
+
+def test_one_client_can_fill_only_so_much_with_uploads(tmp_path: Path) -> None:
+    """Number times size; each key for itself, and a piece that is sent again takes no room twice."""
+    values = test_api.make_settings(tmp_path, api_keys="a=one,b=two", api_uploads=2, max_file_size_mb=0.01)
+    tus = {"Tus-Resumable": "1.0.0", "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
+    with TestClient(create_app(values)) as client:
+        for key in ("one", "two"):
+            headers = {**tus, "X-API-Key": key}
+            for _ in range(2):
+                begun = client.post(f"{test_api.API}/uploads", headers={**headers, "Upload-Length": "10000"})
+                for _ in range(3):
+                    client.patch(begun.headers["location"], content=bytes(9999), headers=headers)
+            refused = client.post(f"{test_api.API}/uploads", headers={**headers, "Upload-Length": "1"})
+            test_api.is_problem(refused, 429, "quota")
+            assert int(refused.headers["retry-after"]) > 80_000
+        kept = sum(file.stat().st_size for file in (tmp_path / "parts").rglob("0*"))
+        assert kept == 4 * 9999 and not list((tmp_path / "incoming").iterdir())

@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from drumscribe._version import __version__
-from drumscribe.api import docs, jobs, problems, service
+from drumscribe.api import docs, jobs, problems, service, uploads
 from drumscribe.api.auth import Gate
 from drumscribe.api.middleware import LimitBody, Observe
 from drumscribe.api.outbound import SafePoster
@@ -79,8 +79,10 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
     app.state.streams = Counter[str]()
     problems.install(app)
     app.include_router(jobs.router)
+    app.include_router(uploads.router)
     app.include_router(service.router)
     app.include_router(docs.router)
+    app.add_middleware(uploads.Tus)
     app.add_middleware(LimitBody, limit=int(settings.max_file_size_mb * 2**20) + _MULTIPART_SLACK)
     app.add_middleware(Observe)
     origins = [origin.strip() for origin in settings.api_cors_origins.split(",") if origin.strip()]
@@ -88,9 +90,17 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
         app.add_middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", "If-Match"],
-            expose_headers=["ETag", "Location", "RateLimit", "Retry-After"],
+            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "X-API-Key",
+                "Content-Type",
+                "Idempotency-Key",
+                "If-Match",
+                "X-HTTP-Method-Override",
+                *uploads.HEADERS,
+            ],
+            expose_headers=["ETag", "Location", "RateLimit", "Retry-After", *uploads.ANSWERS],
         )
     if gate.open:
         # A name that resolves to loopback must not let a web page talk to us as if it were ours (DNS rebinding).

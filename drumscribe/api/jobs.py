@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import anyio
@@ -22,11 +23,12 @@ from drumscribe.api.auth import Caller, Client, Gate
 from drumscribe.api.problems import ProblemError
 from drumscribe.api.schemas import HitsPatch, JobList, JobRequest, JobView, ResultView
 from drumscribe.audio.sources import video_id
-from drumscribe.errors import JobNotFoundError, OptionsError, QuotaError, StorageError
+from drumscribe.errors import JobNotFoundError, OptionsError, QuotaError, StorageError, UploadNotFoundError
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.stored import JobRunner
 from drumscribe.options import Options
 from drumscribe.storage.files import storing
+from drumscribe.storage.parts import Parts
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 
@@ -90,14 +92,11 @@ Runner = Annotated[JobRunner, Depends(runner_of)]
 async def submit(
     request: Request, response: Response, caller: Caller, runner: Runner, idempotency_key: Key = None
 ) -> JobView:
-    """Queue a song: a file as multipart form data, or a link as JSON."""
+    """Queue a song: a file as multipart form data, or as JSON a link or the id of an upload."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        wanted = await _link_request(request)
-        video_id(wanted.url)  # refuses anything else at once, instead of in the worker
-        job = await run_in_threadpool(
-            _submit, request, runner, caller.name, wanted.url, "", wanted.options, wanted.webhook_url, idempotency_key
-        )
+        wanted = await _job_request(request)
+        job = await run_in_threadpool(_submit_by_name, request, runner, caller.name, wanted, idempotency_key)
     elif kind == "multipart/form-data":
         with storing("The upload"):  # large parts wait in a file, for which there may be no room
             async with request.form(max_files=1, max_fields=4, max_part_size=_JSON_LIMIT) as form:
@@ -238,7 +237,7 @@ def delete(job_id: JobId, caller: Caller, runner: Runner, response: Response) ->
     return JobView.of(runner.cancel(job_id, owner=caller.name))
 
 
-async def _link_request(request: Request) -> JobRequest:
+async def _job_request(request: Request) -> JobRequest:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -271,6 +270,21 @@ def _invalid(error: ValidationError) -> ProblemError:
         422, "invalid_request", f"{where}: {first['msg']}.", "Correct the request; /api/v1/docs shows its form.",
         errors=[{"field": where, "message": first["msg"]}],
     )  # fmt: skip
+
+
+def _submit_by_name(request: Request, runner: JobRunner, owner: str, wanted: JobRequest, key: str | None) -> Job:
+    options, webhook_url = wanted.options, wanted.webhook_url
+    if wanted.url:
+        video_id(wanted.url)  # refuses anything else at once, instead of in the worker
+        return _submit(request, runner, owner, wanted.url, "", options, webhook_url, key)
+    parts = Parts(runner.store)
+    job: Job | None = request.app.state.database.known(owner, key)
+    if job is None:
+        with parts.content(owner, wanted.upload) as (stream, upload):
+            job = _submit(request, runner, owner, stream, upload.name, options, webhook_url, key)
+    with suppress(StorageError, UploadNotFoundError):  # the job has it; what is left here expires
+        parts.remove(owner, wanted.upload)
+    return job
 
 
 def _submit(

@@ -15,6 +15,8 @@ from drumscribe.observability import logs, metrics, traces
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 JSON_LIMIT = 8 * 2**20
 """Bytes of a body that is no upload: it is read into memory (100,000 hits take about that)."""
+UPLOADS = ("multipart/form-data", "application/offset+octet-stream")
+"""Media types of what goes to disk as it comes."""
 
 
 class Observe:
@@ -66,7 +68,7 @@ class LimitBody:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        upload = headers.get("content-type", "").strip().lower().startswith("multipart/form-data")
+        upload = headers.get("content-type", "").strip().lower().startswith(UPLOADS)
         limit = self.limit if upload else min(self.limit, JSON_LIMIT)
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > limit:

@@ -20,6 +20,8 @@ from drumscribe.observability import logs
 _log = logs.get(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_OWN_PHRASES = {460: "Checksum Mismatch"}
+"""Of statuses that only the tus protocol has."""
 RETRY_S = 5
 """When to try again where nobody knows better."""
 
@@ -74,7 +76,7 @@ def problem(
     """The response for one problem; ``more`` are extension members. One that may pass says when to try again."""
     body = {
         "type": f"urn:drumscribe:problem:{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": _OWN_PHRASES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": f"{what} {todo}".strip(),
         "code": code,

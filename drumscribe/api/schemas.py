@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from drumscribe.choices import Changed
 from drumscribe.jobs.model import Job, JobStatus
@@ -27,13 +27,22 @@ class Problem(BaseModel):
 
 
 class JobRequest(BaseModel):
-    """A song by link."""
+    """A song by link, or one that was uploaded in pieces."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"oneOf": [{"required": ["url"]}, {"required": ["upload"]}]}
+    )
 
-    url: str = Field(max_length=2048, description="Link to one YouTube video.")
+    url: str = Field("", max_length=2048, description="Link to one YouTube video.")
+    upload: str = Field("", pattern="^([0-9a-f]{32})?$", description="Id of a whole upload.")
     options: Options = Field(default_factory=Options)
     webhook_url: str | None = Field(None, max_length=2048, description="Told when the job has ended.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.url) == bool(self.upload):
+            raise ValueError("name either url or upload")
+        return self
 
 
 class JobView(BaseModel):

@@ -18,6 +18,7 @@ from drumscribe.settings import Settings
 from drumscribe.song import recordings
 from drumscribe.song.transcription import Transcription
 from drumscribe.storage.files import Store, storing
+from drumscribe.storage.parts import Parts
 
 BYTES_PER_PRIORITY = 5 * 2**20
 """A larger file waits behind smaller ones, one step for so many bytes."""
@@ -225,6 +226,7 @@ class JobRunner:
         self._remove(beyond)
         sources = self.database.sources()
         self.store.sweep(jobs=sources.keys(), uploads=set(sources.values()))
+        Parts(self.store).sweep()
         return len(expired) + len(beyond)
 
     def _remove(self, job_ids: Iterable[str]) -> None:
@@ -254,9 +256,13 @@ class JobRunner:
             full = OverloadedError(f"{waiting} songs are waiting already.", "Try again later.")
             full.retry_after_s = self.database.pace().next_end_s()
             raise full
+        self.check_disk()
+
+    def check_disk(self) -> None:
+        """Whether there is room for what users send. Raises OverloadedError, StorageError."""
         with storing("The data folder"):
-            free = shutil.disk_usage(settings.data_dir).free / 2**30
-        if not self.store.remote and free < settings.storage_reserve_gb:
+            free = shutil.disk_usage(self.settings.data_dir).free / 2**30
+        if self.settings.public and not self.store.remote and free < self.settings.storage_reserve_gb:
             full = OverloadedError("The server has no room left for more songs.", "Try again later.")
             full.retry_after_s = 600.0
             raise full

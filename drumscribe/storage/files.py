@@ -2,6 +2,7 @@
 
     uploads/<sha256>.<ext>      what users gave, once per content
     jobs/<job id>/<name>        project.json, audio.flac, stem.flac, previews, exports
+    parts/<upload>/<offset>     uploads that arrive in pieces (drumscribe.storage.parts)
     stages/<digest>             results of stages, where several machines share them (drumscribe.storage.shared_cache)
 
 The root is ``DATA_DIR``, or ``STORAGE_URL`` (any fsspec address, e.g. ``s3://bucket/prefix``). Nothing that a user
@@ -261,7 +262,7 @@ class Store:
             return "bucket"
 
     def listing(self, kind: str) -> dict[str, tuple[int, float]]:
-        """Entries of ``"jobs"`` or ``"uploads"``: key → (bytes, newest modification, seconds since the epoch)."""
+        """Entries of ``"jobs"``, ``"uploads"``, ``"parts"``: key → (bytes, newest modification, s since the epoch)."""
         found: dict[str, tuple[int, float]] = {}
         with storing(kind):
             for path, size, modified in self._walk(kind):
@@ -270,6 +271,11 @@ class Store:
                 total, newest = found.get(key, (0, 0.0))
                 found[key] = (total + size, max(newest, modified))
         return found
+
+    def pieces(self, folder: str) -> dict[str, tuple[int, float]]:
+        """Files in one entry of ``"parts"``: name → (bytes, modification, seconds since the epoch)."""
+        with storing("The upload"):
+            return {path: (size, modified) for path, size, modified in self._walk(_safe(folder))}
 
     def everything(self) -> list[str]:
         """The keys of every upload and every file of a job. Raises StorageError."""
@@ -451,5 +457,5 @@ def _safe(key: str) -> str:
 
 def _known(key: str) -> bool:
     parts = key.split("/")
-    kind = parts[0] in ("jobs", "uploads", "stages") and 2 <= len(parts) <= 3
+    kind = parts[0] in ("jobs", "uploads", "parts", "stages") and 2 <= len(parts) <= 3
     return kind and all(map(_NAME.fullmatch, parts))
