@@ -95,3 +95,18 @@ def test_the_python_example(server: dict[str, str], tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout == "1 edits\n"
     assert b"<score-partwise" in (tmp_path / "score.musicxml").read_bytes()
+
+
+@pytest.mark.slow
+def test_the_clients_example(server: dict[str, str], tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", examples("python")[1]],
+        env={**os.environ, **server, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.fullmatch(r"\d+ BPM, \d+ hits", ran.stdout.splitlines()[-1])
+    assert b"<score-partwise" in (tmp_path / "client.musicxml").read_bytes()

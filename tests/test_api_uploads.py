@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_refused_and_not_kept(client: TestClient, settings:
     test_api.is_problem(send(client, path, 100, SONG), 413, "too_large")
     test_api.is_problem(send(client, path, 100, SONG[:9], **{"Content-Type": "text/plain"}), 415, "media_type")
     wrong = {"Upload-Checksum": "sha1 " + base64.b64encode(bytes(20)).decode()}
-    problem = test_api.is_problem(send(client, path, 100, SONG[100:200], **wrong), 460, "checksum")
+    problem = test_api.is_problem(send(client, path, 100, SONG[100:200], **wrong), 460, "upload_checksum")
     assert problem["title"] == "Checksum Mismatch"
     for text in ("md5 AAAA", "sha256", "sha256 !", "sha1 é"):
         answer = send(client, path, 100, SONG[100:200], **{"Upload-Checksum": text.encode("latin-1")})  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "drumscribe"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("kit", "types", "mapped", "errors", "extras", "choices", "options", "settings", "runtime", "_version"),
-    ("storage", "observability"),
+    ("storage", "observability", "client"),
     ("weights",),
     ("audio", "hits", "rhythm", "notation"),
     ("song",),
@@ -135,6 +135,7 @@ def test_web_frameworks_stay_in_their_rooms():
     [
         ("import drumscribe", HEAVY),
         ("from drumscribe.cli import cli; cli(['transcribe', '--help'], standalone_mode=False)", HEAVY),
+        ("import drumscribe.client", tuple(set(HEAVY) - {"rich"})),  # which httpx brings
         ("import drumscribe.jobs.runner", ("tensorflow", "torch", "librosa", "madmom", "streamlit", "sqlalchemy")),
         ("import drumscribe.jobs.local", ("tensorflow", "torch", "librosa", "madmom", "streamlit", "verovio", "av")),
         ("import drumscribe.pipeline", ("tensorflow", "torch", "librosa", "madmom", "streamlit", "verovio", "av")),

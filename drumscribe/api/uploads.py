@@ -161,7 +161,9 @@ async def append(
     try:
         whole = await _received(request, piece, max(0, now.length - upload_offset), digest)
         if digest is not None and not (whole and compare_digest(digest.digest(), expected)):
-            raise ProblemError(MISMATCH, "checksum", "The piece is not what its checksum says.", "Send it again.")
+            raise ProblemError(
+                MISMATCH, "upload_checksum", "The piece is not what its checksum says.", "Send it again."
+            )
         now = await run_in_threadpool(uploads.append, caller.name, upload_id, upload_offset, piece)
     finally:
         piece.unlink(missing_ok=True)
