@@ -153,6 +153,10 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = Field(SecretStr(""), description="Makes clients' webhook keys; empty: no webhooks.")
     webhook_private_hosts: str = Field("", description="Private hosts that webhooks may reach all the same.")
 
+    # the command 'remote', where the server is another computer
+    drumscribe_url: str = Field("", description="Server that 'drumscribe remote' sends songs to.")
+    drumscribe_key: SecretStr = Field(SecretStr(""), description="API key for it.")
+
     # service: what it says about itself
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

@@ -93,7 +93,7 @@ def test_debug_shows_the_traceback(run, capfd):
 
 
 def test_an_unexpected_error_is_one_line_and_status_1(run, monkeypatch):
-    monkeypatch.setattr(command_line, "_sources", lambda songs: 1 / 0)
+    monkeypatch.setattr(command_line, "songs_in", lambda songs: 1 / 0)
     result = run("transcribe", "x.wav")
     assert result.exit_code == 1 and result.stderr.count("\n") == 1 and "ZeroDivisionError" in result.stderr
 

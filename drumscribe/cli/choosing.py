@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from drumscribe.choices import Finest, MidiBeats, PdfBackend, Swing, Voices
+from drumscribe.choices import Finest, MidiBeats, PdfBackend, Separator, Source, Swing, Tracker, Voices
 from drumscribe.notation.formats import DEFAULT_FORMATS, WRITABLE
 
 if TYPE_CHECKING:
@@ -132,3 +133,28 @@ def engraved_by(settings: Settings, choices: dict[str, Any]) -> Settings:
     """The settings with the engraver that was asked for, which is no option of a song and leaves ``choices``."""
     engraver = choices.pop("engraver")
     return settings.model_copy(update={"pdf_backend": engraver}) if engraver else settings
+
+
+def listening(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the files go, and options of the costly stages, shared by ``transcribe`` and ``remote``."""
+    for option in reversed(
+        [
+            click.option(
+                "-o",
+                "--output",
+                type=click.Path(path_type=Path),
+                default=Path(),
+                help="Folder for the files [.]; - for standard output.",
+            ),
+            click.option("--separator", type=among(Separator), help="Take the drums out of the mix first."),
+            click.option("--tracker", type=among(Tracker), help="Who finds the beats."),
+            click.option(
+                "--source", type=among(Source), help="Hear hits in the mix, the separated drums, or both [auto]."
+            ),
+            click.option(
+                "--speeds", metavar="PERCENT,...", help="Speeds at which it is heard; 100: once [94,100,106]."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import tomllib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -19,42 +18,31 @@ import click
 
 from drumscribe import extras
 from drumscribe._version import __version__
-from drumscribe.choices import Separator, Source, Tracker
 from drumscribe.cli.changes import changes
-from drumscribe.cli.choosing import READING, among, changes_of, cheap_choices, engraved_by, options_of, reading
+from drumscribe.cli.choosing import (
+    READING,
+    changes_of,
+    cheap_choices,
+    engraved_by,
+    listening,
+    options_of,
+    reading,
+)
 from drumscribe.cli.completion import completion
 from drumscribe.cli.console import Bars, Report, bars_on, conclude, native_noise_in, table
 from drumscribe.cli.convert import convert
 from drumscribe.cli.maps import maps
 from drumscribe.cli.models import models
+from drumscribe.cli.remote import remote
 from drumscribe.cli.running import cancelled_by_ctrl_c, guarded, ready_settings, trace, unexpected
+from drumscribe.cli.songs import EPILOG, apart, formats_of, free_name, songs_in
 from drumscribe.cli.streams import STANDARD, check_standard_output, standard_input, to_standard_output
 from drumscribe.errors import Cancelled, DrumScribeError, MissingExtraError, NotationError, OptionsError, SourceError
-from drumscribe.notation.formats import WRITABLE
 
 if TYPE_CHECKING:
     from drumscribe.options import Options
     from drumscribe.settings import Settings
     from drumscribe.song.transcription import Transcription
-
-EPILOG = """\b
-Exit status:
-  0    everything was written
-  1    something unexpected (--debug shows where), or a check of 'doctor' failed
-  2    a wrong option or argument
-  3    a recording or project file that cannot be used
-  4    a model's weights cannot be had
-  5    a stage failed, or a file format could not be made
-  6    a file could not be written (disk full, no permission)
-  7    a part of DrumScribe that is not installed here (an extra, such as drumscribe[studio])
-  130  stopped with Ctrl-C
-Of several songs, all that can be are done; the status is that of the first one that failed.
-"""
-ENDINGS = {
-    ".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".webm", ".aif", ".aiff", ".mp4", ".mkv",
-    ".mov", ".wma", ".w64", ".caf",
-}  # fmt: skip
-"""What is taken for a song inside a folder."""
 
 
 def main() -> NoReturn:
@@ -73,21 +61,12 @@ cli.add_command(changes)
 cli.add_command(completion)
 cli.add_command(convert)
 cli.add_command(maps)
+cli.add_command(remote)
 
 
 @cli.command(epilog=EPILOG)
 @click.argument("songs", nargs=-1, required=True, metavar="SONG...")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path(),
-    help="Folder for the files [.]; - for standard output.",
-)
-@click.option("--separator", type=among(Separator), help="Take the drums out of the mix first.")
-@click.option("--tracker", type=among(Tracker), help="Who finds the beats.")
-@click.option("--source", type=among(Source), help="Hear hits in the mix, the separated drums, or both [auto].")
-@click.option("--speeds", metavar="PERCENT,...", help="Speeds at which it is heard; 100: once [94,100,106].")
+@listening
 @click.option(
     "--cookies-from-browser",
     "browser",
@@ -110,8 +89,8 @@ def transcribe(
     if browser:
         settings = settings.model_copy(update={"youtube_cookies_from_browser": browser, "youtube_cookies": ""})
     options = options_of(choices)
-    kinds = _formats(formats)
-    sources = list(_sources(songs))
+    kinds = formats_of(formats)
+    sources = list(songs_in(songs))
     if output == STANDARD:
         check_standard_output(len(sources), kinds, as_json)
     taken: set[str] = set()
@@ -126,7 +105,7 @@ def transcribe(
             try:
                 result = _transcribe_one(source, options, settings, bars, cancel)
                 report.describe(result)
-                name = free_name(_apart(_base_name(source, result), source, output, kinds), taken)
+                name = free_name(apart(_base_name(source, result), source, output, kinds), taken)
                 _write(result, output, kinds, name, settings, bars, report)
             except DrumScribeError as error:
                 trace()
@@ -161,7 +140,7 @@ def rescore(
     from drumscribe.song import imports
 
     settings = engraved_by(ready_settings(), choices)
-    kinds, alternative = _formats(formats), choices.pop("alternative")
+    kinds, alternative = formats_of(formats), choices.pop("alternative")
     if output == STANDARD or (output is None and project == STANDARD):
         output = STANDARD
         check_standard_output(1, kinds, as_json)
@@ -180,7 +159,7 @@ def rescore(
     report.describe(result)
     folder, name = output or project.parent, project.stem
     if "chart" in result.provenance and project.suffix.lower() != ".json":
-        name = _apart(name, project, folder, kinds)
+        name = apart(name, project, folder, kinds)
     with bars_on(True) as bars:
         _write(result, folder, kinds, name, settings, bars, report)
     conclude([report], as_json=as_json, quiet=quiet or output == STANDARD)
@@ -309,47 +288,7 @@ def _write(
     bars.update(Progress("export", 1.0, f"{len(report.files)} files"))
 
 
-def _formats(text: str) -> tuple[str, ...]:
-    kinds = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
-    for kind in kinds:
-        if kind not in WRITABLE:
-            raise OptionsError(f"{kind!r} is not a format.", f"Choose from {', '.join(WRITABLE)}.")
-    if not kinds:
-        raise OptionsError("No format was given.", f"Choose from {', '.join(WRITABLE)}.")
-    return kinds
-
-
-def _sources(songs: tuple[str, ...]) -> Iterator[Path | str]:
-    """Files, the songs inside folders (in order of name), and links. Raises SourceError for a folder without any."""
-    for song in songs:
-        path = Path(song)
-        if not path.is_dir():
-            yield song if "://" in song or not (path == STANDARD or path.exists()) else path
-            continue
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS and file.is_file())
-        if not inside:
-            raise SourceError(f"There is no audio file in the folder {song}.", "Name a file, or another folder.")
-        yield from inside
-
-
 def _base_name(source: Path | str, result: Transcription) -> str:
     from drumscribe.song.stages import file_name
 
     return file_name(source.stem if isinstance(source, Path) else result.song.title or "song")
-
-
-def _apart(name: str, source: Path | str, folder: Path, kinds: tuple[str, ...]) -> str:
-    """A name whose files are not the chart that was read."""
-    if not isinstance(source, Path) or not source.exists():
-        return name
-    written = (folder / f"{name}{WRITABLE[kind].ending}" for kind in kinds)
-    return f"{name} (DrumScribe)" if any(path.exists() and path.samefile(source) for path in written) else name
-
-
-def free_name(name: str, taken: set[str]) -> str:
-    """A name that no other song of this run has, on file systems that ignore case too."""
-    candidate, number = name, 2
-    while candidate.casefold() in taken:
-        candidate, number = f"{name}-{number}", number + 1
-    taken.add(candidate.casefold())
-    return candidate
