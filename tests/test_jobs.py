@@ -214,6 +214,34 @@ def test_kill_9_in_the_middle_of_each_stage(settings, place, long_song):
         runner.close()
 
 
+def test_a_decoder_that_aborts_takes_its_own_job_along_and_no_other(done, settings, place, song, monkeypatch):
+    """No file is known that makes FFmpeg abort, so the child's opener does so at a mark; all else is real."""
+    code = """
+import os, av
+plain = av.open
+def opened(file, *more, **named):
+    if b"ABORT" in file.read(64):
+        os.abort()
+    file.seek(0)
+    return plain(file, *more, **named)
+av.open = opened
+"""
+    (place / "crash").mkdir()
+    (place / "crash" / "sitecustomize.py").write_text(code)
+    monkeypatch.syspath_prepend(place / "crash")
+    crafted = io.BytesIO(b"ID3\x04ABORT" + bytes(4000))
+    runner = LocalRunner(beside(settings, place, "aborts"))
+    try:
+        bad = runner.submit(crafted, owner="a", name="crafted.mp3")
+        good = runner.submit(song, owner="b")
+        ended = wait(runner, bad)
+        assert ended.status is JobStatus.FAILED and ended.error["code"] == "worker_died"
+        assert f"signal {int(signal.SIGABRT)}" in ended.error["what"] and "ingest" in ended.error["what"]
+        assert wait(runner, good).status is JobStatus.DONE
+    finally:
+        runner.close()
+
+
 def test_cancel_waiting_and_running(runner, place, long_song):
     running = runner.submit(long_song, owner="me")
     waiting = runner.submit(songs.song(place / "Waiting.wav", bars=1), owner="me", priority=100)
