@@ -17,6 +17,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import drumscribe
 from drumscribe.errors import DrumScribeError
@@ -57,9 +58,19 @@ def samples() -> dict[str, list[bytes]]:
         archive.writestr("META-INF/container.xml", b"<container/>")
         archive.writestr("score.xml", found["musicxml"][0])
     found["musicxml"].append(packed.getvalue())
+    example = (Path(__file__).parent.parent / "tests" / "fixtures" / "pickup_and_rolls.gp").read_bytes()
+    found["gp"] = [example, gpx(inside(example, "score.gpif"))]
     found["clone_hero"].append(inside(found["clone_hero"][0], "notes.chart"))
     found["notes_mid"].append(inside(found["notes_mid"][0], "notes.mid"))
     return found
+
+
+def gpx(score: bytes) -> bytes:
+    """A container as Guitar Pro 6 has it, not packed: an entry, then the sectors of the one file."""
+    sectors = range(2, 2 + -(-len(score) // 4096))
+    entry = (2).to_bytes(4, "little") + b"score.gpif".ljust(136, b"\0") + len(score).to_bytes(4, "little") + bytes(4)
+    entry += b"".join(sector.to_bytes(4, "little") for sector in sectors)
+    return b"BCFS" + bytes(4096) + entry.ljust(4096, b"\0") + score.ljust(4096 * len(sectors), b"\0")
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:

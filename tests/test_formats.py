@@ -280,7 +280,7 @@ def rows() -> list[str]:
         title = f"{one.title} ({endings})" + (f", needs `drumscribe[{one.extra}]`" if one.extra else "")
         ways = ["yes" if way else "" for way in (name in READABLE, one.write)]
         found.append(
-            f"| `{name}` | {title} | {ways[0]} | {ways[1]} | {one.loses} | {one.tested} |".replace("|  |", "| |")
+            f"| `{name}` | {title} | {ways[0]} | {ways[1]} | {one.loses} | {one.tested} |".replace("|  ", "| ")
         )
     return found
 

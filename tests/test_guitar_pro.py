@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,14 +14,17 @@ import pytest
 from notation_clients import find_musescore
 from ui_songs import song
 
+from benchmarks import fuzz
 from drumscribe.errors import ProjectError
 from drumscribe.notation import read_midi
+from drumscribe.notation.folders import inside
 from drumscribe.notation.played import hits_of
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.transcription import Transcription
 
 GOLDEN = Path(__file__).parent / "golden"
+FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def parsed(one: Transcription) -> gp.Song:
@@ -82,9 +86,98 @@ def test_several_tracks_and_keys_that_are_no_drums() -> None:
 
 def test_what_is_not_read_is_told() -> None:
     data = song(1).render("guitar_pro")[0]
-    for bad, says in ((data[:200], "cannot be read"), (b"BCFZ" + data, "Guitar Pro 6")):
+    for bad, says in ((data[:200], "cannot be read"), (b"BCFZ" + data, "Guitar Pro file cannot be read")):
         with pytest.raises(ProjectError, match=says):
             imports.opened(bad, "x.gp5")
+
+
+def strokes(one: Transcription, bar: int) -> list[tuple[object, str]]:
+    return [(place.onset, place.drum) for place in one.rhythm.placements if place.bar == bar]
+
+
+def gpif(name: str) -> str:
+    """The XML of a file of alphaTab's."""
+    return inside((FIXTURES / f"{name}.gp").read_bytes(), "score.gpif").decode()
+
+
+def packed_gpx(score: str) -> bytes:
+    """A container of Guitar Pro 6, packed: a copy of what came before wherever eight bytes come again."""
+    disk = fuzz.gpx(score.encode())
+    bits, at = "", 0
+    while at < len(disk):
+        found = disk.rfind(disk[at : at + 8], max(0, at - 255), at)
+        if found >= 0 and at + 8 <= len(disk):
+            bits, at = bits + "1" + "1000" + f"{at - found:08b}"[::-1] + f"{8:08b}"[::-1], at + 8
+        else:
+            bits, at = bits + "0" + "10" + f"{disk[at]:08b}", at + 1
+    bits = bits.ljust(-(-len(bits) // 8) * 8, "0")
+    return b"BCFZ" + len(disk).to_bytes(4, "little") + int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def seen(one: Transcription) -> list[tuple[object, ...]]:
+    """Everything that a reader of the score sees."""
+    return [
+        (measure.number, measure.repeat_end, measure.ending, event.onset, head.drum, head.ghost, event.accent,
+         event.slashes, len(event.graces))
+        for measure in one.score.measures for event, head in measure.heads()
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FIXTURES.glob("*.gp")))
+def test_what_another_program_saved_as_gp_is_the_same_chart(name: str) -> None:
+    """The golden MusicXML, opened by alphaTab 1.8.4's ``ScoreLoader`` and saved by its ``Gp7Exporter`` (npm)."""
+    chart = imports.load(GOLDEN / f"{name}.musicxml")
+    found = imports.load(FIXTURES / f"{name}.gp")
+    assert seen(found) == seen(chart)
+    assert (found.title, found.grid.bpm, found.warnings) == (chart.title, pytest.approx(chart.grid.bpm), ())
+
+
+def test_guitar_pro_6_numbers_its_drums_in_a_container_of_its_own() -> None:
+    drums = {"48": (8, 0), "38": (1, 0), "49": (13, 0), "41": (5, 0), "36": (0, 0)}
+    text = gpif("pickup_and_rolls")
+    keys = re.findall(r"<OutputMidiNumber>(\d+)", text)
+    old = re.sub(
+        r"<InstrumentArticulation>(\d+)</InstrumentArticulation>",
+        lambda found: "<Properties>" + "".join(
+            f'<Property name="{name}"><{name}>{number}</{name}></Property>'
+            for name, number in zip(("Element", "Variation"), drums[keys[int(found[1])]], strict=True)
+        ) + "</Properties>",
+        re.sub(r"<InstrumentSet>.*?</InstrumentSet>|<Properties>.*?</Properties>", "", text),
+    )  # fmt: skip
+    chart = imports.load(GOLDEN / "pickup_and_rolls.musicxml")
+    for data in (fuzz.gpx(old.encode()), packed_gpx(old)):
+        assert seen(imports.opened(data, "x.gpx")) == seen(chart)
+
+
+def test_similes_jumps_and_tremolos_of_gp_are_played_out() -> None:
+    text = gpif("funk_ghosts")
+    plain = imports.opened(fuzz.gpx(text.encode()), "x")
+    bars = re.findall(r"<Bar id=.*?</Bar>", text)
+    simile = text.replace(bars[1], '<Bar id="1"><SimileMark>Simple</SimileMark><Voices>-1 -1</Voices></Bar>')
+    assert strokes(imports.opened(fuzz.gpx(simile.encode()), "x"), 1) == strokes(plain, 0)
+    masters = re.findall(r"<MasterBar>.*?</MasterBar>", text)
+    jump = "<Directions><{0}>{1}</{0}></Directions></MasterBar>"
+    signs = {1: ("Target", "Segno"), 2: ("Target", "Fine"), 3: ("Jump", "DaSegnoAlFine")}
+    for at, sign in signs.items():
+        masters[at] = masters[at].replace("</MasterBar>", jump.format(*sign))
+    body = re.sub(r"(<MasterBars>).*(</MasterBars>)", lambda found: found[1] + "".join(masters) + found[2], text)
+    played = imports.opened(fuzz.gpx(body.encode()), "x")
+    assert len(played.rhythm.bars) == 6 and "D.S. are written out" in played.warnings[0]
+    assert [strokes(played, bar) for bar in (4, 5)] == [strokes(plain, bar) for bar in (1, 2)]
+    rolls = gpif("pickup_and_rolls").replace("<Tremolo>1/8", "<Tremolo>1/4")
+    measured = imports.opened(fuzz.gpx(rolls.encode()), "x").rhythm.placements
+    assert not any(place.ornament == "roll" for place in measured)
+    assert len(measured) > len(imports.load(FIXTURES / "pickup_and_rolls.gp").rhythm.placements)
+
+
+def test_marks_of_others_are_heard() -> None:
+    """Others mark ghosts and accents and leave the loudness as it is."""
+    made = parsed(imports.load(GOLDEN / "funk_ghosts.musicxml"))
+    made.tab = ""
+    for note in (n for m in made.tracks[0].measures for v in m.voices for b in v.beats for n in b.notes):
+        note.velocity = 79
+    ghosts = [head for measure in imports.opened(dumped(made), "x").score.measures for _, head in measure.heads()]
+    assert sum(head.ghost for head in ghosts) == sum(note.effect.ghostNote for note in notes_of("funk_ghosts")) > 0
 
 
 @pytest.mark.skipif(find_musescore() is None, reason="MuseScore is not installed (apt install musescore3)")

@@ -30,16 +30,14 @@ def packed(name: str, files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def inside(data: bytes, name: str, most: int = _MOST) -> bytes:
+def inside(data: bytes, name: str, most: int = _MOST, advice: str = "Pack the song's folder again.") -> bytes:
     """The file called ``name`` in a zip archive. Raises ProjectError where there is none of up to ``most`` bytes."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             found = [info for info in archive.infolist() if info.filename.rpartition("/")[2].lower() == name]
             if not found or found[0].file_size > most:
-                raise ProjectError(
-                    f"There is no {name} of usable size in this archive.", "Pack the song's folder again."
-                )
+                raise ProjectError(f"There is no {name} of usable size in this archive.", advice)
             with archive.open(found[0]) as file:
                 return file.read(most)
     except BAD_ZIP as error:
-        raise ProjectError("The archive is damaged.", "Pack the song's folder again.") from error
+        raise ProjectError("The archive is damaged.", advice) from error

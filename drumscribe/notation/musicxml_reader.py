@@ -28,6 +28,7 @@ from drumscribe.notation.model import (
     check,
 )
 from drumscribe.notation.musicxml import FULL_DYNAMICS
+from drumscribe.notation.played import as_marked
 from drumscribe.notation.roadmap import Signs, played_out, signs_of
 from drumscribe.notation.spelling import spell
 from drumscribe.notation.text import one_line
@@ -37,7 +38,6 @@ from drumscribe.types import Meter
 _MAX_BAR = 64
 """Quarter notes in a bar at most, and plays of a repeated passage: a damaged number must not fill the memory."""
 _DEFAULT_VELOCITY = 80
-_GHOST_VELOCITY = 36
 _SETTINGS: dict[str, tuple[object, ...]] = {
     "voices": get_args(Voices), "paper": get_args(Paper), "noteheads": get_args(Noteheads),
     **dict.fromkeys(("legend", "summary", "count_in"), (False, True)),
@@ -295,9 +295,11 @@ class _Reader:
         if drum is None:
             return None
         dynamics = note.get("dynamics")
+        accent = note.find("notations/articulations/accent") is not None
         velocity = (
-            round(float(dynamics) * FULL_DYNAMICS) if dynamics else _GHOST_VELOCITY if ghost else _DEFAULT_VELOCITY
-        )
+            round(float(dynamics) * FULL_DYNAMICS) if dynamics
+            else as_marked(_DEFAULT_VELOCITY, ghost=ghost, accent=accent)
+        )  # fmt: skip
         return Head(self._id(note), drum, min(127, max(1, velocity)), ghost)
 
     def _drum(self, note: Any, shape: str | None) -> str | None:

@@ -16,6 +16,8 @@ GRACE_S = 0.03
 """How long before its main stroke a grace note is played."""
 LONGEST_S = 4 * 3600.0
 """A chart of a longer time is a damaged one, and would fill the memory."""
+_GHOST = 36
+_ACCENTED = 1.35
 _EVEN_S = 0.5
 _ROLL = 12
 """Strokes of a roll in a quarter note."""
@@ -26,6 +28,11 @@ _AFTER_ROLL = Fraction(1, 8)
 def too_long() -> ProjectError:
     """The error for a chart of more than :data:`LONGEST_S`."""
     return ProjectError(f"The chart lasts more than {LONGEST_S / 3600:.0f} hours.", "Cut it to one song.")
+
+
+def as_marked(velocity: int, *, ghost: bool, accent: bool) -> int:
+    """How hard a stroke is played that is only marked: as much softer or louder as a mark stands for."""
+    return min(velocity, _GHOST) if ghost else min(127, round(velocity * _ACCENTED)) if accent else velocity
 
 
 def time_of(bar: Bar, onset: Fraction) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,6 +59,19 @@ def signs_of(measure: Any) -> Signs:
             "dacapo" in sound.attrib, "dalsegno" in sound.attrib,
         )  # fmt: skip
     return found
+
+
+_NAMES = {"coda": "coda", "segno": "segno", "fine": "fine", "dacoda": "to_coda"} | {
+    f"{start}{end}": name
+    for start, name in (("dacapo", "da_capo"), ("dasegno", "dal_segno"))
+    for end in ("", "alcoda", "alfine")
+}
+
+
+def signs_named(names: Iterable[str]) -> Signs | None:
+    """The signs of a bar by Guitar Pro's names for them; ``None`` where there is none that is known."""
+    told = {_NAMES[key] for name in names if (key := name.replace(" ", "").lower()) in _NAMES}
+    return Signs(**dict.fromkeys(told, True)) if told else None
 
 
 def played_out(measures: Sequence[Measure], signs: Mapping[int, Signs]) -> list[Measure]:

@@ -11,6 +11,7 @@ from drumscribe.notation.formats.base import MAX_BYTES, Chart, Format, Found
 
 if TYPE_CHECKING:
     from drumscribe.notation.model import Event, Head, Measure
+    from drumscribe.notation.roadmap import Signs
     from drumscribe.options import ReadOptions
     from drumscribe.settings import Settings
 
@@ -134,11 +135,10 @@ def read(data: bytes, options: ReadOptions) -> Found:
     from drumscribe.notation import Score, to_rhythm
     from drumscribe.notation.form import sound_form
     from drumscribe.notation.played import grid_of, hits_of, swing_of, together
+    from drumscribe.notation.roadmap import played_out
 
     if len(data) > MAX_BYTES:
         raise ProjectError("The Guitar Pro file is larger than 32 MiB.", "Save only the drum track.")
-    if not is_old(data):
-        raise ProjectError("Files of Guitar Pro 6 and later are not read.", "Export Guitar Pro 5 or MusicXML there.")
     try:
         song = gp.parse(io.BytesIO(data))
         tracks = [track for track in song.tracks if track.isPercussionTrack or track.channel.channel == _DRUM_CHANNEL]
@@ -147,7 +147,9 @@ def read(data: bytes, options: ReadOptions) -> Found:
         if not tracks:
             raise ProjectError("There is no percussion track in this file.", "Mark the drum track as percussion.")
         reader = _Reader(gp, song)
-        rhythms = [to_rhythm(Score(measures=tuple(sound_form(reader.measures(track))))) for track in tracks]
+        signs = _signs(song)
+        written = [played_out(sound_form(reader.measures(track)), signs) for track in tracks]
+        rhythms = [to_rhythm(Score(measures=tuple(measures))) for measures in written]
     except (gp.GPException, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError,
             OverflowError, ZeroDivisionError, EOFError, UnicodeDecodeError, RecursionError) as error:  # fmt: skip
         raise ProjectError("The Guitar Pro file cannot be read.", "Save it again, or export MusicXML.") from error
@@ -155,9 +157,23 @@ def read(data: bytes, options: ReadOptions) -> Found:
     if len(tracks) > 1:
         names = ", ".join(f"“{track.name}”" for track in tracks)
         notes.insert(0, f"The percussion tracks {names} were put together; the option read.part takes one of them.")
+    if any(sign.da_capo or sign.dal_segno for sign in signs.values()):
+        notes.append("D.C. and D.S. are written out as they are played.")
     longest = max(rhythms, key=lambda rhythm: len(rhythm.bars))
     return Found(together([hits_of(rhythm) for rhythm in rhythms]), grid_of(longest), FORMAT.title,
                  song.title, song.artist, swing=swing_of(longest), notes=tuple(notes))  # fmt: skip
+
+
+def _signs(song: Any) -> dict[int, Signs]:
+    """Bars with signs such as D.S. or Coda, by Guitar Pro 5's names for them."""
+    from drumscribe.notation.roadmap import signs_named
+
+    found = {}
+    for index, header in enumerate(song.measureHeaders):
+        words = [sign.name for sign in (header.direction, header.fromDirection) if sign is not None]
+        if told := signs_named(words):
+            found[index] = told
+    return found
 
 
 class _Reader:
@@ -225,9 +241,14 @@ class _Reader:
         return events
 
     def _with(self, event: Event, note: Any) -> Event:
+        from drumscribe.notation.played import as_marked
+
         if note.type is self._gp.NoteType.tie or note.type is self._gp.NoteType.rest:
             return event
-        head = self._head(note.realValue, note.velocity, ghost=note.effect.ghostNote)
+        accent = note.effect.accentuatedNote or note.effect.heavyAccentuatedNote
+        ghost, level = note.effect.ghostNote, note.velocity
+        head = self._head(note.realValue, level if self._ours else as_marked(level, ghost=ghost, accent=accent),
+                          ghost=ghost)  # fmt: skip
         if head is None:
             return event
         graces = event.graces
@@ -241,7 +262,7 @@ class _Reader:
         return replace(
             event, heads=(*event.heads, head), graces=graces,
             slashes=3 if note.effect.tremoloPicking or note.effect.trill else event.slashes,
-            accent=event.accent or note.effect.accentuatedNote or note.effect.heavyAccentuatedNote,
+            accent=event.accent or accent,
         )  # fmt: skip
 
     def _head(self, key: int, velocity: int, *, ghost: bool = False) -> Head | None:
@@ -257,12 +278,7 @@ class _Reader:
 
 
 def is_it(head: bytes) -> bool:
-    """Whether it is a file of Guitar Pro, of any version that can be told."""
-    return is_old(head) or head[:4] in (b"BCFZ", b"BCFS") or (head[:2] == b"PK" and b"score.gpif" in head)
-
-
-def is_old(head: bytes) -> bool:
-    """Whether it is of version 3, 4, or 5."""
+    """Whether it is a file of version 3, 4, or 5."""
     return head[1:19] == b"FICHIER GUITAR PRO"
 
 
@@ -275,7 +291,7 @@ FORMAT = Format(
     write,
     read,
     is_it,
-    only_read=(".gp3", ".gp4", ".gp", ".gpx"),
+    only_read=(".gp3", ".gp4"),
     loses="velocities finer than eight levels, fractions of a BPM, dynamics, words",
     tested="MuseScore 3.2",
     extra="guitarpro",
