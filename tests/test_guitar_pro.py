@@ -6,22 +6,25 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import guitarpro as gp
 import pytest
-from notation_clients import find_musescore
+from notation_clients import compare, find_musescore, midi_notes
 from ui_songs import song
 
 from benchmarks import fuzz
 from drumscribe.errors import ProjectError
+from drumscribe.kit import DRUMS
 from drumscribe.notation import read_midi
 from drumscribe.notation.folders import inside
-from drumscribe.notation.played import hits_of
+from drumscribe.notation.played import hits_of, time_of
 from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.transcription import Transcription
+from drumscribe.types import Bar
 
 GOLDEN = Path(__file__).parent / "golden"
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -204,3 +207,39 @@ def test_musescore_plays_the_right_drums(tmp_path: Path) -> None:
         played = read_midi((tmp_path / f"{name}.mid").read_bytes()).hits
         written = hits_of(chart.rhythm)
         assert sorted(hit.drum for hit in played) == sorted(hit.drum for hit in written), name
+
+
+def tuxguitar() -> list[str]:
+    """The command that runs a Java program with TuxGuitar's classes; empty where there is none."""
+    compiler, folder = shutil.which("javac"), Path("/usr/share/tuxguitar")
+    classes = f"{folder}/lib/*:{folder}/plugins/*"
+    return ["java", "-cp", classes, str(GOLDEN.parent / "TuxGuitar.java")] if compiler and folder.is_dir() else []
+
+
+@pytest.mark.skipif(not tuxguitar(), reason="TuxGuitar or a JDK is not installed (apt install tuxguitar default-jdk)")
+@pytest.mark.slow
+def test_tuxguitar_plays_what_is_written(tmp_path: Path) -> None:
+    """Repeats, endings, and swing as it plays them; ghosts, accents, flams, and tuplets as it shows them."""
+    charts = {path.stem: imports.load(path) for path in sorted(GOLDEN.glob("*.musicxml"))}
+    for name, chart in charts.items():
+        (tmp_path / f"{name}.gp5").write_bytes(chart.render("guitar_pro")[0])
+    done = subprocess.run([*tuxguitar(), *(str(tmp_path / f"{name}.gp5") for name in charts)], check=True,
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
+    for (name, chart), line in zip(charts.items(), done.stdout.splitlines(), strict=True):
+        score = chart.score
+        expected, clock, counts = [], 0.0, [0, 0, 0, 0]
+        for index in score.play_order():
+            measure = score.measures[index]
+            bar = Bar(0, 1, measure.meter, measure.length, 0, float(measure.length), 60, (), chart.rhythm.swing)
+            expected += [(clock + time_of(bar, event.onset), DRUMS[head.drum].midi)
+                         for event, head in measure.heads() if head not in event.graces]  # fmt: skip
+            clock += float(measure.length)
+        for event in (event for measure in score.measures for voice in measure.voices for event in voice):
+            drums = [head.drum for head in event.heads]
+            counts[0] += sum(head.ghost for head in event.heads)
+            counts[1] += event.accent * len(drums)
+            counts[2] += sum(drum in {grace.drum for grace in event.graces} for drum in drums)
+            counts[3] += len(drums) * (event.tuplet is not None)
+        missing, extra = compare(expected, midi_notes((tmp_path / f"{name}.gp5.mid").read_bytes())[0])
+        rolls = any(event.slashes for measure in score.measures for voice in measure.voices for event in voice)
+        assert (name, missing, bool(extra), line) == (name, [], rolls, " ".join(map(str, counts)))

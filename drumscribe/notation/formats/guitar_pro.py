@@ -293,6 +293,6 @@ FORMAT = Format(
     is_it,
     only_read=(".gp3", ".gp4"),
     loses="velocities finer than eight levels, fractions of a BPM, dynamics, words",
-    tested="MuseScore 3.2",
+    tested="MuseScore 3.2, TuxGuitar 1.5",
     extra="guitarpro",
 )
