@@ -329,6 +329,7 @@ def test_every_kind_of_file_can_be_downloaded(client: TestClient, done: str) -> 
         "jams": b"{",
         "mei": b"<?xml",
         "reaper": b"<REAPER_PROJECT",
+        "stems": b"PK",
         "zip": b"PK",
     }
     assert set(start) == set(files.KINDS)

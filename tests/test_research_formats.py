@@ -7,11 +7,15 @@ import json
 import zipfile
 
 import mido
+import numpy as np
 import pytest
+import soundfile
 from lxml import etree
 from ui_songs import song
 
-from drumscribe.errors import ProjectError
+from drumscribe.audio import synth
+from drumscribe.audio.drum_tracks import drum_tracks
+from drumscribe.errors import NotationError, ProjectError
 from drumscribe.song import imports
 from drumscribe.song.transcription import Transcription
 
@@ -77,3 +81,28 @@ def test_clips_are_as_long_as_their_bars(found: Transcription) -> None:
     notes = [message.note for clip in clips for message in clip.tracks[0] if message.type == "note_on"]
     assert len(notes) == len(found.rhythm.placements)
     assert 49 in notes and 42 not in notes  # that plug-in's closed hi-hat
+
+
+def test_stems_are_the_kit_in_parts_as_long_as_the_recording(found: Transcription) -> None:
+    """They lie in time below it, and together they are the whole kit."""
+    archive = zipfile.ZipFile(io.BytesIO(found.render("stems")[0]))
+    stems = {}
+    for info in archive.infolist():
+        sound, rate = soundfile.read(io.BytesIO(archive.read(info)), always_2d=True)
+        stems[info.filename.rpartition("/")[2]] = sound.T
+        assert (rate, sound.shape) == (44100, (round(found.song.duration_s * 44100), 2))
+    assert set(stems) == {"kick.wav", "snare.wav", "toms.wav", "hihat.wav", "cymbals.wav"}
+    whole = synth.render(found.hits, found.song.duration_s)
+    together = sum(stems.values())
+    level = float(np.vdot(together, whole) / np.vdot(whole, whole))
+    assert 0 < level <= 1.001 and np.abs(together - level * whole).max() < 1e-3
+    assert max(np.abs(stem).max() for stem in stems.values()) <= 1.0
+    first = min(hit.time_s for hit in found.hits if hit.drum == "kick")
+    assert np.argmax(np.abs(stems["kick.wav"]).max(axis=0) > 0.01) / 44100 == pytest.approx(first, abs=0.01)
+
+
+def test_stems_of_a_chart_and_of_what_is_too_long() -> None:
+    chart = imports.opened(b"0,5\t0,5\tKick\n1.0\t1.0\tCrash\n", "x.txt")
+    assert [name for name, _ in chart.drum_tracks()] == ["kick.wav", "cymbals.wav"]
+    with pytest.raises(NotationError, match="30 minutes"):
+        list(drum_tracks(chart.hits, 1801))

@@ -6,6 +6,7 @@ import io
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable, Mapping
 
 from drumscribe.errors import ProjectError
 from drumscribe.notation.text import one_line
@@ -19,12 +20,12 @@ BAD_ZIP = (
 """What the standard library raises from a damaged archive."""
 
 
-def packed(name: str, files: dict[str, bytes]) -> bytes:
-    """A zip archive of one folder."""
+def packed(name: str, files: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> bytes:
+    """A zip archive of one folder; pairs are taken one by one, so that not all need to be there at once."""
     inner = "".join(char for char in one_line(name) if char not in '<>:"/\\|?*').strip(". ") or "Song"
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for file, data in files.items():
+        for file, data in files.items() if isinstance(files, Mapping) else files:
             stored = zipfile.ZIP_STORED if file.endswith(".ogg") else zipfile.ZIP_DEFLATED
             archive.writestr(zipfile.ZipInfo(f"{inner}/{file}", _EPOCH), data, stored)
     return out.getvalue()

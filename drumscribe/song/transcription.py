@@ -317,6 +317,15 @@ class Transcription:
         except ProjectError:
             return b""
 
+    def drum_tracks(self) -> Iterator[tuple[str, bytes]]:
+        """The hits on the packaged kit: names and WAV files, one a part of the kit, each as long as the recording.
+
+        Raises NotationError where the song is too long for it.
+        """
+        from drumscribe.audio.drum_tracks import drum_tracks
+
+        return drum_tracks(self.hits, self.song.duration_s)
+
     @classmethod
     def of_project(cls, opened: Project, media: Media | None = None) -> Transcription:
         """Rebuild from a project; milliseconds. Raises ProjectError, RhythmError, NotationError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -63,6 +63,9 @@ class Chart(Protocol):
 
     def sound(self, part: Literal["mix", "drums"] = "mix") -> bytes:
         """The recording, or its drums, as Ogg Vorbis; empty where there are none."""
+
+    def drum_tracks(self) -> Iterator[tuple[str, bytes]]:
+        """The strokes on the packaged kit: names and WAV files of its parts. Raises NotationError."""
 
 
 @dataclass(frozen=True, slots=True)
