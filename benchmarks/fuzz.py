@@ -12,6 +12,7 @@ import argparse
 import io
 import random
 import resource
+import signal
 import time
 import zipfile
 from collections import Counter
@@ -28,6 +29,7 @@ from drumscribe.song import imports
 
 SLOWEST_S = 5.0
 MEMORY_GB = 4
+PATIENCE_S = 60
 _NUMBERS = (b"0", b"-1", b"1", b"255", b"65536", b"999999999", b"1e999", b"nan", b"")
 
 
@@ -101,13 +103,14 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
     return bytes(out)
 
 
-def attack(name: str, files: list[bytes], mutations: int, seed: int = 0) -> Outcome:
-    """Open so many damaged files of one format."""
+def attack(name: str, files: list[bytes], mutations: int, seed: int = 0, patience_s: int = 0) -> Outcome:
+    """Open so many damaged files of one format, each for at most ``patience_s`` (0: as long as it takes)."""
     chance, outcome = random.Random(f"{name} {seed}"), Outcome(name)
     for number in range(mutations):
         data = damaged(files[number % len(files)], chance)
         begun = time.process_time()
         outcome.tried += 1
+        signal.alarm(patience_s)
         try:
             imports.opened(data, "fuzz")
             outcome.opened += 1
@@ -115,15 +118,21 @@ def attack(name: str, files: list[bytes], mutations: int, seed: int = 0) -> Outc
             outcome.refused[error.code] += 1
         except Exception as error:  # noqa: BLE001 - this is what is looked for
             outcome.wrong.append(f"no. {number}: {type(error).__name__}: {error}")
+        finally:
+            signal.alarm(0)
         outcome.slowest_s = max(outcome.slowest_s, time.process_time() - begun)
     return outcome
 
 
-def outcomes(mutations: int, only: list[str], seed: int) -> Iterator[Outcome]:
+def outcomes(mutations: int, only: list[str], seed: int, patience_s: int = 0) -> Iterator[Outcome]:
     """One format after the other."""
     for name, files in samples().items():
         if not only or name in only:
-            yield attack(name, files, mutations, seed)
+            yield attack(name, files, mutations, seed, patience_s)
+
+
+def _too_slow(number: int, frame: object) -> None:
+    raise TimeoutError(f"not done after {PATIENCE_S} s")
 
 
 def main() -> int:
@@ -133,9 +142,10 @@ def main() -> int:
     parser.add_argument("formats", nargs="*", help="only these")
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_GB * 2**30, MEMORY_GB * 2**30))
+    signal.signal(signal.SIGALRM, _too_slow)
     bad = False
     print(f"{'format':<16}{'tried':>8}{'opened':>8}{'refused':>9}{'slowest s':>11}  wrong")
-    for one in outcomes(args.mutations, args.formats, args.seed):
+    for one in outcomes(args.mutations, args.formats, args.seed, PATIENCE_S):
         bad = bad or bool(one.wrong) or one.slowest_s > SLOWEST_S
         wrong = f"{len(one.wrong)}: {one.wrong[0]}" if one.wrong else "none"
         print(

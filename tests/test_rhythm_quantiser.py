@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from drumscribe.errors import RhythmError
 from drumscribe.kit import LABELS
 from drumscribe.options import BeatOptions, QuantiseOptions
 from drumscribe.rhythm import BeatEvidence, beat_grid, deviations, performed, quantise, tempo_curve
@@ -171,6 +172,13 @@ def test_hits_beyond_the_grid_get_bars_of_their_own() -> None:
     assert len(rhythm.placements) == 3
     assert len(rhythm.bars) == 7
     assert [bar.index for bar in rhythm.bars] == list(range(7))
+
+
+def test_hits_hours_away_from_the_grid_are_refused() -> None:
+    """A damaged project must not fill the memory with bars."""
+    for hits, grid in (([hit(0.0), hit(1e9, id=1)], steady()), ([hit(0.0)], steady(start=1e9))):
+        with pytest.raises(RhythmError, match="hours away"):
+            quantise(Hits.of(hits), grid, QuantiseOptions())
 
 
 def test_a_last_stroke_just_before_the_bar_line_is_on_it() -> None:

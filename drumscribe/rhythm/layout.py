@@ -8,10 +8,13 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.errors import RhythmError
 from drumscribe.types import BeatGrid, Meter
 
 _EXACT_S = 1e-6
 """Less is rounding: it must not add a bar."""
+_MOST_PULSES = 20_000
+"""So many may be added at an end: more would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,10 @@ class Layout:
 
     @classmethod
     def of(cls, grid: BeatGrid, first_s: float, last_s: float) -> Layout:
-        """Lay out ``grid``, with whole bars added at its ends where hits lie, or may be written, outside."""
+        """Lay out ``grid``, with whole bars added at its ends where hits lie, or may be written, outside.
+
+        Raises RhythmError where so many bars are missing that the grid is not that of the hits.
+        """
         starts = np.flatnonzero(grid.numbers == 1)
         meters = list(grid.meters)
         pickup = bool(len(grid.numbers) and grid.numbers[0] != 1)
@@ -46,6 +52,9 @@ class Layout:
             times = np.concatenate([times, times[-1] + (times[-1] - times[-2]) * np.arange(1, missing + 1)])
             numbers = np.concatenate([numbers, np.arange(numbers[-1] + 1, numbers[-1] + missing), [1]])
         step = times[1] - times[0]
+        away = max((times[0] - first_s) / step, (last_s - times[-1]) / (times[-1] - times[-2]))
+        if away > _MOST_PULSES:
+            raise RhythmError("Hits lie hours away from the beats.", "Correct their times, or the grid.")
         while first_s < times[0] - 0.25 * step - _EXACT_S:
             if pickup:  # a pickup that turns out to be longer becomes a whole bar
                 count = int(numbers[0]) - 1
