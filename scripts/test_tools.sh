@@ -3,7 +3,8 @@
 # Elsewhere it says what is missing; the tests that need it are then skipped with that reason.
 set -euo pipefail
 declare -A package=([chromium]=chromium [redis-server]=redis-server [turnserver]=coturn [pdftoppm]=poppler-utils
-    [musescore3]=musescore3 [xvfb-run]=xvfb [fluidsynth]=fluidsynth [tuxguitar]=tuxguitar [javac]=default-jdk-headless)
+    [musescore3]=musescore3 [xvfb-run]=xvfb [fluidsynth]=fluidsynth [tuxguitar]=tuxguitar [javac]=default-jdk-headless
+    [h2cli]=hydrogen)
 missing=()
 for tool in "${!package[@]}"; do command -v "$tool" >/dev/null || missing+=("${package[$tool]}"); done
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || missing+=(postgresql)

@@ -66,6 +66,14 @@ def sound_form(measures: Sequence[Measure]) -> list[Measure]:
     return out
 
 
+def with_pickup(measures: Sequence[Measure]) -> list[Measure]:
+    """Return the bars; a first one that is shorter than the second, with a meter of its own, as a pickup."""
+    out = list(measures)
+    if len(out) > 1 and out[0].meter.unit == out[1].meter.unit and out[0].length < out[1].meter.quarter_length:
+        out[0] = replace(out[0], meter=out[1].meter)
+    return out
+
+
 def _sound_endings(measures: list[Measure]) -> list[list[range]]:
     """Drop brackets that do not tell each pass what to play; return the others, those of one passage together."""
     chains: list[list[range]] = []

@@ -81,13 +81,9 @@ class Document:
         keys = [int(found.text) for found in track.iterfind("InstrumentSet//OutputMidiNumber")]
         meters = [Meter.parse(master.findtext("Time")) for master in self._masters]
         pickup = self._root.find("MasterTrack/Anacrusis") is not None
-        if len(meters) > 1 and meters[0].unit == meters[1].unit and meters[0].beats < meters[1].beats:
-            meters[0], pickup = meters[1], True
         out: list[Measure] = []
         for index, (master, meter) in enumerate(zip(self._masters, meters, strict=True)):
             length = meter.quarter_length
-            if pickup and index == 0:
-                length = Meter.parse(master.findtext("Time")).quarter_length
             bar = self._of["Bar"].get(_nth(master.findtext("Bars"), staff))
             names = [] if bar is None else (bar.findtext("Voices") or "").split()
             voices = tuple(tuple(self._events(self._of["Voice"][name], keys, length))

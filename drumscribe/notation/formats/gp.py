@@ -19,7 +19,7 @@ def read(data: bytes, options: ReadOptions) -> Found:
     from drumscribe.errors import ProjectError
     from drumscribe.notation import Score, to_rhythm
     from drumscribe.notation.folders import inside
-    from drumscribe.notation.form import sound_form
+    from drumscribe.notation.form import sound_form, with_pickup
     from drumscribe.notation.gpif import Document
     from drumscribe.notation.played import grid_of, hits_of, swing_of, together
     from drumscribe.notation.roadmap import played_out
@@ -37,7 +37,8 @@ def read(data: bytes, options: ReadOptions) -> Found:
         if not tracks:
             raise ProjectError("There is no percussion track in this file.", "Use a drum kit for the drum track.")
         signs = document.signs()
-        written = [played_out(sound_form(document.measures(staff, track)), signs) for staff, track in tracks]
+        written = [played_out(sound_form(with_pickup(document.measures(staff, track))), signs)
+                   for staff, track in tracks]  # fmt: skip
         rhythms = [to_rhythm(Score(measures=tuple(measures))) for measures in written]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, ZeroDivisionError) as error:
         raise ProjectError("The Guitar Pro file cannot be read.", again) from error

@@ -133,7 +133,7 @@ def read(data: bytes, options: ReadOptions) -> Found:
 
     from drumscribe.errors import ProjectError
     from drumscribe.notation import Score, to_rhythm
-    from drumscribe.notation.form import sound_form
+    from drumscribe.notation.form import sound_form, with_pickup
     from drumscribe.notation.played import grid_of, hits_of, swing_of, together
     from drumscribe.notation.roadmap import played_out
 
@@ -148,7 +148,7 @@ def read(data: bytes, options: ReadOptions) -> Found:
             raise ProjectError("There is no percussion track in this file.", "Mark the drum track as percussion.")
         reader = _Reader(gp, song)
         signs = _signs(song)
-        written = [played_out(sound_form(reader.measures(track)), signs) for track in tracks]
+        written = [played_out(sound_form(with_pickup(reader.measures(track))), signs) for track in tracks]
         rhythms = [to_rhythm(Score(measures=tuple(measures))) for measures in written]
     except (gp.GPException, struct.error, ValueError, KeyError, IndexError, TypeError, AttributeError,
             OverflowError, ZeroDivisionError, EOFError, UnicodeDecodeError, RecursionError) as error:  # fmt: skip
@@ -201,8 +201,6 @@ class _Reader:
         meters = [Meter(*sign) for sign in signs]
         for index, measure in enumerate(track.measures):
             header, meter, length = measure.header, meters[index], meters[index].quarter_length
-            if index == 0 and len(meters) > 1 and meter.unit == meters[1].unit and length < meters[1].quarter_length:
-                meter = meters[1]  # a pickup
             tempo = TempoMark(max(1, self._song.tempo)) if index == 0 else None
             swung = header.tripletFeel is self._gp.TripletFeel.eighth
             voices = tuple(tuple(self._events(voice, length)) for voice in measure.voices)
