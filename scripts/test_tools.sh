@@ -4,7 +4,7 @@
 set -euo pipefail
 declare -A package=([chromium]=chromium [redis-server]=redis-server [turnserver]=coturn [pdftoppm]=poppler-utils
     [musescore3]=musescore3 [xvfb-run]=xvfb [fluidsynth]=fluidsynth [tuxguitar]=tuxguitar [javac]=default-jdk-headless
-    [h2cli]=hydrogen)
+    [h2cli]=hydrogen [abcm2ps]=abcm2ps [abc2midi]=abcmidi)
 missing=()
 for tool in "${!package[@]}"; do command -v "$tool" >/dev/null || missing+=("${package[$tool]}"); done
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null || missing+=(postgresql)

@@ -330,6 +330,7 @@ def test_every_kind_of_file_can_be_downloaded(client: TestClient, done: str) -> 
         "mei": b"<?xml",
         "reaper": b"<REAPER_PROJECT",
         "stems": b"PK",
+        "abc": b"X:1",
         "hydrogen": b"<?xml",
         "zip": b"PK",
     }
