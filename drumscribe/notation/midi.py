@@ -27,6 +27,12 @@ OURS = "Written by DrumScribe"
 NOTE_MAP, SWING = "Note map: ", "Swing: "
 LEAD_IN, START = "Lead-in", "Start"
 """Markers: between them the recording runs before the first bar of the chart, and a reader puts no bars there."""
+PEDAL_CONTROLLER, PEDAL = 4, {"closed_hihat": 127, "open_hihat": 0}
+"""What the hi-hat's pedal sends before a stroke, for a kit on which both come on one note."""
+_KINDS = (
+    ("note_off", "note", "velocity"), ("control_change", "control", "value"), ("note_on", "note", "velocity"),
+)  # fmt: skip
+"""Messages in the order in which they come at one tick, with the names of their two numbers."""
 _NOTE_TICKS = 60
 
 
@@ -88,21 +94,25 @@ def _marker(text: str) -> mido.MetaMessage:
 
 
 def _drums(notes: list[tuple[int, Hit]], note_map: NoteMap | None) -> mido.MidiTrack:
-    events: list[tuple[int, int, int, int]] = []  # tick, off before on, key, velocity
+    events: list[tuple[int, int, int, int]] = []  # tick, place among _KINDS, key, velocity
+    by_pedal = note_map is not None and note_map.by_pedal
     following: dict[int, int] = {}
     for tick, hit in sorted(notes, key=lambda note: -note[0]):
         key = note_map.key(hit.drum) if note_map else DRUMS[hit.drum].midi
         end = tick + _NOTE_TICKS
         if key in following:
             end = max(tick + 1, min(end, following[key]))
-        events += [(tick, 1, key, hit.velocity), (end, 0, key, 0)]
+        events += [(tick, 2, key, hit.velocity), (end, 0, key, 0)]
+        if by_pedal and hit.drum in PEDAL:
+            events.append((tick, 1, PEDAL_CONTROLLER, PEDAL[hit.drum]))
         following[key] = tick
     track = mido.MidiTrack()
     track.append(mido.MetaMessage("track_name", name="Drumset"))
     at = 0
-    for tick, on, key, velocity in sorted(events):
-        kind = "note_on" if on else "note_off"
-        track.append(mido.Message(kind, channel=DRUM_CHANNEL, note=key, velocity=velocity, time=tick - at))
+    for tick, kind, number, value in sorted(events):
+        name, first, second = _KINDS[kind]
+        message = {"channel": DRUM_CHANNEL, first: number, second: value, "time": tick - at}
+        track.append(mido.Message(name, **message))
         at = tick
     return track
 

@@ -39,8 +39,8 @@ _LIKE_GM = ("roland-td", "alesis-nitro", "yamaha-dtx", "superior-drummer", "drum
 _HINTS = {
     "superior-drummer": r"superior drummer|ez ?drummer|toontrack", "addictive-drums-2": r"addictive drums",
     "drum-kit-designer": r"drum kit designer", "roland-td": r"\btd-?\d{2}|v-?drums|\broland\b",
-    "alesis-nitro": r"\balesis\b|\bnitro\b", "yamaha-dtx": r"\bdtx", "hydrogen": r"gmrockkit",
-    "steven-slate-5": r"steven slate|\bssd ?5", "getgood-invasion": r"\binvasion\b",
+    "alesis-strata": r"\bstrata\b", "alesis-nitro": r"\balesis\b|\bnitro\b", "yamaha-dtx": r"\bdtx",
+    "hydrogen": r"gmrockkit", "steven-slate-5": r"steven slate|\bssd ?5", "getgood-invasion": r"\binvasion\b",
 }  # fmt: skip
 
 
@@ -74,9 +74,14 @@ class NoteMap:
             wanted = _NEAREST.get(wanted)
         return DRUMS[drum].midi
 
+    @property
+    def by_pedal(self) -> bool:
+        """Whether the pedal alone tells an open hi-hat from a closed one: both come on one note."""
+        return self.pedal and "open_hihat" not in self.notes.values()
+
     def lacks(self, drums: Iterable[str]) -> tuple[str, ...]:
         """Those of ``drums`` that the map has no note for."""
-        known = set(self.notes.values())
+        known = set(self.notes.values()) | ({"open_hihat"} if self.by_pedal else set())
         return tuple(drum for drum in drums if drum not in known)
 
 

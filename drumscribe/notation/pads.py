@@ -74,6 +74,8 @@ def as_written(strokes: Sequence[Stroke], base: NoteMap) -> Drums:
     """The drums of a file of our own, in which each note means what the map says."""
     told = _Told()
     found = [(stroke, label) for stroke in strokes if (label := _meant(stroke.note, base, told, guessing=False))]
+    if base.by_pedal:
+        found = _by_pedal(found, _Told())
     return Hits.of(_hits(found)), tuple(_sentences(base, told)), tuple(sorted(told.unknown.items()))
 
 
