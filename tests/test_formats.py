@@ -33,13 +33,22 @@ from drumscribe.song import imports
 from drumscribe.song.transcription import Transcription
 
 GOLDEN = Path(__file__).parent / "golden"
-CHARTS = ("endings", "pickup_and_rolls", "shuffle", "six_eight_ballad", "meters_in_turn", "street_beat_flams")
+CHARTS = sorted(path.stem for path in GOLDEN.glob("*.musicxml"))
 SAME = ("musicxml", "midi", "midi_quantised", "guitar_pro", "json", "song")
 """Formats that hold a chart whole."""
 
 
 def strokes(one: Transcription) -> list[tuple[int, object, str, str]]:
     return [(place.bar, place.onset, place.drum, place.ornament) for place in one.rhythm.placements]
+
+
+def seen(one: Transcription) -> list[tuple[object, ...]]:
+    """What a reader of the score sees: bars, repeats, similes, note values, ghosts, accents, ornaments."""
+    return [
+        (measure.meter, measure.length, measure.repeat_start, measure.repeat_end, measure.ending, measure.simile,
+         event.onset, event.duration, head.drum, head.ghost, event.accent, event.slashes, len(event.graces))
+        for measure in one.score.measures for event, head in measure.heads()
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=CHARTS)
@@ -62,7 +71,20 @@ def test_a_chart_written_and_opened_is_the_same_chart(chart: Transcription, kind
     again = imports.opened(chart.render(kind)[0], "x")
     assert strokes(again) == strokes(chart)
     assert [bar.length for bar in again.rhythm.bars] == [bar.length for bar in chart.rhythm.bars]
+    assert seen(again) == seen(chart)
     assert again.score == chart.score or kind != "json"
+
+
+@pytest.mark.parametrize("kind", SAME)
+def test_triplets_and_sixteenths_of_a_swung_chart_stay_as_they_are(kind: str) -> None:
+    """Only beats of two eighths are swung: so a listener hears it, and so it is played."""
+    swung = [(beat + part, "closed_hihat", 80) for beat in range(16) for part in (0, 2 / 3) if beat not in (6, 9, 13)]
+    triplets = [(beat + n / 3, "snare", 90) for beat in (6, 13) for n in range(3)]
+    sixteenths = [(9 + n / 4, "snare", 90) for n in range(4)]
+    rows = [(quarter / 2, drum, velocity) for quarter, drum, velocity in sorted([*swung, *triplets, *sixteenths])]
+    one = drumscribe.Song.from_hits(rows, bpm=120).rescore(quantise={"swing": "on"})
+    assert one.rhythm.swing and {onset.denominator for _, onset, _, _ in strokes(one)} == {1, 2, 3, 4}
+    assert strokes(imports.opened(one.render(kind)[0], "x")) == strokes(one)
 
 
 @pytest.mark.parametrize("kind", SAME)

@@ -35,12 +35,21 @@ def as_marked(velocity: int, *, ghost: bool, accent: bool) -> int:
     return min(velocity, _GHOST) if ghost else min(127, round(velocity * _ACCENTED)) if accent else velocity
 
 
-def time_of(bar: Bar, onset: Fraction) -> float:
-    """When a written place of a bar sounds: swung eighths are written straight."""
-    pulse, inside = divmod(onset, bar.meter.pulse)
-    if bar.swing and inside == bar.meter.pulse / 2:
+def sounding(bar: Bar, onset: Fraction) -> Fraction:
+    """Where a written place of a bar sounds, in quarter notes: swung eighths are written straight.
+
+    Only a beat that has no finer notes is swung; triplets and sixteenths of a swung bar are played as they stand.
+    """
+    number, inside = divmod(onset, bar.meter.pulse)
+    parts = bar.subdivisions[int(number)] if number < len(bar.subdivisions) else 2
+    if bar.swing and parts <= 2 and inside == bar.meter.pulse / 2:
         inside = bar.meter.pulse * Fraction(2, 3)
-    return bar.start_s + float((pulse * bar.meter.pulse + inside) / bar.length) * (bar.end_s - bar.start_s)
+    return number * bar.meter.pulse + inside
+
+
+def time_of(bar: Bar, onset: Fraction) -> float:
+    """When a written place of a bar sounds."""
+    return bar.start_s + float(sounding(bar, onset) / bar.length) * (bar.end_s - bar.start_s)
 
 
 def hits_of(rhythm: Rhythm) -> Hits:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe.errors import NotationError
+from drumscribe.notation.played import sounding
 from drumscribe.types import Bar, BeatGrid, Meter, Placement
 
 TICKS_PER_QUARTER = 480
@@ -82,8 +82,7 @@ class TempoMap:
 
     def written(self, place: Placement, bar: Bar) -> float:
         """Tick of a written place: swung eighths go to the swung place."""
-        onset = _swung(place.onset) if bar.swing and bar.meter.pulse == 1 else place.onset
-        return self.tick(bar.start_s) + float(onset) * TICKS_PER_QUARTER
+        return self.tick(bar.start_s) + float(sounding(bar, place.onset)) * TICKS_PER_QUARTER
 
 
 def _laid(grid: BeatGrid) -> TempoMap:
@@ -116,12 +115,3 @@ def _laid(grid: BeatGrid) -> TempoMap:
 def _part(meter: Meter, pulses: int) -> Meter:
     """The meter of a bar of so many pulses of ``meter``."""
     return Meter(pulses * (3 if meter.compound else 1), meter.unit)
-
-
-def _swung(onset: Fraction) -> Fraction:
-    """Where a swung eighth sounds: the second half of the beat begins at two thirds."""
-    beat, inside = divmod(onset, 1)
-    half = Fraction(1, 2)
-    if inside < half:
-        return beat + inside * Fraction(4, 3)
-    return beat + Fraction(2, 3) + (inside - half) * Fraction(2, 3)

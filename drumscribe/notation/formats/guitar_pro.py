@@ -245,8 +245,8 @@ class _Reader:
             return event
         accent = note.effect.accentuatedNote or note.effect.heavyAccentuatedNote
         ghost, level = note.effect.ghostNote, note.velocity
-        head = self._head(note.realValue, level if self._ours else as_marked(level, ghost=ghost, accent=accent),
-                          ghost=ghost)  # fmt: skip
+        level = as_marked(level, ghost=ghost, accent=accent and not self._ours)
+        head = self._head(note.realValue, level, ghost=ghost)
         if head is None:
             return event
         graces = event.graces
