@@ -14,8 +14,10 @@ from __future__ import annotations
 import ast
 import builtins
 import keyword
+import os
 import re
 import subprocess
+import sys
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -23,6 +25,8 @@ from pathlib import Path
 import pytest
 import test_imports as plan
 import yaml
+
+import drumscribe
 
 ROOT = Path(__file__).resolve().parents[1]
 CHANGELOG = "CHANGELOG.md"
@@ -391,3 +395,19 @@ def test_the_changelog_keeps_its_form() -> None:
     assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - (\d{4}-\d\d-\d\d|Unreleased)", one) for one in headings)
     kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_reference_of_the_public_names_is_built(tmp_path: Path) -> None:
+    """By pdoc, without a warning; each name is there with what it is for."""
+    command = [sys.executable, "-W", "error::UserWarning", str(ROOT / "scripts" / "api_docs.py"), str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "Warn" not in done.stderr, done.stderr
+    page = (tmp_path / "drumscribe.html").read_text(encoding="utf-8")
+    assert len(drumscribe.__all__) < 15
+    for name in drumscribe.__all__:
+        _, found, section = page.partition(f'<section id="{name}">')
+        assert found, name
+        another = getattr(getattr(drumscribe, name), "__name__", "") != name  # of the same thing: it is told there
+        assert another or '<div class="docstring">' in section.partition("</section>")[0], name
