@@ -14,6 +14,7 @@ from test_ui_pages import TOKEN, owner_of
 from ui_songs import put, song
 
 from drumscribe.audio import synth
+from drumscribe.notation import note_maps
 from drumscribe.settings import Settings
 from drumscribe.ui.owner import COOKIE
 
@@ -77,7 +78,7 @@ def site(tmp_path_factory):
     jobs = {"nameless": put(settings, owner_of("cd" * 16), song(1))}
     jobs["plain"] = put(settings, owner_of(TOKEN), played)
     running = Server(data)
-    yield running.url, jobs
+    yield running.url, jobs, data
     running.stop()
 
 
@@ -116,7 +117,7 @@ def visit(site, chromium):
     contexts = []
 
     def go(path: str, *, width: int = 1280, height: int = 900, scheme: str = "light", token: str = TOKEN):
-        address, jobs = site
+        address, jobs, data = site
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, permissions=["microphone"],
             accept_downloads=True,
@@ -125,7 +126,7 @@ def visit(site, chromium):
         context.set_default_timeout(PATIENCE_MS)
         context.add_cookies([{"name": COOKIE, "value": token, "url": address}])
         page = context.new_page()
-        page.faults = []
+        page.faults, page.data = [], data
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.goto(f"{address}/{path.format(**jobs)}")
         return page
@@ -344,6 +345,45 @@ def test_microphone_to_lanes_to_project(visit) -> None:
     page.wait_for_url("**/score?song=*")
     page.wait_for_selector(".pages [data-hit]", timeout=240_000)
     assert page.get_by_text("Live take").first.is_visible()
+
+
+KIT = """() => {
+  const input = { onmidimessage: null };
+  navigator.requestMIDIAccess = async () => ({ inputs: new Map([["kit", input]]), onstatechange: null });
+  window.strike = (note, velocity = 90) =>
+    input.onmidimessage?.({ data: [0x99, note, velocity], timeStamp: performance.now() });
+}"""
+
+
+def test_an_e_kit_is_learned_from_its_pads(visit) -> None:
+    """The instrument is made up, because machines that run tests have none; the rest is the browser's."""
+    page = visit("live")
+    page.wait_for_selector(".ds-lanes")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.get_by_role("button", name="Teach my e-kit's notes").click()
+    begin, says = page.get_by_role("button", name="Strike the pads now"), page.locator(".pads .says")
+    page.evaluate("() => { navigator.requestMIDIAccess = async () => ({ inputs: new Map() }); }")
+    begin.click()
+    playwright.expect(says).to_contain_text("No MIDI instrument")
+    page.evaluate(KIT)
+    begin.click()
+    playwright.expect(says).to_have_text("Strike: Bass drum (1 of 12)")
+    for note in (60, 60, 61):  # the same pad twice is one pad
+        page.evaluate(f"strike({note})")
+    page.evaluate("strike(70, 5)")  # shaken by its neighbour
+    playwright.expect(says).to_contain_text("(3 of 12)")
+    page.evaluate("strike(60)")
+    playwright.expect(says).to_contain_text("That pad was Bass drum")
+    page.get_by_role("button", name="My kit has not got it").click()
+    page.get_by_role("button", name="Back").click()
+    playwright.expect(says).to_contain_text("Cross-stick (3 of 12)")
+    page.get_by_role("button", name="My kit has not got it").click()
+    for note in range(62, 71):
+        page.evaluate(f"strike({note})")
+    page.get_by_text("my-kit was learned").wait_for()
+    learned = note_maps.note_map("my-kit", Settings(data_dir=page.data))
+    assert (learned.notes[60], learned.notes[61], learned.notes[70]) == ("kick", "snare", "ride_bell")
+    assert "cross_stick" not in [label for note, label in learned.notes.items() if 60 <= note <= 70]
 
 
 def test_without_a_connection_live_offers_the_recorder(visit) -> None:

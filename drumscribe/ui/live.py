@@ -19,7 +19,7 @@ from drumscribe.live.take import SHOWN_BARS
 from drumscribe.options import Options
 from drumscribe.settings import get_settings
 from drumscribe.types import Hit, Meter
-from drumscribe.ui import labels, lane_board, owner, shell, state, theme, unconnected
+from drumscribe.ui import labels, lane_board, note_maps, owner, shell, state, theme, unconnected
 
 if TYPE_CHECKING:
     import av
@@ -158,6 +158,7 @@ def waiting() -> None:
         "The sound goes to this DrumScribe server and nowhere else."
     )
     unconnected.instead()
+    note_maps.learn()
 
 
 def listening(context: Any, take: Take) -> None:

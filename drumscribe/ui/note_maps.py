@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from drumscribe.errors import DrumScribeError
@@ -9,7 +11,7 @@ from drumscribe.kit import DRUMS
 from drumscribe.notation import note_maps
 from drumscribe.notation.midi_reader import struck_notes
 from drumscribe.settings import get_settings
-from drumscribe.ui import shell
+from drumscribe.ui import pads, shell
 
 AUTO = "auto"
 
@@ -36,23 +38,32 @@ def choose() -> str:
 
 
 def learn() -> None:
-    """Draw the way to teach one's own kit."""
+    """Draw the ways to teach one's own kit: by its pads, over MIDI, or by a file."""
     with st.popover("Teach my e-kit's notes", icon=":material/school:"):
-        st.write(
-            "Record a MIDI file in which you strike these pads in turn, each once or several times; leave out of the "
-            "list what your kit has not."
-        )
         drums = st.multiselect(
             "Pads, in the order of striking", list(note_maps.TAPPED), list(note_maps.TAPPED),
             format_func=lambda drum: DRUMS[drum].name, key="ds_learn_drums",
         )  # fmt: skip
         name = st.text_input("Name (small letters, digits, hyphens)", "my-kit", max_chars=60, key="ds_learn_name")
+        st.caption("With the kit connected to this device by USB: strike each pad when it is asked for.")
+        rows = pads.struck(drums)
+        if rows:
+            _learned([note for _, note in rows], [drum for drum, _ in rows], name)
+        st.caption("Or give a MIDI file in which these pads are struck in turn, each once or several times.")
         file = st.file_uploader("MIDI file", type=["mid", "midi"], key="ds_learn_file")
         if st.button("Learn", key="ds_learn", disabled=file is None) and file is not None:
             try:
-                found = note_maps.learned(struck_notes(file.getvalue()), drums, name=name)
-                note_maps.saved(found, get_settings())
+                notes = struck_notes(file.getvalue())
             except DrumScribeError as error:
                 shell.error(error)
                 return
-            st.success(f"{name} was learned: choose it under “Notes of MIDI files”.")
+            _learned(notes, drums, name)
+
+
+def _learned(notes: Sequence[int], drums: Sequence[str], name: str) -> None:
+    try:
+        note_maps.saved(note_maps.learned(notes, drums, name=name), get_settings())
+    except DrumScribeError as error:
+        shell.error(error)
+        return
+    st.success(f"{name} was learned: choose it under “Notes of MIDI files” on the Transcribe page.")
