@@ -60,6 +60,13 @@ def test_what_is_written_has_what_guitar_pro_can_hold() -> None:
     assert any(beat.duration.tuplet.enters in (3, 6) for beat in beats)
 
 
+def test_no_voice_is_without_a_beat() -> None:
+    """As in Guitar Pro's own files: alphaTab refuses one whose second voice comes and goes."""
+    for voices in (1, 2):
+        made = parsed(imports.load(GOLDEN / "ballad_with_rests.musicxml").rescore(notate={"voices": voices}))
+        assert all(voice.beats for measure in made.tracks[0].measures for voice in measure.voices)
+
+
 @pytest.mark.parametrize("version", [(3, 0, 0), (4, 0, 6), (5, 0, 0), (5, 1, 0)])
 def test_all_old_versions_are_read(version: tuple[int, int, int]) -> None:
     found = song(4).rescore(notate={"voices": 1})  # versions 3 and 4 have one

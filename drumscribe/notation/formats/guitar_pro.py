@@ -53,6 +53,9 @@ def write(chart: Chart, settings: Settings) -> list[bytes]:
         for voice, events in zip(written.voices, measure.voices, strict=False):
             for event in events:
                 _beats(gp, voice, event, measure.length)
+        for voice in written.voices:
+            if not voice.beats:  # Guitar Pro's own files have no voice without a beat, and some programs rely on it
+                voice.beats.append(gp.Beat(voice, duration=gp.Duration(), status=gp.BeatStatus.empty))
         if measure.tempo and len(song.measureHeaders) > 1 and written.voices[0].beats:
             change = gp.MixTableChange(tempo=gp.MixTableItem(value=tempo), hideTempo=False)
             written.voices[0].beats[0].effect.mixTableChange = change
