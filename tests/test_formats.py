@@ -342,6 +342,8 @@ def test_hits_go_through_every_format(cells: list[tuple[int, str, int]], bpm: in
         assert [row[0] for row in got] == pytest.approx([row[0] for row in exact], abs=0.002), kind
     for kind in SAME[2:] + SAME[:1]:
         assert strokes(imports.opened(one.render(kind)[0], "x")) == strokes(one), kind
+    crashed = {(bar, onset, "crash" if drum == "china" else drum) for bar, onset, drum, _ in strokes(one)}
+    assert {row[:3] for row in strokes(imports.opened(one.render("hydrogen")[0], "x"))} == crashed
     lanes = {(p.bar, p.onset, DRUMS_OF[LANES[p.drum]]) for p in one.rhythm.placements if p.drum in LANES}
     for kind in ("clone_hero", "notes_mid") if lanes else ():
         again = imports.opened(one.render(kind)[0], "x")
