@@ -262,6 +262,7 @@ def test_convert_from_chart_to_chart(run, heard: Transcription, tmp_path: Path) 
     for words, status, says in (
         ((midi, midi, "--to", "midi"), 2, "same file"),
         ((midi, tmp_path / "Beat.what"), 2, "--to"),
+        ((midi, tmp_path / "Beat.gp"), 2, "Guitar Pro 6 to 8 (.gp) is read, but not written"),
         ((songs.song(tmp_path / "Loop.wav", bars=1), tmp_path / "a.mid"), 3, "drumscribe transcribe"),
         ((tmp_path / "none.mid", tmp_path / "a.mid"), 3, "cannot be read"),
     ):

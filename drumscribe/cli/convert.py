@@ -12,7 +12,7 @@ from drumscribe.cli.console import Report, conclude
 from drumscribe.cli.running import guarded, ready_settings
 from drumscribe.cli.streams import STANDARD, standard_input, to_standard_output
 from drumscribe.errors import OptionsError, ProjectError
-from drumscribe.notation.formats import WRITABLE, Format, by_ending
+from drumscribe.notation.formats import READABLE, WRITABLE, Format, by_ending
 
 if TYPE_CHECKING:
     from drumscribe.settings import Settings
@@ -63,9 +63,13 @@ def convert(source: Path, target: Path, kind: str | None, as_json: bool, quiet: 
 def _format(target: Path, kind: str | None) -> Format:
     found = WRITABLE[kind] if kind else by_ending(target.name)
     if found is None:
+        endings = {end: one.title for one in READABLE.values() for end in (one.ending, *one.only_read)}
+        title = endings.get(target.suffix.lower())
         raise OptionsError(
-            f"What {str(target)!r} is to be cannot be told by its name.", f"Add --to with one of {', '.join(WRITABLE)}."
-        )
+            f"{title} ({target.suffix}) is read, but not written." if title
+            else f"What {str(target)!r} is to be cannot be told by its name.",
+            f"Add --to with one of {', '.join(WRITABLE)}.",
+        )  # fmt: skip
     return found
 
 

@@ -24,5 +24,5 @@ FORMAT = Format(
     ".stems.zip",
     "application/zip",
     write,
-    loses="everything but the sound",
+    loses="the chart, only how it sounds",
 )
