@@ -180,6 +180,24 @@ def test_similes_jumps_and_tremolos_of_gp_are_played_out() -> None:
     assert len(measured) > len(imports.load(FIXTURES / "pickup_and_rolls.gp").rhythm.placements)
 
 
+def test_sticks_and_metronome_are_no_drums() -> None:
+    """They count in; as pads of an e-kit their keys would be a snare and a kick."""
+    text = gpif("funk_ghosts")
+    named = re.sub(r"(<Element><Name>)[^<]*(</Name>)(?=((?!</Element>).)*<OutputMidiNumber>42<)", r"\1Sticks\2", text)
+    sticks = named.replace("<InputMidiNumbers>42<", "<InputMidiNumbers>31<")
+    assert named != text != sticks
+    found = imports.opened(fuzz.gpx(sticks.encode()), "x")
+    assert {hit.drum for hit in found.hits} == {"kick", "snare"}
+    assert any("31, Sticks," in said for said in found.warnings)
+    made = parsed(song(1))
+    for note in (n for m in made.tracks[0].measures for v in m.voices for b in v.beats for n in b.notes):
+        note.value = {42: 31, 36: 33}.get(note.value, note.value)
+    again = imports.opened(dumped(made), "x")
+    assert "kick" not in {hit.drum for hit in again.hits} and any(
+        "33, Metronome Click," in said for said in again.warnings
+    )
+
+
 def test_marks_of_others_are_heard() -> None:
     """Others mark ghosts and accents and leave the loudness as it is."""
     made = parsed(imports.load(GOLDEN / "funk_ghosts.musicxml"))

@@ -32,7 +32,9 @@ _KEYS_OF_6 = (
     (55,), (51, 51, 53), (52,),
 )  # fmt: skip
 """Guitar Pro 6 numbers its drums: MIDI keys by element and variation."""
-_DRUM_CHANNEL = "9"
+_DRUM_CHANNEL, _MAP = "9", "guitar-pro"
+_NO_DRUMS = ("sticks", "metronome", "golpe", "bell tree", "jingle bell", "tinkle bell", "grancassa", "piatti")
+"""Instruments of a drum track that play a drum's key and are none: they are known by the key that they listen to."""
 _MOST_STROKES = 200_000
 _NOWHERE = "-1"
 
@@ -72,13 +74,13 @@ class Document:
 
     def notes(self) -> list[str]:
         """What was guessed or left out, in sentences."""
-        return list(meanings(self._keys)[1])
+        return list(meanings(self._keys, _MAP)[1])
 
     def measures(self, staff: int, track: Any) -> list[Measure]:
         """The bars of a track."""
         if len(self._masters) > MOST:
             raise ValueError("more bars than a song has")
-        keys = [int(found.text) for found in track.iterfind("InstrumentSet//OutputMidiNumber")]
+        keys = _keys_of(track)
         meters = [Meter.parse(master.findtext("Time")) for master in self._masters]
         pickup = self._root.find("MasterTrack/Anacrusis") is not None
         out: list[Measure] = []
@@ -172,7 +174,7 @@ class Document:
                 continue
             key = _key(note, keys)
             self._keys[key] += 1
-            label = meanings([key])[0].get(key)
+            label = meanings([key], _MAP)[0].get(key)
             if label is None:
                 continue
             ghost = (note.findtext("AntiAccent") or "").lower() == _GHOST
@@ -195,6 +197,15 @@ def _struck(event: Event, tremolo: str | None) -> Iterator[Event]:
     for number in range(count):
         at = event.onset + number * event.duration / count
         yield replace(event, onset=at, duration=event.duration / count, graces=event.graces if number == 0 else ())
+
+
+def _keys_of(track: Any) -> list[int]:
+    """The MIDI key of each articulation, in the order in which notes count them."""
+    keys = []
+    for element in track.iterfind("InstrumentSet/Elements/Element"):
+        way = "InputMidiNumbers" if (element.findtext("Name") or "").lower() in _NO_DRUMS else "OutputMidiNumber"
+        keys += [int((one.findtext(way) or "-1").split()[0]) for one in element.iterfind("Articulations/Articulation")]
+    return keys
 
 
 def _key(note: Any, keys: list[int]) -> int:

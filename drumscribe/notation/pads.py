@@ -79,10 +79,13 @@ def as_written(strokes: Sequence[Stroke], base: NoteMap) -> Drums:
     return Hits.of(_hits(found)), tuple(_sentences(base, told)), tuple(sorted(told.unknown.items()))
 
 
-def meanings(keys: Iterable[int]) -> tuple[dict[int, str], tuple[str, ...]]:
-    """What the percussion keys of a score mean, with sentences on what was guessed or is no drum."""
-    base, told = note_map(GENERAL_MIDI), _Told()
-    found = {key: label for key in Counter(keys).elements() if (label := _meant(key, base, told, guessing=True))}
+def meanings(keys: Iterable[int], program: str = "") -> tuple[dict[int, str], tuple[str, ...]]:
+    """What the percussion keys of a score mean, with sentences on what was guessed or is no drum.
+
+    ``program`` names the map of one that has keys of its own: 31 are Guitar Pro's sticks, and no pad of an e-kit.
+    """
+    base, told = note_map(program or GENERAL_MIDI), _Told()
+    found = {key: label for key in Counter(keys).elements() if (label := _meant(key, base, told, guessing=not program))}
     return found, tuple(_sentences(base, told))
 
 

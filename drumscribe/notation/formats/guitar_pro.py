@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 OURS = "Written by DrumScribe"
 _VERSION = (5, 1, 0)
 _STRINGS = 7
-_DRUM_CHANNEL = 9
+_DRUM_CHANNEL, _MAP = 9, "guitar-pro"
 _DRAG, _FLAM = 64, 32
 """Note value of a grace note: there is room for one, so in our files its value tells a drag's two from a flam's one."""
 _VALUES = {"whole": 1, "half": 2, "quarter": 4, "eighth": 8, "16th": 16, "32nd": 32, "64th": 64, "128th": 128}
@@ -193,7 +193,7 @@ class _Reader:
     def notes(self) -> list[str]:
         from drumscribe.notation.pads import meanings
 
-        return list(meanings(self._keys)[1])
+        return list(meanings(self._keys, _MAP)[1])
 
     def measures(self, track: Any) -> list[Measure]:
         from drumscribe.notation.model import Measure, TempoMark
@@ -270,7 +270,7 @@ class _Reader:
         from drumscribe.notation.model import Head
         from drumscribe.notation.pads import meanings
 
-        label = meanings([key])[0].get(key)
+        label = meanings([key], _MAP)[0].get(key)
         self._keys[key] += 1
         if label is None:
             return None
