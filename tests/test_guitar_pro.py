@@ -198,6 +198,24 @@ def test_sticks_and_metronome_are_no_drums() -> None:
     )
 
 
+def test_what_gp_has_and_a_chart_has_not_is_told() -> None:
+    text = gpif("funk_ghosts").replace("<Position>0<", "<Position>0.5<", 1)
+    text = text.replace("<Time>4/4</Time>", "<Time>4/4</Time><TripletFeel>Dotted16th</TripletFeel>", 1)
+    told = " ".join(imports.opened(fuzz.gpx(text.encode()), "x").warnings)
+    assert "tempo inside a bar (1)" in told and "Dotted16th is read as straight" in told
+
+
+def test_jumps_of_old_files_are_played_out() -> None:
+    made = parsed(imports.load(GOLDEN / "funk_ghosts.musicxml"))
+    plain = imports.opened(dumped(made), "x")
+    made.measureHeaders[1].direction = gp.DirectionSign("Segno")
+    made.measureHeaders[2].direction = gp.DirectionSign("Fine")
+    made.measureHeaders[3].fromDirection = gp.DirectionSign("Da Segno al Fine")
+    played = imports.opened(dumped(made), "x")
+    assert len(played.rhythm.bars) == 6 and "D.S. are written out" in played.warnings[0]
+    assert [strokes(played, bar) for bar in (4, 5)] == [strokes(plain, bar) for bar in (1, 2)]
+
+
 def test_marks_of_others_are_heard() -> None:
     """Others mark ghosts and accents and leave the loudness as it is."""
     made = parsed(imports.load(GOLDEN / "funk_ghosts.musicxml"))

@@ -27,6 +27,7 @@ _DYNAMICS = {"PPP": 17, "FFF": 127} | {name.upper(): level for name, level in LE
 _MEASURED = {"1/2": Fraction(1, 2), "1/4": Fraction(1, 4)}
 """Tremolos that are strokes of a known length; a faster one is a roll."""
 _GHOST, _HEAVY, _ACCENT = "normal", 4, 8
+_SWUNG = "Triplet8th"
 _KEYS_OF_6 = (
     (35,), (38, 38, 37), (56,), (56,), (56,), (43,), (45,), (47,), (48,), (50,), (42, 46, 46), (44,), (57,), (49,),
     (55,), (51, 51, 53), (52,),
@@ -47,9 +48,9 @@ class Document:
         self._of = {kind: {one.get("id"): one for one in root.iterfind(f"{kind}s/{kind}")}
                     for kind in ("Bar", "Voice", "Beat", "Note", "Rhythm")}  # fmt: skip
         self._masters = root.findall("MasterBars/MasterBar")
-        self._tempos = self._read_tempos()
         self._keys: Counter[int] = Counter()
-        self._ids = 0
+        self._ids = self._moved = 0
+        self._tempos = self._read_tempos()
         self.title, self.artist = (root.findtext(f"Score/{name}") or "" for name in ("Title", "Artist"))
 
     def tracks(self) -> list[tuple[int, Any]]:
@@ -74,7 +75,13 @@ class Document:
 
     def notes(self) -> list[str]:
         """What was guessed or left out, in sentences."""
-        return list(meanings(self._keys, _MAP)[1])
+        said = list(meanings(self._keys, _MAP)[1])
+        feels = {master.findtext("TripletFeel") for master in self._masters} - {None, "NoTripletFeel", _SWUNG}
+        if feels:
+            said.append(f"The feel {', '.join(sorted(map(str, feels)))} is read as straight notes.")
+        if self._moved:
+            said.append(f"Changes of tempo inside a bar ({self._moved}) hold from the bar line that is nearer.")
+        return said
 
     def measures(self, staff: int, track: Any) -> list[Measure]:
         """The bars of a track."""
@@ -100,7 +107,7 @@ class Document:
             out.append(
                 Measure(
                     index + 1, meter, length, voices or ((),), tempo=self._tempos.get(index),
-                    swing="swing" if master.findtext("TripletFeel") == "Triplet8th" else "straight",
+                    swing="swing" if master.findtext("TripletFeel") == _SWUNG else "straight",
                     repeat_start=repeat is not None and repeat.get("start") == "true",
                     repeat_end=_turns(repeat),
                     ending=tuple(sorted({turn for turn in map(int, (master.findtext("AlternateEndings") or "").split())
@@ -115,7 +122,9 @@ class Document:
         for mark in self._root.iterfind("MasterTrack/Automations/Automation"):
             if mark.findtext("Type") == "Tempo":
                 bpm, unit = [*(mark.findtext("Value") or "").split(), "2"][:2]
-                at = int(mark.findtext("Bar") or 0) + round(float(mark.findtext("Position") or 0))
+                place = float(mark.findtext("Position") or 0)
+                at = int(mark.findtext("Bar") or 0) + round(place)
+                self._moved += place not in (0, 1)
                 quarters = float(bpm) * _TEMPO_UNITS.get(int(unit), 1.0)
                 found[at] = TempoMark(min(1000, max(1, round(quarters))))
         return found
