@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from drumscribe.options import Options
 from drumscribe.song import imports
 from drumscribe.song.transcription import Transcription
 
+GOLDEN = Path(__file__).parent / "golden"
 KIT = {label: (row.name, row.midi + 1, row.staff, row.notehead) for label, row in DRUMS.items()}
 PLAIN = "<clef><sign>percussion</sign></clef>"
 
@@ -196,3 +198,14 @@ def test_musescore_plays_and_saves_the_same(tmp_path: Path) -> None:
         expected = drums(data)
         assert [hit.drum for hit in read_midi(played[name]).hits] == expected, name
         assert drums(saved[name]) == expected, name
+
+
+@pytest.mark.parametrize("name", ["funk_ghosts", "pickup_and_rolls"])
+def test_marks_without_loudness_are_heard(name: str) -> None:
+    """Most programs mark ghosts and accents and say nothing of how loud they are."""
+    data = (GOLDEN / f"{name}.musicxml").read_bytes()
+    marked, plain = (
+        [(event.onset, head.drum, head.ghost, event.accent) for measure in imports.opened(text, "x").score.measures
+         for event, head in measure.heads()] for text in (data, re.sub(rb' dynamics="[0-9.]+"', b"", data))
+    )  # fmt: skip
+    assert any(ghost or accent for _, _, ghost, accent in plain) and plain == marked
