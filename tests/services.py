@@ -246,7 +246,9 @@ class S3(Process):
         super().start()
         wait_until(self.ready, 90, what="S3 server")
         import httpx
+        import s3fs
 
+        s3fs.S3FileSystem.clear_instance_cache()  # clients of a server before would ask that one
         made = httpx.put(f"{self.endpoint}/drumscribe", timeout=60)
         assert made.status_code == 200, made.text
         return self

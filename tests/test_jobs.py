@@ -179,7 +179,7 @@ def test_kill_9_in_the_middle_of_each_stage(settings, place, long_song):
     tiny_demucs.save(place / "demucs")
     demucs = {"separator": "demucs", "demucs_model": str(place / "demucs")}
     runner = LocalRunner(settings.model_copy(update={"data_dir": data, **demucs}))
-    stages = ("ingest", "separate", "detect", "beats", "export")
+    stages = ("ingest", "separate", "detect", "export")  # beats are found beside the hits: theirs may be over at once
     try:
         job = runner.submit(long_song, owner="me")
         for number, stage in enumerate(stages):
