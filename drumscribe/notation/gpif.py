@@ -14,9 +14,10 @@ from typing import Any
 
 from drumscribe.notation.dynamics import LEVELS
 from drumscribe.notation.model import Event, Head, Measure, TempoMark
+from drumscribe.notation.order import MOST, Signs
 from drumscribe.notation.pads import meanings
 from drumscribe.notation.played import as_marked
-from drumscribe.notation.roadmap import MOST, Signs, signs_named
+from drumscribe.notation.roadmap import signs_named
 from drumscribe.types import Meter
 
 _VALUES = ("DoubleWhole", "Whole", "Half", "Quarter", "Eighth", "16th", "32nd", "64th", "128th", "256th")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from drumscribe.choices import Noteheads, Paper, Voices
 from drumscribe.errors import NotationError
+from drumscribe.notation.order import order_of
 from drumscribe.types import Meter
 
 if TYPE_CHECKING:
@@ -211,25 +212,7 @@ class Score:
 
     def play_order(self) -> tuple[int, ...]:
         """Indices of the measures in the order in which they are played, repeats written out, count-in left out."""
-        order: list[int] = []
-        start = index = 0
-        turn = 1
-        while index < len(self.measures):
-            measure = self.measures[index]
-            over = index > 0 and bool(self.measures[index - 1].ending) and not measure.ending
-            if index > start and (measure.repeat_start or over):
-                start, turn = index, 1
-            if measure.count_in:
-                start = index + 1
-            elif not measure.ending or turn in measure.ending:
-                order.append(index)
-                if turn < measure.repeat_end:
-                    index, turn = start, turn + 1
-                    continue
-                if measure.repeat_end and not measure.ending:
-                    start, turn = index + 1, 1
-            index += 1
-        return tuple(order)
+        return tuple(order_of(self.measures))
 
 
 def check(score: Score) -> None:

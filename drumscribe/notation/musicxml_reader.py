@@ -28,8 +28,9 @@ from drumscribe.notation.model import (
     check,
 )
 from drumscribe.notation.musicxml import FULL_DYNAMICS
+from drumscribe.notation.order import Signs
 from drumscribe.notation.played import as_marked
-from drumscribe.notation.roadmap import Signs, played_out, signs_of
+from drumscribe.notation.roadmap import played_out, signs_of
 from drumscribe.notation.spelling import spell
 from drumscribe.notation.text import one_line
 from drumscribe.notation.xml_file import parsed, unpacked

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from drumscribe.notation.form import brackets
 from drumscribe.notation.model import Measure, TempoMark
-
-MOST = 20_000
-"""Bars that are played at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Signs:
-    """Signs at the beginning of a bar (``segno``, ``coda``) and at its end (all others)."""
-
-    segno: bool = False
-    coda: bool = False
-    to_coda: bool = False
-    fine: bool = False
-    da_capo: bool = False
-    dal_segno: bool = False
-
-    def __or__(self, other: Signs) -> Signs:
-        """Both together."""
-        return Signs(*(getattr(self, name) or getattr(other, name) for name in Signs.__dataclass_fields__))
-
+from drumscribe.notation.order import Signs, order_of
 
 _WORDS = {
     "da_capo": r"\bd\. ?c\.|\bda capo\b", "dal_segno": r"\bd\. ?s\.|\bdal segno\b", "to_coda": r"\bto coda\b",
@@ -75,10 +56,7 @@ def signs_named(names: Iterable[str]) -> Signs | None:
 
 
 def played_out(measures: Sequence[Measure], signs: Mapping[int, Signs]) -> list[Measure]:
-    """Return the bars written out as they are played, repeats included; as they are where there is no jump.
-
-    After a jump repeats are not taken again and of endings the last is played, as is the custom.
-    """
+    """Return the bars written out as they are played, repeats included; as they are where there is no jump."""
     if not any(one.da_capo or one.dal_segno for one in signs.values()):
         return list(measures)
     tempos: list[TempoMark | None] = []
@@ -88,7 +66,7 @@ def played_out(measures: Sequence[Measure], signs: Mapping[int, Signs]) -> list[
         swings.append(measure.swing or (swings[-1] if swings else ""))
     out: list[Measure] = []
     before = -1
-    for number, at in enumerate(_order(measures, signs), start=1):
+    for number, at in enumerate(order_of(measures, signs, _last_endings(measures)), start=1):
         measure = measures[at]
         jumped = at != before + 1
         swing: Any = (swings[at] or ("straight" if "swing" in swings else "")) if jumped else measure.swing
@@ -101,45 +79,6 @@ def played_out(measures: Sequence[Measure], signs: Mapping[int, Signs]) -> list[
         )  # fmt: skip
         before = at
     return out
-
-
-def _order(measures: Sequence[Measure], signs: Mapping[int, Signs]) -> list[int]:
-    none = Signs()
-    segno = next((at for at, one in signs.items() if one.segno), 0)
-    codas = [at for at, one in signs.items() if one.coda]
-    marked = any(one.to_coda for one in signs.values())
-    leave = codas[0] if len(codas) > 1 and not marked else None  # two glyphs and no words: the first says "to"
-    last = _last_endings(measures)
-    order: list[int] = []
-    start = index = 0
-    turn, jumped = 1, False
-    while index < len(measures) and len(order) < MOST:
-        measure, sign = measures[index], signs.get(index, none)
-        if jumped:
-            if not measure.ending or index in last:
-                order.append(index)
-            if sign.fine:
-                break
-            if codas and (sign.to_coda or index + 1 == leave) and codas[-1] > index:
-                index = codas[-1]
-                continue
-            index += 1
-            continue
-        over = index > 0 and bool(measures[index - 1].ending) and not measure.ending
-        if index > start and (measure.repeat_start or over):
-            start, turn = index, 1
-        if not measure.ending or turn in measure.ending:
-            order.append(index)
-            if turn < measure.repeat_end:
-                index, turn = start, turn + 1
-                continue
-            if measure.repeat_end and not measure.ending:
-                start, turn = index + 1, 1
-            if sign.da_capo or sign.dal_segno:
-                jumped, index = True, segno if sign.dal_segno else 0
-                continue
-        index += 1
-    return order
 
 
 def _last_endings(measures: Sequence[Measure]) -> frozenset[int]:

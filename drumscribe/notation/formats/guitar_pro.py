@@ -11,7 +11,7 @@ from drumscribe.notation.formats.base import MAX_BYTES, Chart, Format, Found
 
 if TYPE_CHECKING:
     from drumscribe.notation.model import Event, Head, Measure
-    from drumscribe.notation.roadmap import Signs
+    from drumscribe.notation.order import Signs
     from drumscribe.options import ReadOptions
     from drumscribe.settings import Settings
 
