@@ -19,11 +19,13 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
          "--autoplay-policy=no-user-gesture-required"]  # fmt: skip
 PATIENCE_MS = 120_000
 
-# Half a second in which the server has drawn nothing: what is on the page is no more taken away and put there anew.
+# Half a second in which the server has drawn nothing and nothing fades in: what is on the page is no more taken away
+# and put there anew, and has its colours.
 _AT_REST = """() => {
   const app = document.querySelector('[data-testid=stApp]');
   const busy = app?.dataset.testScriptState !== 'notRunning' || app.dataset.testConnectionState !== 'CONNECTED'
-    || document.querySelector('[data-stale=true]');
+    || document.querySelector('[data-stale=true]')
+    || document.getAnimations().some((one) => one instanceof CSSTransition);
   if (busy || window.dsQuietSince === undefined) window.dsQuietSince = performance.now();
   return !busy && performance.now() - window.dsQuietSince >= 500;
 }"""
@@ -58,10 +60,12 @@ class Server:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.address=127.0.0.1"],
-            cwd=ROOT, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        with (self.settings.data_dir / "studio.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}",
+                 "--server.address=127.0.0.1"],
+                cwd=ROOT, env=self._environment, stdout=log, stderr=log,
+            )  # fmt: skip
         self.pid = self._process.pid
         deadline = time.monotonic() + 240
         while time.monotonic() < deadline and self._process.poll() is None:
