@@ -28,7 +28,8 @@ class Line:
 
     def __init__(self, page) -> None:
         self.runs: list = []  # what asked the server to run a page: its page's hash, and how many widgets it names
-        self._page, self._slow, self._kept, self._waiting, self._asked = page, False, [], [], False
+        self._page, self._slow, self._kept, self._waiting = page, False, [], []
+        self._asked = self._drawing = ""  # hashes of pages: the one that an answer is awaited of, the latest drawn
         page.route_web_socket("**/_stcore/stream", self._route)
 
     def _route(self, browser) -> None:
@@ -46,7 +47,7 @@ class Line:
             if self._asked:
                 self._waiting.append(data)
                 return
-            self._asked = self._slow
+            self._asked = message.rerun_script.page_script_hash if self._slow else ""
             upstream.send(data)
 
         def down(data) -> None:
@@ -54,8 +55,11 @@ class Line:
                 self._kept.append(data)
                 message = ForwardMsg()
                 message.ParseFromString(data)
-                if self._asked and message.WhichOneof("type") in ("delta", "ref_hash"):
-                    self._asked = False
+                kind = message.WhichOneof("type")
+                if kind == "new_session":  # what comes before it is still of the page that was being drawn
+                    self._drawing = message.new_session.page_script_hash
+                if self._asked and self._drawing == self._asked and kind in ("delta", "ref_hash"):
+                    self._asked = ""
                     waiting, self._waiting, self._drawn = self._waiting, [], True
                     for late in waiting:
                         upstream.send(late)
@@ -67,14 +71,14 @@ class Line:
         self._browser, self._upstream = browser, upstream
 
     def slow(self) -> None:
-        self._slow, self._drawn = True, False
+        self._slow, self._drawn, self._drawing = True, False, ""
 
     def release(self) -> None:
         for data in self._kept:
             self._browser.send(data)
         for data in self._waiting:
             self._upstream.send(data)
-        self._slow, self._asked, self._kept, self._waiting = False, False, [], []
+        self._slow, self._asked, self._kept, self._waiting = False, "", [], []
 
     def wait_for_drawing(self) -> None:
         for _ in range(600):
@@ -120,6 +124,7 @@ def test_a_late_slider_does_not_take_the_user_back(chromium, server, made):  # n
     context, page, line = watched(chromium, server, f"edit?song={job_id}")
     slider = page.get_by_role("slider", name="Confidence at most")
     slider.wait_for()
+    line.wait_for_runs(2)  # the player has told how wide it is
     touch_and_leave(page, line, slider, "ArrowLeft", "Score")
     page.get_by_role("slider", name="BPM").wait_for()
     at_rest(page)
@@ -152,6 +157,7 @@ def test_an_edit_in_the_table_runs_the_page_once(chromium, server, made):  # noq
     job_id = put(server.settings, owner_of(TOKEN), made)
     context, page, line = watched(chromium, server, f"edit?song={job_id}")
     page.locator('[data-testid="stDataFrame"]').wait_for()
+    line.wait_for_runs(2)  # the player has told how wide it is
     at_rest(page)
     name_first_hit(page, "China")
     before = len(line.runs)
