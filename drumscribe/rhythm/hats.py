@@ -8,73 +8,59 @@ bars, is the hand's: networks confuse the two, and drummers seldom swap them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from dataclasses import replace
-from fractions import Fraction
-from itertools import accumulate
+from collections.abc import Set
 
-from drumscribe.types import Bar, Placement
+import numpy as np
+from numpy.typing import NDArray
 
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+TICKS = 3360
+"""To a quarter note: each of the :data:`drumscribe.rhythm.divisions.SLOTS` places of any pulse is a whole number."""
+HAND = "closed_hihat"
+"""What a foot stroke becomes that is the hand's."""
 _FOOT = "pedal_hihat"
-_HAND = frozenset({"closed_hihat", "open_hihat"})
-_CRASHES = frozenset({"crash", "splash", "china"})
-_STEPS = (Fraction(1, 4), Fraction(1, 3), Fraction(1, 2))
-"""Quarter notes between the strokes of a stream."""
+_HAND = ("closed_hihat", "open_hihat")
+_CRASHES = ("crash", "splash", "china")
+_STEPS = (TICKS // 4, TICKS // 3, TICKS // 2)
+"""Ticks between the strokes of a stream."""
 _AROUND = 8
 """Bars to each side that tell what the hand plays at a place."""
 
 
-def settle(placements: Sequence[Placement], bars: Sequence[Bar], sure: Set[int]) -> list[Placement]:
-    """Leave out, or write as the hand's, what a drummer would not have played there.
+def settle(lines: Ints, bar: Ints, onset: Ints, drum: list[str], sure: Flags) -> tuple[Flags, Flags]:
+    """Tell what a drummer would not have played there, or with the other limb.
 
     Whatever is left out tells nothing about the rest: without it the rest would be judged alike.
 
     Args:
-        placements: in order.
-        bars: of the song.
-        sure: ids of hits that a user named: they stay, and take nothing's place.
+        lines: ``(bars,)`` bar lines in ticks.
+        bar: ``(strokes,)`` the bar of each stroke.
+        onset: ``(strokes,)`` its place in it, in ticks.
+        drum: of each.
+        sure: strokes that a user named: they stay, and take nothing's place.
 
     Returns:
-        The placements, some with the closed hi-hat for the foot, without the hand's hi-hat under a crash and the foot
-        on the hand's.
+        Which strokes stay, all but the hand's hi-hat under a crash and the foot on the hand's; and which of the foot's
+        are the hand's.
     """
-    lines = list(accumulate((bar.length for bar in bars), initial=Fraction(0)))
-    heard = [(lines[place.bar] + place.onset, place) for place in placements if place.hit_id not in sure]
-    crashes = {at for at, place in heard if place.drum in _CRASHES}
-    hand = {at for at, place in heard if place.drum in _HAND}
-    doubled = {
-        place.hit_id
-        for at, place in heard
-        if (place.drum in _HAND and at in crashes) or (place.drum == _FOOT and at in hand)
-    }
-    left = [place for place in placements if place.hit_id not in doubled]
+    names, at = np.array(drum, dtype=np.str_), lines[bar] + onset
+    crash, hand, foot = np.isin(names, _CRASHES), np.isin(names, _HAND), names == _FOOT
+    doubled = hand & np.isin(at, at[crash & ~sure]) | foot & np.isin(at, at[hand & ~sure])
+    stays = sure | ~doubled
     # a crash is the stream's too: the hand that strikes it comes from the hi-hat
-    by_hand = [place for place in left if place.drum in _HAND | _CRASHES]
-    stream = {lines[place.bar] + place.onset for place in by_hand}
-    hand_bars = _bars_by_place(by_hand)
-    foot_bars = _bars_by_place([place for place in left if place.drum == _FOOT])
-    kept: list[Placement] = []
-    for place in left:
-        fills = place.drum == _FOOT and place.hit_id not in sure and _fills_gap(lines[place.bar] + place.onset, stream)
-        if fills and _near(place, hand_bars) > _near(place, foot_bars):
-            place = replace(place, drum="closed_hihat")
-        kept.append(place)
-    kept.sort(key=lambda place: (place.bar, place.onset, place.drum))
-    return kept
+    by_hand, by_foot = stays & (hand | crash), stays & foot
+    stream = set(at[by_hand].tolist())
+    swapped = np.zeros(len(names), np.bool_)
+    for k in np.flatnonzero(by_foot & ~sure).tolist():
+        if _fills_gap(int(at[k]), stream):
+            here = (onset == onset[k]) & (np.abs(bar - bar[k]) <= _AROUND)
+            swapped[k] = len(np.unique(bar[here & by_hand])) > len(np.unique(bar[here & by_foot]))
+    return stays, swapped
 
 
-def _bars_by_place(placements: Sequence[Placement]) -> dict[Fraction, set[int]]:
-    bars: dict[Fraction, set[int]] = {}
-    for place in placements:
-        bars.setdefault(place.onset, set()).add(place.bar)
-    return bars
-
-
-def _near(place: Placement, bars: dict[Fraction, set[int]]) -> int:
-    return sum(abs(bar - place.bar) <= _AROUND for bar in bars.get(place.onset, ()))
-
-
-def _fills_gap(at: Fraction, stream: Set[Fraction]) -> bool:
+def _fills_gap(at: int, stream: Set[int]) -> bool:
     """Whether the hand plays one step before and after but not there, and goes on in that step at one side at least."""
     if at in stream:
         return False

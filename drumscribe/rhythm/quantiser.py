@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from drumscribe.options import QuantiseOptions
 from drumscribe.rhythm.divisions import SLOTS, STATES, Divisions
-from drumscribe.rhythm.hats import settle
+from drumscribe.rhythm.hats import HAND, TICKS, settle
 from drumscribe.rhythm.layout import Layout
 from drumscribe.rhythm.ornaments import Strokes, gather
 from drumscribe.rhythm.search import Search
@@ -33,6 +33,7 @@ from drumscribe.types import Bar, BeatGrid, Hit, Hits, Meter, Ornament, Placemen
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 _WRITTEN = (1, 2, 3, 4, 6, 8, 5)
 """Divisions in the order in which the first that holds all places of a pulse is taken."""
@@ -62,21 +63,21 @@ def quantise(hits: Hits, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
     """
     played = np.array([hit.time_s for hit in hits], dtype=np.float64)
     stands = [_Stand(played, np.arange(len(hits)))]
-    found: list[Rhythm] = []  # found[k] is read from stands[k], and moves the hits to stands[k + 1]
+    found: list[_Solution] = []  # found[k] is read from stands[k], and moves the hits to stands[k + 1]
     for _ in range(_REPEATS):
         found.append(_read(hits.items, played, stands[-1], grid, options))
-        after = _Stand.written(hits.items, played, found[-1])
+        after = _Stand.of(played, found[-1])
         back = next((k for k, stand in enumerate(stands) if stand.same(after)), None)
         if back is None:
             stands.append(after)
             continue
-        circle = found[back:]  # nearly always one; else readings that lead to each other
+        circle = [_written(hits.items, one) for one in found[back:]]  # nearly always one; else they lead to each other
         torn = _torn(circle)
         if not torn:
             return min(circle, key=_plainness)
         among = [i for i in after.among.tolist() if hits[i].id not in torn]
         stands, found = [_Stand(after.times, np.array(among, dtype=np.int64))], []
-    return found[-1] if found else _read(hits.items, played, stands[-1], grid, options)
+    return _written(hits.items, found[-1] if found else _read(hits.items, played, stands[-1], grid, options))
 
 
 def _torn(circle: list[Rhythm]) -> set[int]:
@@ -101,15 +102,17 @@ class _Stand:
     among: Ints  # sorted; those that are not left out
 
     @classmethod
-    def written(cls, hits: tuple[Hit, ...], played: Floats, rhythm: Rhythm) -> _Stand:
+    def of(cls, played: Floats, found: _Solution) -> _Stand:
         """As :func:`drumscribe.rhythm.performed` moves the hits."""
-        number = {hit.id: i for i, hit in enumerate(hits)}
-        late = np.zeros(len(hits))
-        heard = np.zeros(len(hits), bool)
-        for place in rhythm.placements:
-            stroke = [number[hit_id] for hit_id in (place.hit_id, *place.grace_ids)]
-            late[stroke] = min(place.deviation_s, played[stroke[0]])
-            heard[stroke] = True
+        late = np.zeros(len(played))
+        heard = np.zeros(len(played), bool)
+        main = found.main[found.stays]
+        late[main] = np.minimum(found.late[found.stays], played[main])
+        heard[main] = True
+        for i in main.tolist() if found.ornaments else ():
+            if i in found.ornaments:
+                graces = list(found.ornaments[i][1])
+                late[graces], heard[graces] = late[i], True
         return cls(np.maximum(0.0, played - late), np.flatnonzero(heard))
 
     def same(self, other: _Stand) -> bool:
@@ -123,23 +126,25 @@ class _Stand:
 class _Solution:
     """Places of one search. Hits are named by their index."""
 
-    main: list[int]  # strokes in order of place, then of drum
-    slots: list[int]  # of each stroke, in 1/840 pulses
-    late: list[float]  # of each stroke: seconds played after its written place
+    layout: Layout
+    main: Ints  # strokes in order of place, then of drum
+    slots: Ints  # of each stroke, in 1/840 pulses
+    late: Floats  # of each stroke: seconds played after its written place
+    stays: Flags  # which of them a drummer would have played there
+    swapped: Flags  # which of them are the hand's and not the foot's
     ornaments: dict[int, tuple[Ornament, tuple[int, ...]]]
     rolls: dict[int, Fraction]  # written length in quarter notes
     swing: list[bool]  # per bar
 
 
-def _read(hits: tuple[Hit, ...], played: Floats, stand: _Stand, grid: BeatGrid, options: QuantiseOptions) -> Rhythm:
+def _read(hits: tuple[Hit, ...], played: Floats, stand: _Stand, grid: BeatGrid, options: QuantiseOptions) -> _Solution:
     """One search from where the hits stand."""
     there = stand.times[stand.among]
     first, last = (there.min(), there.max()) if len(there) else (grid.times[0], grid.times[-2])
     layout = Layout.of(grid, float(first), float(last))
     at = layout.grid.time_at(np.round(layout.grid.pulse_at(stand.times) * SLOTS) / SLOTS)
     at = np.where(np.abs(at - stand.times) < _EXACT_S, at, stand.times)
-    found = _solve(hits, played, _Stand(at, stand.among), layout, Divisions.of(layout, options), options)
-    return _written(layout, hits, found)
+    return _solve(hits, played, _Stand(at, stand.among), layout, Divisions.of(layout, options), options)
 
 
 def _solve(
@@ -156,24 +161,46 @@ def _solve(
     strokes = gather(hits, times, order, finest_s) if options.ornaments else Strokes(order, {})
     sure = np.array([hit.confidence for hit in hits], dtype=np.float64)
     search = Search(layout, divisions, times[strokes.main], names, drums[strokes.main], sure[strokes.main])
-    habits = search.first_habits()
-    path = slots = np.zeros(0, np.int64)
-    for _ in range(_ROUNDS):
-        path, slots = search.run(habits)
-        habits = search.learn(path, slots, habits)
+    path, slots = _searched(search)
     keep = _strongest(hits, strokes, slots, search.drum)
     keep = keep[np.lexsort((search.drum[keep], slots[keep]))]
-    main = strokes.main[keep].tolist()
+    main, slots_kept = strokes.main[keep], slots[keep]
     late = played[main] - search.written_s(path, slots)[keep]
-    ornaments = {i: strokes.ornaments[i] for i in main if i in strokes.ornaments}
+    ornaments = {i: strokes.ornaments[i] for i in main.tolist() if i in strokes.ornaments}
     rolls = {
         i: _roll_length(float(times[ornaments[i][1][-1]]), slot, layout)
-        for i, slot in zip(main, slots[keep].tolist(), strict=True)
+        for i, slot in zip(main.tolist(), slots_kept.tolist(), strict=True)
         if i in ornaments and ornaments[i][0] == "roll"
     }
     feel = np.array([state.feel for state in STATES])[path]
     swing = np.logical_or.reduceat(feel, layout.starts[:-1]).tolist()
-    return _Solution(main, slots[keep].tolist(), late.tolist(), ornaments, rolls, swing)
+    stays, swapped = _settled(hits, main, slots_kept, layout)
+    return _Solution(layout, main, slots_kept, late, stays, swapped, ornaments, rolls, swing)
+
+
+def _searched(search: Search) -> tuple[Ints, Ints]:
+    """State of each pulse and slot of each hit, after some rounds of learning the player's habits."""
+    habits = search.first_habits()
+    path, slots = search.run(habits)
+    for _ in range(_ROUNDS - 1):
+        known, before = habits, (path, slots)
+        habits = search.learn(path, slots, habits)
+        path, slots = search.run(habits)
+        same = np.array_equal(path, before[0]) and np.array_equal(slots, before[1])
+        if same and habits.swing == known.swing:
+            break  # the next round would learn the same
+    return path, slots
+
+
+def _settled(hits: tuple[Hit, ...], main: Ints, slots: Ints, layout: Layout) -> tuple[Flags, Flags]:
+    """What :func:`~drumscribe.rhythm.hats.settle` says of the strokes."""
+    to_ticks = np.array([int(TICKS * meter.pulse / SLOTS) for meter in layout.meters], dtype=np.int64)
+    lengths = np.diff(layout.starts) * SLOTS * to_ticks
+    bar = layout.bar_of[slots // SLOTS]
+    onset = (slots - layout.starts[bar] * SLOTS) * to_ticks[bar]
+    strokes = [hits[i] for i in main.tolist()]
+    named = np.array([hit.origin == "user" for hit in strokes], dtype=np.bool_)
+    return settle(np.cumsum(lengths) - lengths, bar, onset, [hit.drum for hit in strokes], named)
 
 
 @lru_cache(maxsize=1024)
@@ -182,14 +209,17 @@ def _parts(places: frozenset[int]) -> int:
     return next(n for n in _WRITTEN if all(place * n % SLOTS == 0 for place in places))
 
 
-def _written(layout: Layout, hits: tuple[Hit, ...], found: _Solution) -> Rhythm:
-    grid = layout.grid
+def _written(hits: tuple[Hit, ...], found: _Solution) -> Rhythm:
+    layout, grid = found.layout, found.layout.grid
     bar_of, starts = layout.bar_of.tolist(), layout.starts.tolist()
     tables: dict[Meter, dict[int, Fraction]] = {meter: {} for meter in layout.meters}
     onsets = [tables[meter] for meter in layout.meters]
     used: list[set[int]] = [set() for _ in bar_of]
     placements = []
-    for i, slot, late in zip(found.main, found.slots, found.late, strict=True):
+    bar = -1
+    rows = zip(*(part.tolist() for part in (found.main, found.slots, found.late, found.stays, found.swapped)),
+               strict=True)  # fmt: skip
+    for i, slot, late, stays, swapped in rows:
         pulse, rest = divmod(slot, SLOTS)
         bar = bar_of[pulse]
         place = slot - starts[bar] * SLOTS
@@ -197,18 +227,20 @@ def _written(layout: Layout, hits: tuple[Hit, ...], found: _Solution) -> Rhythm:
         if onset is None:
             onset = onsets[bar][place] = Fraction(place, SLOTS) * layout.meters[bar].pulse
         used[pulse].add(rest)
+        if not stays:
+            continue
         hit = hits[i]
         ornament, graces = found.ornaments.get(i, ("", ()))
         placements.append(
             Placement(
-                hit_id=hit.id, bar=bar, onset=onset, drum=hit.drum, velocity=hit.velocity, confidence=hit.confidence,
-                deviation_s=late, ornament=ornament, grace_ids=tuple(hits[g].id for g in graces),
-                roll_length=found.rolls.get(i, _NO_ROLL),
+                hit_id=hit.id, bar=bar, onset=onset, drum=HAND if swapped else hit.drum, velocity=hit.velocity,
+                confidence=hit.confidence, deviation_s=late, ornament=ornament,
+                grace_ids=tuple(hits[g].id for g in graces), roll_length=found.rolls.get(i, _NO_ROLL),
             )
         )  # fmt: skip
     parts = [_parts(frozenset(places)) for places in used]
     bars = []
-    last = max(layout.own, placements[-1].bar + 1) if placements else layout.own
+    last = max(layout.own, bar + 1)  # where the last stroke stands
     for b, meter in enumerate(layout.meters[:last]):
         low, high = starts[b], starts[b + 1]
         length = layout.length(b)
@@ -221,8 +253,8 @@ def _written(layout: Layout, hits: tuple[Hit, ...], found: _Solution) -> Rhythm:
                 subdivisions=tuple(parts[low:high]), swing=found.swing[b],
             )
         )  # fmt: skip
-    named = {hit.id for hit in hits if hit.origin == "user"}
-    placements = settle(placements, bars, named)
+    if found.swapped.any():
+        placements.sort(key=lambda place: (place.bar, place.onset, place.drum))
     heard = {hit_id for place in placements for hit_id in (place.hit_id, *place.grace_ids)}
     dropped = tuple(sorted(hit.id for hit in hits if hit.id not in heard))
     return Rhythm(tuple(bars), tuple(placements), grid.bpm, any(bar.swing for bar in bars), dropped)
