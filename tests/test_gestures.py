@@ -168,6 +168,18 @@ def test_what_cannot_be_done_is_refused(found):
             meaning(action, found.hits, found.rhythm)
 
 
+def test_the_hits_of_some_bars_are_those_that_stand_in_them(found):
+    places = Places(found.rhythm.bars, found.rhythm.placements)
+    for first, end in (
+        (0, 1),
+        (3, 5),
+        (0, len(found.rhythm.bars)),
+        (len(found.rhythm.bars) - 1, len(found.rhythm.bars)),
+    ):
+        assert places.inside(found.hits, first, end) == [hit for hit in found.hits if first <= places.of(hit)[0] < end]
+    assert places.inside(found.hits, 0, len(found.rhythm.bars) + 1) == []
+
+
 @given(bar=st.integers(0, 7), by=st.integers(-20, 20), data=st.data())
 def test_every_place_sounds_where_it_is_found_again(found, bar, by, data):
     spots = Places(found.rhythm.bars)

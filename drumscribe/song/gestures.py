@@ -14,10 +14,12 @@ at the nearest place.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 from statistics import median
 from typing import Any, Literal
 
@@ -137,6 +139,14 @@ class Places:
         self._written = {place.hit_id: (place.bar, place.onset) for place in placements}
         self._starts = [bar.start_s for bar in bars]
 
+    def inside(self, hits: Hits, first: int, end: int) -> list[Hit]:
+        """Those of ``hits`` that stand in the bars from ``first`` to before ``end``."""
+        if not 0 <= first < end <= len(self.bars):
+            return []
+        early, late = self.bars[max(0, first - 1)], self.bars[min(end, len(self.bars) - 1)]
+        around = hits.between(0.0 if first == 0 else early.start_s, math.inf if end >= len(self.bars) else late.end_s)
+        return [hit for hit in around if first <= self.of(hit)[0] < end]
+
     def of(self, hit: Hit) -> tuple[int, Fraction]:
         """Bar and onset of a hit: as written, where it still is what was written."""
         bar, onset = self._written.get(hit.id, (-1, Fraction(0)))
@@ -149,19 +159,14 @@ class Places:
         if not self.bars:
             raise EditError("There are no bars to write into.", "Transcribe a recording with a beat.")
         index = max(0, bisect_right(self._starts, time_s) - 1)
-        found = [(index, onset) for onset in slots(self.bars[index])]
+        found = [(abs(sounds_s - time_s), (index, onset)) for onset, sounds_s in grid(self.bars[index])]
         if index + 1 < len(self.bars):
-            found.append((index + 1, Fraction(0)))
-        return min(found, key=lambda place: abs(self.time_s(*place) - time_s))
+            found.append((abs(self._starts[index + 1] - time_s), (index + 1, Fraction(0))))
+        return min(found)[1]
 
     def time_s(self, bar: int, onset: Fraction) -> float:
         """When a place sounds."""
-        found = self.bars[bar]
-        pulse, inside = divmod(onset, found.meter.pulse)
-        if found.swing and found.meter.pulse == 1:  # a swung second eighth comes at two thirds of the beat
-            inside = inside * Fraction(4, 3) if inside <= Fraction(1, 2) else Fraction(1, 3) + inside * Fraction(2, 3)
-        share = float((pulse * found.meter.pulse + inside) / found.length)
-        return max(0.0, found.start_s + share * (found.end_s - found.start_s))
+        return _sounds_s(self.bars[bar], onset)
 
     def moved(self, place: tuple[int, Fraction], by: int) -> tuple[int, Fraction]:
         """The place ``by`` steps of the grid further on, within the song."""
@@ -185,14 +190,38 @@ class Places:
         return (found.end_s - found.start_s) / max(1, len(slots(found)))
 
 
-def slots(bar: Bar) -> list[Fraction]:
+def slots(bar: Bar) -> tuple[Fraction, ...]:
     """Onsets of a bar's grid: as each pulse was divided, at least into four (a pulse in threes stays so)."""
+    return _slots(bar.meter.pulse, bar.length, bar.subdivisions or (1,))
+
+
+def grid(bar: Bar) -> list[tuple[Fraction, float]]:
+    """The same, and when each of them sounds."""
+    return [(onset, _sounds_s(bar, onset)) for onset in slots(bar)]
+
+
+# Most bars of a song are divided alike, and fractions are slow.
+@lru_cache(maxsize=1024)
+def _slots(pulse: Fraction, length: Fraction, parts: tuple[int, ...]) -> tuple[Fraction, ...]:
     found = []
-    parts = bar.subdivisions or (1,)
-    for pulse, divided in enumerate(parts):
+    for number, divided in enumerate(parts):
         count = divided if divided > 2 else 4
-        found += [bar.meter.pulse * (pulse + Fraction(part, count)) for part in range(count)]
-    return [onset for onset in found if onset < bar.length]
+        found += [pulse * (number + Fraction(part, count)) for part in range(count)]
+    return tuple(onset for onset in found if onset < length)
+
+
+def _sounds_s(bar: Bar, onset: Fraction) -> float:
+    share = _share(bar.meter.pulse, bar.length, onset, bar.swing)
+    return max(0.0, bar.start_s + share * (bar.end_s - bar.start_s))
+
+
+@lru_cache(maxsize=8192)
+def _share(pulse: Fraction, length: Fraction, onset: Fraction, swing: bool) -> float:
+    """Where in its bar an onset sounds, as a part of the bar."""
+    number, inside = divmod(onset, pulse)
+    if swing and pulse == 1:  # a swung second eighth comes at two thirds of the beat
+        inside = inside * Fraction(4, 3) if inside <= Fraction(1, 2) else Fraction(1, 3) + inside * Fraction(2, 3)
+    return float((number * pulse + inside) / length)
 
 
 def _add(action: Action, hits: Hits, spots: Places) -> Meaning:
@@ -286,8 +315,7 @@ def _paste(action: Action, hits: Hits, spots: Places) -> Meaning:
     old: dict[int, Hit] = {}
     if action.bars:
         last = min(len(spots.bars), action.bar + action.bars)
-        around = hits.between(spots.bars[action.bar].start_s - 0.2, spots.bars[last - 1].end_s + 0.2)
-        old = {hit.id: hit for hit in around if action.bar <= spots.of(hit)[0] < last}
+        old = {hit.id: hit for hit in spots.inside(hits, action.bar, last)}
     first = edits.free_id(hits)
     new: list[Hit] = []
     made: dict[int, int] = {}

@@ -12,7 +12,7 @@ from drumscribe.kit import BY_HEIGHT
 from drumscribe.song import edits, spreading
 from drumscribe.song.edits import Edit
 from drumscribe.song.gestures import Places
-from drumscribe.types import Hit
+from drumscribe.types import Hit, Hits
 from drumscribe.ui import facts, labels, state, theme
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def settled(found: Transcription, bar: int) -> None:
 def _inside(found: Transcription, bar: int) -> tuple[list[Hit], list[Hit]]:
     """Hits of a bar, and the candidates in it."""
     places = Places(found.rhythm.bars, found.rhythm.placements)
-    hits = [hit for hit in found.hits if places.of(hit)[0] == bar]
-    return hits, [hit for hit in facts.rejected(found) if places.of(hit)[0] == bar]
+    return places.inside(found.hits, bar, bar + 1), places.inside(Hits.of(facts.rejected(found)), bar, bar + 1)
 
 
 def _settle(bar: int) -> None:

@@ -364,8 +364,7 @@ def _of_kit(label: str, *, dark: bool) -> dict[str, Any]:
 
 def _slots(bar: Bar) -> list[list[float]]:
     """The grid of a bar: onset in quarter notes, and when it sounds."""
-    places = gestures.Places([bar])
-    return [[round(float(onset), 5), round(places.time_s(0, onset), 4)] for onset in gestures.slots(bar)]
+    return [[round(float(onset), 5), round(sounds_s, 4)] for onset, sounds_s in gestures.grid(bar)]
 
 
 class _Server:
