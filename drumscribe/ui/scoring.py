@@ -35,6 +35,8 @@ def show(found: Transcription) -> None:
     with st.container(key="score_page"):
         chart, side = st.columns([5, 2], gap="medium")
     reads_only = bool(state.session().share)
+    with chart:
+        sheet(found)  # first: it is what an edit waits for
     with side:
         if reads_only:
             downloads(found)
@@ -44,7 +46,6 @@ def show(found: Transcription) -> None:
             downloads(found)
             take_back(found)
     with chart:
-        sheet(found)
         if not reads_only:
             bars_alike.show(found)
 

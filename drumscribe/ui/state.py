@@ -12,11 +12,13 @@ job, the selection, and the reopened result. Every change of hits or options is 
 
 from __future__ import annotations
 
+import gc
 import inspect
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
@@ -373,7 +375,20 @@ def enter(page: StreamlitPage) -> bool:
 
 def leave() -> None:
     """Note that the page has been drawn to its end."""
-    session().complete = True
+    held = session()
+    held.complete = True
+    if held.page is not None:
+        _settle(held.page.url_path)
+
+
+@lru_cache(maxsize=64)
+def _settle(page: str) -> None:
+    """Once a page was drawn for the first time, its modules are loaded: spare the garbage collector going over them.
+
+    Streamlit collects all garbage after every run, and the next one waits for that.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
