@@ -177,16 +177,17 @@ def tempo(page: Page, url: str, job_id: str, clock: Clock, repeat: int) -> None:
     heading(page, "Score")
     page.locator(".pages [data-hit]").first.wait_for()
     settle(page)
-    shown = (
-        "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('.page')?.url).find(Boolean)"
-        " + document.querySelector('[aria-label=\"Open song\"]').innerText"
+    shown = (  # nothing while the page is being drawn
+        "[document.querySelector('[aria-label=\"Open song\"]')?.innerText,"
+        " [...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('.page')?.url).find(Boolean)]"
+        ".reduce((a, b) => a && b && a + b)"
     )
     for number in range(repeat):
         before = page.evaluate(f"() => {shown}")
 
         def act(number: int = number, before: Any = before) -> None:
             page.locator(f".st-key-score_tempo_{'Half' if number % 2 == 0 else 'Double'} button:enabled").first.click()
-            page.wait_for_function(f"was => {shown} !== was", arg=before)
+            page.wait_for_function(f"was => ![was, null, undefined].includes({shown})", arg=before)
 
         clock.measure("tempo halved or doubled: in the score", act)
         settle(page)
