@@ -16,8 +16,11 @@ from math import lcm
 import numpy as np
 
 from drumscribe.kit import DRUMS
+from drumscribe.notation import Score, notate
+from drumscribe.options import NotateOptions
 from drumscribe.types import Bar, BeatGrid, Hit, Hits, Meter, Ornament, Placement, Rhythm
 
+PLAIN = NotateOptions(simile=False, repeats=False, sections=False)
 _BY_ABBREVIATION = {row.abbreviation: row.label for row in DRUMS.values()}
 _VELOCITY = {"x": 80, "o": 80, "X": 120, "O": 120, "g": 30, "f": 80, "F": 120, "d": 80, "r": 70}
 _ORNAMENT: dict[str, Ornament] = {"f": "flam", "F": "flam", "d": "drag", "r": "roll"}
@@ -311,3 +314,27 @@ GROOVES: dict[str, Groove] = {
 
 def load(name: str) -> Rhythm:
     return parse(GROOVES[name])
+
+
+def repeated(rows: str, times: int, *then: Groove) -> Groove:
+    return Groove(rows, times=times, then=then)
+
+
+ROCK = "HH x-x-x-x-x-x-x-x-\nSD ----o-------o---\nBD o-------o-o-----"
+RIDE = "RD x-x-x-x-x-x-x-x-\nSD ----o-------o---\nBD o-o---o-o-------"
+
+
+def kick_rows(i: int) -> str:
+    """Hats in eighths and a kick that each number plays otherwise."""
+    kick = "".join("o" if (i * 7 + k * 5) % 11 < 4 else "-" for k in range(16))
+    return f"HH x-x-x-x-x-x-x-x-\nBD {kick}"
+
+
+def by_drum(hit: Hit) -> tuple[object, ...]:
+    return (hit.drum, hit.time_s, hit.velocity)
+
+
+def score_of(groove: Groove | str, options: NotateOptions = PLAIN) -> Score:
+    """A groove, or one of :func:`load`, as a score; by default bar for bar."""
+    rhythm = load(groove) if isinstance(groove, str) else parse(groove)
+    return notate(rhythm, options, title="A title")
