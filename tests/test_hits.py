@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -372,10 +373,11 @@ class TestNetwork:
             assert min(abs(beat - time) for time in kicks) < 0.02
 
     def test_block_seams_change_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        run = engines.load(FOLDER / f"{DEFAULT}.tflite", 0, network.BLOCK + 2 * network.CONTEXT)
+        frames = network.BLOCK + 2 * network.CONTEXT
+        how = network.Listening(partial(engines.load, FOLDER / f"{DEFAULT}.tflite", 0, frames))
         samples = np.tile(click_track(), 6)  # 36 s: two blocks
-        cut = network.run_blocks(network.Listening(run), samples)
-        moved = network.run_blocks(network.Listening(run), np.concatenate([np.zeros(512 * 441, np.float32), samples]))
+        cut = network.run_blocks(how, samples)
+        moved = network.run_blocks(how, np.concatenate([np.zeros(512 * 441, np.float32), samples]))
         assert np.abs(cut[0] - moved[0][512:]).max() < 1e-4
         assert np.abs(cut[1] - moved[1][512:]).max() < 1e-3
 
@@ -385,8 +387,8 @@ class TestNetwork:
         heard = []
         for block in (network.BLOCK, 1000):
             monkeypatch.setattr(network, "BLOCK", block)
-            run = engines.load(FOLDER / f"{DEFAULT}.tflite", 0, block + 2 * network.CONTEXT)
-            heard.append(network.run_blocks(network.Listening(run), samples, speed))
+            how = network.Listening(partial(engines.load, FOLDER / f"{DEFAULT}.tflite", 0, block + 2 * network.CONTEXT))
+            heard.append(network.run_blocks(how, samples, speed))
         assert len(heard[0][0]) == features.frame_count(speeds.length(len(samples), speed))
         assert np.abs(heard[0][0] - heard[1][0]).max() < 1e-4
         assert np.abs(heard[0][1] - heard[1][1]).max() < 1e-3
@@ -404,11 +406,11 @@ class TestNetwork:
 
     def test_another_network_hears_the_other_speeds(self) -> None:
         samples, frames = click_track(), network.BLOCK + 2 * network.CONTEXT
-        one, other = (engines.load(FOLDER / f"{name}.tflite", 1, frames) for name in (DEFAULT, ASIDE))
+        one, other = (partial(engines.load, FOLDER / f"{name}.tflite", 1, frames) for name in (DEFAULT, ASIDE))
         both = network.hear(network.Listening(one, aside=other), [samples], (94, 100))
         gain, mean = features.level(samples), speeds.Mean()
-        for run, speed in ((other, 94), (one, 100)):
-            onset = network.run_blocks(network.Listening(run), samples, speed, gain=gain)[0]
+        for load, speed in ((other, 94), (one, 100)):
+            onset = network.run_blocks(network.Listening(load), samples, speed, gain=gain)[0]
             mean.add(speeds.at_original_times(onset, speed, len(both[0])))
         np.testing.assert_allclose(both[0], mean.probabilities(), atol=1e-6)
         heard = hits.activations(Stem(samples[None], RATE, "none"), speeds=(94, 100), settings=Settings(_env_file=None))
@@ -439,7 +441,9 @@ class TestNetwork:
         engines.convert(FOLDER / f"{DEFAULT}.keras", light)
         frames = network.BLOCK + 2 * network.CONTEXT
         heard = [
-            network.run_blocks(network.Listening(engines.load(path, 2, frames)), sound, gain=features.level(sound))
+            network.run_blocks(
+                network.Listening(partial(engines.load, path, 2, frames)), sound, gain=features.level(sound)
+            )
             for path in (FOLDER / f"{DEFAULT}.keras", FOLDER / f"{DEFAULT}.tflite", light)
         ]
         assert (heard[0][0] > 0.5).sum() > 50

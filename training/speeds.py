@@ -15,6 +15,7 @@ import argparse
 import csv
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import soundfile
@@ -31,7 +32,7 @@ from training.calibrate import Clip, match, platt
 
 def listen(folder: Path, speeds: tuple[int, ...]) -> list[Clip]:
     """Hear the recordings that :mod:`training.testset` wrote, drums alone and in the mix."""
-    one, other = (load(FOLDER / f"{name}{LIGHT}", 1, BLOCK + 2 * CONTEXT) for name in (DEFAULT, ASIDE))
+    one, other = (partial(load, FOLDER / f"{name}{LIGHT}", 1, BLOCK + 2 * CONTEXT) for name in (DEFAULT, ASIDE))
     clips = []
     for reference in sorted((folder / "ref").glob("*.csv")):
         with reference.open() as file:

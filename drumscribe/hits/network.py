@@ -5,9 +5,10 @@ Blocks of frames of one size overlap by the network's reach, so their seams chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -38,16 +39,17 @@ class Listening:
     """How blocks are heard.
 
     Attributes:
-        run: the network for :data:`BLOCK` frames and their context.
-        aside: another one for speeds other than 100 %; ``None``: the same.
+        load: gives the network for :data:`BLOCK` frames and their context; asked for each speed, so that of several
+            networks one is in memory.
+        aside: likewise another one for speeds other than 100 %; ``None``: the same.
         on_progress: told the fraction done.
         cancel: looked at before every block.
     """
 
-    run: Run
+    load: Callable[[], Run]
     on_progress: OnFraction | None = None
     cancel: CancelToken | None = None
-    aside: Run | None = None
+    aside: Callable[[], Run] | None = None
 
     def report(self, fraction: float) -> None:
         """Pass progress on. Raises Cancelled."""
@@ -81,7 +83,7 @@ def run_blocks(
         Cancelled: when asked to.
     """
     part = part or Part()
-    run = how.run if how.aside is None or speed == 100 else how.aside
+    run = (how.load if how.aside is None or speed == 100 else how.aside)()
     frames = frame_count(length(len(samples), speed))
     starts = range(0, frames, BLOCK)
     onset = np.empty((frames, len(LABELS)), dtype=np.float32)
@@ -147,8 +149,8 @@ def chosen(settings: Settings, *, cancel: CancelToken | None = None) -> tuple[Pa
     return path, path.stem if settings.model_uri else default_card().title
 
 
-def _loaded(path: Path, settings: Settings) -> Run:
-    return load(path, settings.threads, BLOCK + 2 * CONTEXT, path.stat().st_mtime_ns)
+def _loader(path: Path, settings: Settings) -> Callable[[], Run]:
+    return partial(load, path, settings.threads, BLOCK + 2 * CONTEXT, path.stat().st_mtime_ns)
 
 
 def _mono(samples: FloatArray) -> Mono:
@@ -191,11 +193,10 @@ def activations(
                              "Load the recording with drumscribe.audio.decode, which resamples it.")  # fmt: skip
     sounds = [_mono(samples) for samples in (stem.samples, mix) if samples is not None]
     path, title = chosen(settings, cancel=cancel)
-    run = _loaded(path, settings)
-    aside = None
+    how = Listening(_loader(path, settings), on_progress, cancel)
     if path.parent == FOLDER and set(speeds) != {100}:
-        aside = _loaded(path.with_stem(ASIDE), settings)
-    onset, velocity, embedding = hear(Listening(run, on_progress, cancel, aside), sounds, speeds)
+        how = replace(how, aside=_loader(path.with_stem(ASIDE), settings))
+    onset, velocity, embedding = hear(how, sounds, speeds)
     card = card_of(title)
     if card.speeds is not None and len(speeds) > 1:
         onset = recalibrated(onset, *([by[label] for label in LABELS] for by in (card.speeds.scale, card.speeds.shift)))
