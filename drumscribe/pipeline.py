@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from drumscribe._version import __version__
 from drumscribe.errors import Cancelled, UnreadableFileError
 from drumscribe.options import Options
@@ -220,7 +222,8 @@ class Run:
 
         stop, told = threading.Event(), deque([Progress("beats", 0.0)], maxlen=1)
         beside = Run(self.settings, told.append, _Either(self._cancel, stop))
-        with ThreadPoolExecutor(1, "beats") as pool:
+        # numpy's products here are too small to be shared: threads of its library would wait for each other, spinning
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(1, "beats") as pool:
             coming = pool.submit(beside.beats, audio, options)
             try:
                 activations = self.detect(audio, stem, options)

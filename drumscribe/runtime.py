@@ -15,7 +15,7 @@ from pathlib import Path
 
 from drumscribe.settings import Settings
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
             "TF_NUM_INTEROP_THREADS")  # fmt: skip
 _CACHES = {
     "NUMBA_CACHE_DIR": "numba",
@@ -51,6 +51,7 @@ def prepare(settings: Settings) -> None:
     threads = str(settings.threads or cores())
     for variable in _THREADS:
         os.environ.setdefault(variable, threads)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's products are too small to be shared
     home = settings.data_dir.resolve() / "cache" / "libraries"
     for variable, name in _CACHES.items():
         os.environ.setdefault(variable, str(home / name))

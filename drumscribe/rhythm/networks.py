@@ -154,34 +154,58 @@ def _layer(layer: _Lstm, data: FloatArray, on_step: OnStep) -> FloatArray:
     networks = groups // 2
     weights = layer.inputs.reshape(2, networks, *layer.inputs.shape[1:])
     result = np.empty((networks, frames, 2 * cells), np.float32)
-    output = np.zeros((groups, 1, cells), np.float32)
-    state = np.zeros_like(output)
-    out_gate = np.empty_like(output)
+    cell = _Cell(layer)
     for first in range(0, frames, _CHUNK):
         on_step(first / frames)
-        count = min(_CHUNK, frames - first)
-        ahead = data[:, first : first + count] @ weights[0]
-        back = data[:, frames - first - count : frames - first][:, ::-1] @ weights[1]
-        projected = np.concatenate([ahead, back]) + layer.bias
-        for t in range(count):
-            gates = output @ layer.recurrent
-            gates += projected[:, t : t + 1]
-            gates[..., : 2 * cells] += (state * layer.peep_in).reshape(groups, 1, 2 * cells)
-            np.tanh(gates[..., : 3 * cells], out=gates[..., : 3 * cells])
-            gates[..., : 2 * cells] += 1.0
-            state *= gates[..., cells : 2 * cells]
-            state += gates[..., :cells] * gates[..., 2 * cells : 3 * cells]
-            state *= 0.5
-            np.multiply(state, layer.peep_out, out=out_gate)
-            out_gate += gates[..., 3 * cells :]
-            np.tanh(out_gate, out=out_gate)
-            out_gate += 1.0
-            np.tanh(state, out=output)
-            output *= out_gate
-            output *= 0.5
-            result[:, first + t, :cells] = output[:networks, 0]
-            result[:, frames - 1 - first - t, cells:] = output[networks:, 0]
+        last = min(first + _CHUNK, frames)
+        ahead = data[:, first:last] @ weights[0]
+        back = data[:, frames - last : frames - first][:, ::-1] @ weights[1]
+        outputs = cell.run(np.concatenate([ahead, back]) + layer.bias)
+        result[:, first:last, :cells] = outputs[:, :networks].swapaxes(0, 1)
+        result[:, frames - last : frames - first, cells:] = outputs[::-1, networks:].swapaxes(0, 1)
     return result
+
+
+class _Cell:
+    """The cells of a layer and what they remember. All steps write to the same arrays, seen by gate: a step is a few
+    dozen numbers a network, and making arrays and slices for it takes as long as computing it."""
+
+    def __init__(self, layer: _Lstm) -> None:
+        groups, self._cells = layer.recurrent.shape[:2]
+        self._layer = layer
+        self._output = np.zeros((groups, 1, self._cells), np.float32)
+        self._state = np.zeros_like(self._output)
+        self._gates = np.empty((groups, 1, 4 * self._cells), np.float32)
+
+    def run(self, projected: FloatArray) -> FloatArray:
+        """Go on through ``projected``, ``(g, steps, 4h)``: inputs times weights. Return ``(steps, g, h)``."""
+        layer, cells, output, state, gates = self._layer, self._cells, self._output, self._state, self._gates
+        into, keep, new, out = (gates[..., i * cells : (i + 1) * cells] for i in range(4))
+        squashed, logistic = gates[..., : 3 * cells], gates[..., : 2 * cells]
+        peeping = gates.reshape(len(gates), 4, cells)[:, :2]
+        peep, part = np.empty_like(layer.peep_in), np.empty_like(state)
+        steps = np.ascontiguousarray(projected.swapaxes(0, 1))[:, :, None]
+        outputs = np.empty((len(steps), len(gates), cells), np.float32)
+        for step, told in zip(steps, outputs, strict=True):
+            np.matmul(output, layer.recurrent, out=gates)
+            np.add(gates, step, out=gates)
+            np.multiply(state, layer.peep_in, out=peep)
+            np.add(peeping, peep, out=peeping)
+            np.tanh(squashed, out=squashed)
+            np.add(logistic, 1.0, out=logistic)
+            np.multiply(state, keep, out=state)
+            np.multiply(into, new, out=part)
+            np.add(state, part, out=state)
+            np.multiply(state, 0.5, out=state)
+            np.multiply(state, layer.peep_out, out=part)
+            np.add(part, out, out=part)
+            np.tanh(part, out=part)
+            np.add(part, 1.0, out=part)
+            np.tanh(state, out=output)
+            np.multiply(output, part, out=output)
+            np.multiply(output, 0.5, out=output)
+            told[:] = output[:, 0]
+        return outputs
 
 
 @lru_cache(maxsize=1)
