@@ -52,7 +52,7 @@ def test(arguments: list[str]) -> int:
     for command in (
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "mypy"],
-        [python, "-m", "pytest", "-n", "auto", "--dist", "loadfile", *arguments],
+        [python, "-m", "pytest", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", *arguments],
     ):
         if status := call(command):
             return status

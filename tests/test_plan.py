@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from conftest import LONGEST
 
 ROOT = Path(__file__).parent.parent
 TOPS = ("drumscribe", "training", "benchmarks", "scripts", "pages")
@@ -42,3 +43,7 @@ def test_what_is_too_large_would_be_found() -> None:
     assert too_large(long.replace("long", "main")) == []
     assert too_large("class A:\n    async def many(self, a, b, c, /, d, e, *f, g): ...") == []
     assert too_large("class A:\n    async def many(self, a, b, c, /, d, e, *f, g, **h): ...") == ["many: 9 parameters"]
+
+
+def test_the_order_of_the_tests_names_files_that_are_there() -> None:
+    assert {path.stem for path in (ROOT / "tests").glob("test_*.py")} >= set(LONGEST)
