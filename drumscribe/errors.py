@@ -210,6 +210,7 @@ class JobConflictError(JobError):
 
 class QuotaError(JobError):
     code = "quota"
+    exit_code = 8
     retry_after_s: float | None = None
     """When trying again may succeed, where that is known."""
 
@@ -220,6 +221,7 @@ class BlockedError(JobError):
 
 class OverloadedError(JobError):
     code = "overloaded"
+    exit_code = 9
     retry_after_s: float | None = None
 
 

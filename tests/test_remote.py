@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import services
 import test_api
@@ -17,11 +19,14 @@ import uvicorn
 from click.testing import CliRunner, Result
 from filelock import FileLock
 
+from drumscribe import errors
 from drumscribe.api.app import create_app
 from drumscribe.cli import cli
 from drumscribe.cli import remote as command
 from drumscribe.cli.commands import transcribe
+from drumscribe.cli.songs import EPILOG
 from drumscribe.client import Client, steps
+from drumscribe.client.wire import error_of
 from drumscribe.notation.formats import DEFAULT_FORMATS
 from drumscribe.settings import get_settings
 
@@ -165,6 +170,17 @@ def test_a_song_that_is_none_fails_with_the_servers_words_and_the_next_is_done(
     rows = json.loads(told.stdout)
     assert [row["ok"] for row in rows] == [False, False, True] and told.exit_code == 3
     assert rows[0]["errors"][0]["code"] == "not_audio" and rows[1]["errors"][0]["code"] == "unreadable_file"
+
+
+def test_a_script_tells_a_quota_from_a_server_that_is_full() -> None:
+    """Also where a proxy answers, which knows no codes."""
+    for status, exit_code in ((429, 8), (503, 9)):
+        for body in ({}, {"code": {429: "rate_limit", 503: "overloaded"}[status], "detail": "No."}):
+            refused = error_of(httpx.Response(status, json=body, headers={"Retry-After": "7"}))
+            assert refused.exit_code == exit_code and refused.retry_after_s == 7
+    told = dict(re.findall(r"^  (\d+)  +(.+)$", EPILOG, re.MULTILINE))
+    statuses = {cls.exit_code for cls in vars(errors).values() if isinstance(cls, type) and hasattr(cls, "exit_code")}
+    assert {str(status) for status in statuses} <= told.keys()
 
 
 def test_remote_takes_what_transcribe_takes() -> None:

@@ -13,13 +13,15 @@ EPILOG = """\b
 Exit status:
   0    everything was written
   1    something unexpected (--debug shows where), or a check of 'doctor' failed,
-       or the server of 'remote' took no more songs or lost one
+       or the server of 'remote' lost a song
   2    a wrong option or argument
   3    a recording or project file that cannot be used
   4    a model's weights cannot be had
   5    a stage failed, or a file format could not be made
   6    a file could not be written (disk full, no permission)
   7    a part of DrumScribe that is not installed here (an extra, such as drumscribe[studio])
+  8    the server of 'remote' takes no more songs of yours now: a quota or rate limit is reached
+  9    it takes no songs of anybody now: it has too many, or no room
   130  stopped with Ctrl-C
 Of several songs, all that can be are done; the status is that of the first one that failed.
 """
