@@ -21,6 +21,8 @@ POSTGRES_PASSWORD=
 REDIS_PASSWORD=
 #GRAFANA_PASSWORD=
 #METRICS_KEY_FILE=deploy/metrics.key
+# true where people sign in by [auth], or TURN is used: the studio then reaches other hosts.
+#STUDIO_REACHES_OUT=false
 
 # For STORAGE_URL=s3://...: boto's own variables.
 #AWS_ACCESS_KEY_ID=

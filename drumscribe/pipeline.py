@@ -35,6 +35,7 @@ from drumscribe.storage.shared_cache import OptionalCache, connect
 from drumscribe.types import Activations, Audio, CancelToken, Hits, OnFraction, OnProgress, Progress, Stem
 
 if TYPE_CHECKING:
+    from drumscribe.audio import sources
     from drumscribe.rhythm import BeatEvidence
 
 __all__ = ["Song", "Transcription", "transcribe"]
@@ -45,6 +46,7 @@ Song = Transcription
 T = TypeVar("T")
 _CONTRACTS = ("drumscribe.types", "drumscribe.kit")  # every cached value is made of these
 _CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "fetch": (("drumscribe.audio.sources", "drumscribe.audio.youtube"), ()),
     "ingest": (
         tuple(f"drumscribe.audio.{name}" for name in ("decoding", "collector", "containers", "sources", "youtube")),
         ("av", "soxr"),
@@ -111,7 +113,9 @@ class Run:
         self.timings: dict[str, float] = {}
         self._on_progress = on_progress
         self._cancel = cancel
+        self._relay = relay
         self._cache = connect(settings) if relay else OptionalCache(settings)
+        self._limits = [settings.largest_mb, settings.longest_s]
 
     def report(self, stage: str, fraction: float, message: str) -> None:
         """Pass progress on. Raises Cancelled if the user asked to stop."""
@@ -132,7 +136,7 @@ class Run:
         return found
 
     def ingest(self, source: str | Path | Audio, name: str) -> Audio:
-        """Fetch and decode."""
+        """Fetch and decode. In a relay these are two stages, so that who decodes needs no network."""
         from drumscribe.audio import sources
         from drumscribe.audio.decoding import clean_name, title_of
 
@@ -144,15 +148,35 @@ class Run:
         else:
             source = Path(source)
             content, called = _digest(source), source.name
-        limits = [self.settings.largest_mb, self.settings.longest_s]
+        given: list[str | Path | sources.Download] = [source]
+
+        def fetched() -> None:
+            if self._relay and not called:
+                given[0] = self._fetch(content)
+
         audio = self._stage(
             "ingest",
-            {"content": content, "called": called, "limits": limits},
-            lambda report: sources.load(source, settings=self.settings, on_progress=report, cancel=self._cancel),
+            {"content": content, "called": called, "limits": self._limits},
+            lambda report: sources.load(given[0], settings=self.settings, on_progress=report, cancel=self._cancel),
+            before=fetched,
         )
         if name and called and audio.title == title_of(called):
             audio = replace(audio, title=title_of(name), origin=clean_name(name))
         return audio
+
+    def _fetch(self, link: str) -> sources.Download:
+        """The sound behind a link, as it came."""
+        from drumscribe.audio import sources
+
+        key = _key("fetch", content=link, limits=self._limits)
+        known: sources.Download | None = self._cache.get(key)
+        if known is None:
+            known = self._timed(
+                "fetch",
+                lambda report: sources.download(link, settings=self.settings, on_progress=report, cancel=self._cancel),
+            )
+            self._cache.put(key, known)
+        return known
 
     def separate(self, audio: Audio, options: Options) -> Stem:
         """Take the drums out of the mix, where wanted and possible."""
@@ -279,14 +303,14 @@ class Run:
         depends_on: dict[str, Any],
         compute: Callable[[OnFraction], T],
         keep: Callable[[T], bool] = lambda value: True,
+        before: Callable[[], object] = lambda: None,
     ) -> T:
-        modules, libraries = _CODE[stage]
-        version = version_of(*modules, *_CONTRACTS, libraries=libraries)
-        key = make_key(stage, version=version, **depends_on)
+        key = _key(stage, **depends_on)
         known: T | None = self._cache.get(key)
         if known is not None:
             self.report(stage, 1.0, "Known from before")
             return known
+        before()
         value = self._timed(stage, compute)
         if keep(value):
             self._cache.put(key, value)
@@ -312,6 +336,11 @@ class _Either:
 
     def is_set(self) -> bool:
         return any(token.is_set() for token in self._tokens)
+
+
+def _key(stage: str, **depends_on: Any) -> str:
+    modules, libraries = _CODE[stage]
+    return make_key(stage, version=version_of(*modules, *_CONTRACTS, libraries=libraries), **depends_on)
 
 
 def _cancelled() -> Cancelled:

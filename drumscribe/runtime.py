@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from drumscribe.settings import Settings
 
@@ -41,6 +42,15 @@ def loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def going_out(purpose: str, url: str) -> None:
+    """Note that this process connects to another host: of the address only the host, which is no secret and no title.
+
+    Whatever leaves a deployment leaves such a line (``egress``), so its log can be held against the firewall's.
+    """
+    host = urlsplit(url).hostname or "?"
+    logging.getLogger(__name__).info("egress", extra={"purpose": purpose, "host": host})
 
 
 def prepare(settings: Settings) -> None:

@@ -313,7 +313,7 @@ class Collector:
 
 
 class Stack:
-    """A whole deployment on loopback: Redis, PostgreSQL, a bucket, the API, and both kinds of workers.
+    """A whole deployment on loopback: Redis, PostgreSQL, a bucket, the API, and all kinds of workers in two processes.
 
     Args:
         folder: everything it writes.
@@ -343,7 +343,7 @@ class Stack:
             **({"STORAGE_URL": self.s3.url, **self.s3.env_for_clients} if self.s3 else {}),
             **settings,
         }
-        self.default = self.python("drumscribe.jobs.work_queue", "default")
+        self.default = self.python("drumscribe.jobs.work_queue", "default", "fetch")
         self.heavy = self.python("drumscribe.jobs.work_queue", "heavy")
         self.api = self.python("drumscribe.api")
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", timeout=60)

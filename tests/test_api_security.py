@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from starlette.responses import Response
 
 from drumscribe import errors
-from drumscribe.api import auth, outbound, problems
+from drumscribe.api import auth, problems
 from drumscribe.errors import NetworkError, OptionsError
+from drumscribe.jobs import outbound
 from drumscribe.observability import logs
 from drumscribe.settings import Settings
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,9 +19,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from drumscribe.api import webhooks
 from drumscribe.api.app import create_app
-from drumscribe.jobs.db import Database
+from drumscribe.jobs import outbox
+from drumscribe.jobs.db import Database, new_job
+from drumscribe.jobs.model import JobStatus
+from drumscribe.jobs.outbound import SafePoster
+from drumscribe.jobs.tables import WebhookRow
+from drumscribe.options import Options
 
 SECRET = "whsec"
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "API.md"
@@ -60,7 +66,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def client(tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
-    monkeypatch.setattr(webhooks, "DELAYS_S", (0.1, 0.1))
+    monkeypatch.setattr(outbox, "DELAYS_S", (0.1, 0.1))
     settings = test_api.make_settings(tmp_path, webhook_secret=SECRET, webhook_private_hosts=receiver.host)
     with TestClient(create_app(settings)) as client:
         yield client
@@ -71,10 +77,10 @@ def submit(client: TestClient, url: str) -> Any:
     return client.post(f"{test_api.API}/jobs", files=files, data={"webhook_url": url})
 
 
-def outcome(client: TestClient, job_id: str) -> webhooks.WebhookRow | None:
+def outcome(client: TestClient, job_id: str) -> WebhookRow | None:
     database: Database = client.app.state.database
     with Session(database.engine) as session:
-        return session.scalar(select(webhooks.WebhookRow).where(webhooks.WebhookRow.job_id == job_id))
+        return session.scalar(select(WebhookRow).where(WebhookRow.job_id == job_id))
 
 
 def test_a_signed_message_comes_when_the_job_has_ended(client: TestClient, receiver: Receiver) -> None:
@@ -132,6 +138,33 @@ def test_a_job_that_is_tried_again_tells_again(client: TestClient, receiver: Rec
     services.wait_until(lambda: len(receiver.seen) == 2, 60)
 
 
+def test_a_copy_that_comes_late_is_dropped(tmp_path: Path, receiver: Receiver) -> None:
+    """Between who writes a message and who sends it is a queue, which may be slow, or deliver twice."""
+    database = Database(test_api.make_settings(tmp_path))
+    database.create()
+    box = outbox.Outbox(database)
+    job = database.insert(new_job("me", "uploads/x", title="", options=Options(), priority=0))
+    box.register(job.id, f"http://{receiver.host}/hook")
+    assert box.due() == []
+    database.move(job.id, JobStatus.CANCELLED)
+    [due] = box.due()
+    assert box.due() == []  # claimed
+    message = outbox.Message(job.id, due.claim, due.url, "{}", {})
+
+    async def twice() -> list[str]:
+        poster = SafePoster([receiver.host])
+        return [await box.send(json_copy(message), poster) for _ in range(2)]
+
+    assert asyncio.run(twice()) == ["sent", "dropped"]
+    assert len(receiver.seen) == 1 and box.due() == []
+    database.close()
+
+
+def json_copy(message: outbox.Message) -> outbox.Message:
+    """As it comes out of the queue."""
+    return outbox.Message(**json.loads(json.dumps(asdict(message))))
+
+
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1/", "http://169.254.169.254/latest/", "http://localhost:6379/", "ftp://example.com/", "x"]
 )
@@ -143,5 +176,5 @@ def test_messages_of_deleted_jobs_are_forgotten(client: TestClient, receiver: Re
     job_id = submit(client, f"http://{receiver.host}/hook").json()["id"]
     services.wait_until(lambda: (row := outcome(client, job_id)) and row.next_at is None, 60)
     client.delete(f"{test_api.API}/jobs/{job_id}")
-    client.app.state.webhooks.prune()
+    client.app.state.webhooks.outbox.prune()
     assert outcome(client, job_id) is None

@@ -27,6 +27,8 @@ from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.storage.shared_cache import SharedCache, connect
 
+EMPTY = dict.fromkeys(queues.QUEUES, 0)
+
 # rules, on SQLite and without a broker
 
 
@@ -87,7 +89,7 @@ def test_a_dead_workers_job_begins_again_and_is_parked_in_the_end(runner: Celery
 def test_a_starved_worker_is_not_a_dead_one(
     runner: CeleryRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "depths", lambda _: {queues.HEAVY: 1})
+    monkeypatch.setattr(recovery, "depths", lambda _: {**EMPTY, queues.HEAVY: 1})
     short = settings.model_copy(update={"job_lease_s": 0.01})
     with subprocess.Popen(["sleep", "3600"]) as process:
         job = queued(runner.database)
@@ -108,7 +110,7 @@ def test_a_process_under_a_dead_ones_number_is_another(
     runner: CeleryRunner, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A container that is started again has the same name, and its workers the same process ids."""
-    monkeypatch.setattr(recovery, "depths", lambda _: {queues.HEAVY: 1})
+    monkeypatch.setattr(recovery, "depths", lambda _: {**EMPTY, queues.HEAVY: 1})
     me = recovery.holder(os.getpid())
     before = f"{me.rpartition(':')[0]}:1"
     assert recovery.near(me) and recovery.near(before) and recovery.alive(me) and not recovery.alive(before)
@@ -150,19 +152,33 @@ def test_short_songs_go_first() -> None:
 
 
 def test_the_chain_covers_every_costly_stage_and_ends_on_the_default_queue() -> None:
-    assert list(queues.STEPS) == ["ingest", "separate", "detect", "beats", "finish"]
+    assert list(queues.STEPS) == ["fetch", "ingest", "separate", "detect", "beats", "finish"]
+    assert list(queues.steps_of("uploads/0a.wav")) == list(queues.STEPS)[1:]
+    assert [step for step, queue in queues.STEPS.items() if queue == queues.FETCH] == ["fetch"]
     assert (queues.STEPS["separate"], queues.STEPS["detect"]) == (queues.HEAVY, queues.HEAVY)
     assert (queues.STEPS["ingest"], queues.STEPS["finish"]) == (queues.DEFAULT, queues.DEFAULT)
+
+
+def test_links_that_wait_hold_up_no_upload(runner: CeleryRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr(sending, "dispatch", lambda job, trace="": sent.append(job.source))
+    for number in range(3):
+        for source in (f"https://youtu.be/abcDEF1234{number}", f"uploads/{number}"):
+            job = runner.database.insert(new_job("me", source, title="x", options=Options(), priority=0))
+            runner.database.mark(job.id, sending.UNSENT)
+    few = runner.settings.model_copy(update={"queue_ahead": 2})
+    assert sending.feed(few, runner.database, {**EMPTY, queues.FETCH: 2}) == 2
+    assert sent == ["uploads/0", "uploads/1"]
+    assert sending.feed(few, runner.database, {**EMPTY, queues.HEAVY: 1, queues.FETCH: 1}) == 2
+    assert sent[2:] == ["https://youtu.be/abcDEF12340", "uploads/2"]
 
 
 def test_migrations_make_exactly_the_models(tmp_path: Path) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from drumscribe.api.webhooks import WebhookRow
     from drumscribe.jobs.tables import Base
 
-    assert WebhookRow.__table__ in Base.metadata.tables.values()
     database = Database(Settings(_env_file=None, data_dir=tmp_path))
     migrate.upgrade(database.engine)
     migrate.upgrade(database.engine)
@@ -216,10 +232,8 @@ class TestDeployment:
         from alembic.autogenerate import compare_metadata
         from alembic.migration import MigrationContext
 
-        from drumscribe.api.webhooks import WebhookRow  # its table belongs to the metadata
         from drumscribe.jobs.tables import Base
 
-        assert WebhookRow.__table__ in Base.metadata.tables.values()
         database = Database(Settings(_env_file=None, database_url=stack.postgres.url))
         with database.engine.connect() as connection:
             assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
@@ -338,17 +352,18 @@ class TestDeployment:
     ) -> None:
         job_id = stack.submit(songs.song(tmp_path / "trace.wav", 3))
         assert stack.ended(job_id)["status"] == "done"
+        steps = queues.steps_of("uploads/")
 
         def of_the_job() -> dict[str, tuple[str, Any]] | None:
             found = collector.spans()
             traces = {span.trace_id for _, span in found for a in span.attributes if a.value.string_value == job_id}
             named = {span.name: (service, span) for service, span in found if span.trace_id in traces}
-            return named if {f"step {step}" for step in queues.STEPS} | {"POST /api/v1/jobs"} <= set(named) else None
+            return named if {f"step {step}" for step in steps} | {"POST /api/v1/jobs"} <= set(named) else None
 
         spans = services.wait_until(of_the_job, 60, 0.5)
         request, queue = spans["POST /api/v1/jobs"][1], spans["queue job"][1]
         assert queue.parent_span_id == request.span_id and not request.parent_span_id
-        for step, where in queues.STEPS.items():
+        for step, where in steps.items():
             service, span = spans[f"step {step}"]
             assert service == f"drumscribe-worker-{where}"
             assert (span.trace_id, span.parent_span_id) == (request.trace_id, queue.span_id)

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ import yaml
 
 from deploy import env_example
 from drumscribe.api import probe
-from drumscribe.jobs import queues, work_queue
+from drumscribe.jobs import outbound, queues, work_queue
+from drumscribe.jobs.queues import QUEUES
 from drumscribe.observability import metrics
 from drumscribe.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN = ("migrate", "app", "api", "worker-default", "worker-heavy")
+OWN = ("migrate", "app", "api", "worker-fetch", "worker-default", "worker-heavy")
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +133,7 @@ def test_autoscalers_watch_queues_that_exist_and_scale_what_is_there() -> None:
         [trigger] = spec["triggers"]
         assert trigger["type"] == "prometheus" and float(trigger["metadata"]["threshold"]) > 0
         queue = re.search(r'drumscribe_queue_depth\{queue="(\w+)"\}', trigger["metadata"]["query"])
-        assert queue is not None and queue[1] in (queues.DEFAULT, queues.HEAVY)
+        assert queue is not None and queue[1] in queues.QUEUES
         target = deployments[spec["scaleTargetRef"]["name"]]
         assert target["spec"]["template"]["spec"]["containers"][0]["args"] == [queue[1]]
         assert "replicas" not in target["spec"]  # or each apply would undo the scaling
@@ -158,6 +161,71 @@ def test_containers_have_no_rights_they_do_not_need(compose: dict[str, Any]) -> 
             assert rights["readOnlyRootFilesystem"] is True and rights["allowPrivilegeEscalation"] is False
             assert rights["capabilities"] == {"drop": ["ALL"]}
             assert {"memory"} <= set(container["resources"]["limits"])
+
+
+def reaches(labels: dict[str, str], address: str, port: int) -> bool:
+    """Whether the network policies let a pod with these labels connect there."""
+    for policy in manifests():
+        spec = policy.get("spec", {})
+        if policy["kind"] != "NetworkPolicy" or "Egress" not in spec["policyTypes"]:
+            continue
+        if not spec["podSelector"].get("matchLabels", {}).items() <= labels.items():
+            continue
+        for rule in spec["egress"]:
+            assert rule["to"] and rule["ports"], "without these, everywhere"
+            blocks = [to["ipBlock"] for to in rule["to"] if "ipBlock" in to]
+            near = (ip_address(address) in ip_network(block["cidr"]) for block in blocks)
+            out = (any(ip_address(address) in ip_network(x) for x in block.get("except", ())) for block in blocks)
+            if any(a and not b for a, b in zip(near, out, strict=True)) and {"port": port} in rule["ports"]:
+                return True
+    return False
+
+
+PODS = [
+    d["spec"]["template"].get("metadata", {}).get("labels", {})
+    for d in manifests()
+    if d["kind"] in ("Deployment", "Job")
+]
+
+
+@pytest.mark.parametrize("labels", PODS, ids=lambda labels: labels.get("app", "job"))
+def test_only_the_fetcher_reaches_the_internet_and_nothing_the_clouds_metadata(labels: dict[str, str]) -> None:
+    fetcher = labels == {"app": "worker-fetch"}
+    for port in outbound.PORTS:
+        assert reaches(labels, "8.8.8.8", port) is fetcher
+        assert reaches(labels, "2606:4700::1111", port) is fetcher
+    for port in (22, 25, 53, 6443):
+        assert not reaches(labels, "8.8.8.8", port)
+    for port in (80, 443, 8080):
+        assert not reaches(labels, "169.254.169.254", port)
+        assert not reaches(labels, "fd00:ec2::254", port)
+    for port in (5432, 6379):
+        assert reaches(labels, "10.1.2.3", port)
+    for port in (80, 8080, 10250, 22):
+        assert not reaches(labels, "10.1.2.3", port)
+
+
+def test_the_only_other_way_out_of_a_pod_is_to_the_clusters_names() -> None:
+    rules = [r for d in manifests() if d["kind"] == "NetworkPolicy" for r in d["spec"].get("egress", ())]
+    [names] = [rule for rule in rules if any("ipBlock" not in to for to in rule["to"])]
+    assert {port["port"] for port in names["ports"]} == {53}
+    [to] = names["to"]
+    assert to["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
+    inside = [d for d in manifests() if d["kind"] == "NetworkPolicy" and "Egress" in d["spec"]["policyTypes"]]
+    assert {} in [d["spec"]["podSelector"] for d in inside], "pods that no policy selects reach everything"
+
+
+def test_in_compose_only_the_fetcher_has_a_network_that_leads_out(compose: dict[str, Any]) -> None:
+    networks = compose["networks"]
+    assert networks["inside"] == {"internal": True}
+    masquerade = "com.docker.network.bridge.enable_ip_masquerade"
+    assert networks["front"]["driver_opts"] == {masquerade: "false"}
+    assert networks["studio"]["driver_opts"] == {masquerade: "${STUDIO_REACHES_OUT:-false}"}
+    out = {name for name, service in compose["services"].items() if "outside" in service["networks"]}
+    assert out == {"worker-fetch"}
+    for name, service in compose["services"].items():
+        more = {"studio"} if name == "app" else {"front"} if service.get("ports") else set()
+        assert set(service["networks"]) == {"inside", *(out & {name} and {"outside"}), *more}, name
 
 
 def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
@@ -207,11 +275,25 @@ def test_dashboard_and_alerts_ask_for_metrics_that_exist() -> None:
 
 def test_workers_are_started_with_the_numbers_of_the_settings() -> None:
     settings = Settings(_env_file=None, worker_jobs_per_child=7, worker_memory_mb=1000)
-    heavy = work_queue.arguments("heavy", settings)
+    heavy = work_queue.arguments(["heavy"], settings)
     assert {"--queues=heavy", "--concurrency=1", "--max-tasks-per-child=7", "--max-memory-per-child=768000"} <= set(
         heavy
     )
-    assert {"--queues=default", "--concurrency=4"} <= set(work_queue.arguments("default", settings))
+    assert {"--queues=default,fetch", "--concurrency=4"} <= set(work_queue.arguments(["default", "fetch"], settings))
+
+
+@pytest.mark.parametrize(
+    ("queues", "offline"), [(["heavy"], True), (["default", "heavy"], True), (["fetch"], False), (QUEUES, False)]
+)
+def test_only_a_worker_that_fetches_goes_out(
+    monkeypatch: pytest.MonkeyPatch, queues: Sequence[str], offline: bool
+) -> None:
+    for name in ("PUBLIC", "OFFLINE", "REDIS_URL"):
+        monkeypatch.setenv(name, "")  # so that it is as before in the end
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(work_queue, "get_settings", lambda: Settings(_env_file=None))
+    assert work_queue.main(*queues) == 2  # there is no broker
+    assert (os.environ.get("OFFLINE") == "true") is offline
 
 
 def test_the_probe_tells_up_from_down() -> None:

@@ -22,7 +22,14 @@ from yt_dlp.utils import ExtractorError
 
 from drumscribe import audio, errors
 from drumscribe.audio import sources, youtube
+from drumscribe.jobs import queues, work_queue
+from drumscribe.jobs.db import Database, new_job
+from drumscribe.jobs.model import JobStatus
+from drumscribe.jobs.work import Share, Workplace, perform
+from drumscribe.options import Options
 from drumscribe.settings import Settings
+from drumscribe.storage.files import Store
+from drumscribe.weights import registry
 
 VIDEO = "https://youtu.be/abcDEF12345"
 
@@ -365,6 +372,48 @@ def test_offline_never_tries(serve: dict, server: Server, tmp_path: Path) -> Non
     with pytest.raises(errors.NetworkError, match="offline"):
         sources.load(VIDEO, settings=Settings(data_dir=tmp_path, offline=True))
     assert server.requested == []
+
+
+def test_who_fetches_decodes_nothing_and_who_decodes_needs_no_network(
+    serve: dict, server: Server, settings: Settings, sound: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.files["/sound.m4a"] = sound
+    shut = settings.model_copy(update={"offline": True})
+    database = Database(settings)
+    database.create()
+    job = database.insert(new_job("me", VIDEO, title=VIDEO, options=Options(), priority=1))
+    caplog.set_level("INFO", "drumscribe.runtime")
+
+    def does(step: str, queue: str, settings: Settings) -> list[str]:
+        """Do a step as whoever serves a queue; what it came to that is for others."""
+        taken, lacking = database.take(job.id, "w", 1), []
+        share = Share(until=step, elsewhere=queues.elsewhere(queue), lacks=lacking.append)
+        place = Workplace("w", settings, database, Store(settings), give_up=lambda: None)
+        assert taken is not None and perform(taken, place, share) is JobStatus.RUNNING
+        return lacking
+
+    assert does("ingest", "default", shut) == ["fetch"]  # a message of 0.1.0, which fetched and read in one step
+    assert server.requested == []
+    assert does("fetch", "fetch", settings) == ["ingest"]
+    assert {(record.purpose, record.host) for record in caplog.records if record.msg == "egress"} == {
+        ("link", "127.0.0.1")
+    }
+    fetched = list(server.requested)
+    assert does("fetch", "fetch", settings) == ["ingest"]  # delivered twice
+    assert does("ingest", "default", shut) == []
+    assert server.requested == fetched
+    found = database.get(job.id)
+    assert (found.title, found.artist, found.stage) == ("A song", "A band", "ingest")
+    assert found.duration_s == pytest.approx(3, abs=0.05)
+    database.close()
+
+
+def test_the_worker_that_may_gets_the_weights_for_those_that_may_not(server: Server, settings: Settings) -> None:
+    server.files["/hits.keras"] = b"weights"
+    wanted = settings.model_copy(update={"model_uri": f"{server.url}/hits.keras", "separator": "none"})
+    work_queue._weights(wanted)
+    path = registry.resolve("hits", wanted.model_copy(update={"offline": True}))
+    assert path.read_bytes() == b"weights"
 
 
 def test_every_error_of_the_module_crosses_the_wire() -> None:

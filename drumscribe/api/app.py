@@ -17,11 +17,11 @@ from drumscribe._version import __version__
 from drumscribe.api import docs, jobs, problems, service, uploads
 from drumscribe.api.auth import Gate
 from drumscribe.api.middleware import LimitBody, Observe
-from drumscribe.api.outbound import SafePoster
 from drumscribe.api.schemas import JobRequest, Problem
 from drumscribe.api.watch import Watch
 from drumscribe.api.webhooks import Webhooks
 from drumscribe.jobs.db import Database
+from drumscribe.jobs.outbox import Outbox
 from drumscribe.jobs.runner import connect
 from drumscribe.jobs.stored import JobRunner
 from drumscribe.settings import Settings, get_settings
@@ -45,16 +45,15 @@ def create_app(settings: Settings | None = None, runner: JobRunner | None = None
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.runner = runner or connect(settings)
         database = Database(settings)
-        poster = SafePoster([part.strip() for part in settings.webhook_private_hosts.split(",") if part.strip()])
         app.state.database = database
-        app.state.webhooks = Webhooks(settings, database, poster)
+        app.state.webhooks = Webhooks(settings, Outbox(database))
         watch = Watch(database, app.state.webhooks, count=not settings.redis_url)
         watch.start()
         try:
             yield
         finally:
             await watch.stop()
-            await poster.close()
+            await app.state.webhooks.close()
             database.close()
             if runner is None:
                 app.state.runner.close()

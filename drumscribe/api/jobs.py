@@ -222,7 +222,7 @@ async def download(
 def retry(request: Request, job_id: JobId, caller: Caller, runner: Runner) -> JobView:
     """Queue a failed or cancelled job again; finished stages are not repeated."""
     job = runner.retry(job_id, owner=caller.name)
-    request.app.state.webhooks.rearm(job_id)
+    request.app.state.webhooks.outbox.rearm(job_id)
     return JobView.of(job)
 
 
@@ -300,7 +300,7 @@ def _submit(
         gate.count_job(Client(owner))
     job = runner.submit(source, options, owner=owner, name=name, idempotency_key=key)
     if webhook_url:
-        state.webhooks.register(job.id, webhook_url)
+        state.webhooks.outbox.register(job.id, webhook_url)
     return job
 
 

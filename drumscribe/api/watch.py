@@ -1,11 +1,11 @@
-"""What the API does between requests: send webhooks, and count the jobs that an embedded worker has ended."""
+"""What the API does between requests: write webhooks, and count the jobs that an embedded worker has ended."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-from drumscribe.api.webhooks import Due, Webhooks
+from drumscribe.api.webhooks import Webhooks
 from drumscribe.errors import StorageError
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import JobStatus
@@ -54,15 +54,11 @@ class Watch:
         """One round. Raises StorageError."""
         if self._count:
             await asyncio.to_thread(self._count_ended)
-        due = await asyncio.to_thread(self._webhooks.due)
-        await asyncio.gather(*(self._deliver(one) for one in due))
+        due = await asyncio.to_thread(self._webhooks.outbox.due)
+        await asyncio.gather(*(self._webhooks.send(self._webhooks.written(one)) for one in due))
         if time.monotonic() - self._pruned > _PRUNE_S:
             self._pruned = time.monotonic()
-            await asyncio.to_thread(self._webhooks.prune)
-
-    async def _deliver(self, due: Due) -> None:
-        outcome = await self._webhooks.send(due)
-        await asyncio.to_thread(self._webhooks.note, due, outcome)
+            await asyncio.to_thread(self._webhooks.outbox.prune)
 
     def _count_ended(self) -> None:
         latest = self._seen

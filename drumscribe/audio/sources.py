@@ -14,7 +14,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -57,14 +57,31 @@ def is_link(text: str) -> bool:
     return _LINK.match(text) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """The sound of a video as it came, not decoded yet: what is handed on to who has no network.
+
+    Attributes:
+        data: the whole file.
+        name: its name, made from the video's id.
+        title, artist: as YouTube gives them; ``origin`` is the video's address.
+    """
+
+    data: bytes
+    name: str
+    title: str
+    artist: str
+    origin: str
+
+
 def load(
-    source: str | Path | Audio,
+    source: str | Path | Audio | Download,
     *,
     settings: Settings | None = None,
     on_progress: OnFraction | None = None,
     cancel: CancelToken | None = None,
 ) -> Audio:
-    """Return the recording behind a path or a YouTube link; an :class:`Audio` passes through.
+    """Return the recording behind a path, a YouTube link, or a download; an :class:`Audio` passes through.
 
     Raises:
         SourceError: one of its kinds, see :mod:`drumscribe.errors`.
@@ -73,13 +90,34 @@ def load(
     settings = settings or get_settings()
     if isinstance(source, Audio):
         return source
-    if not (isinstance(source, str) and is_link(source)):
+    if not isinstance(source, Download) and not (isinstance(source, str) and is_link(source)):
         return decoding.decode(source, settings=settings, on_progress=on_progress, cancel=cancel)
     with ExitStack() as stack:
         folder = stack.enter_context(_scratch(settings))
-        path, title, artist = _download(source, folder, settings, part_of(on_progress, 0.0, 0.8), cancel)
-        decoded = decoding.decode(path, settings=settings, on_progress=part_of(on_progress, 0.8, 1.0), cancel=cancel)
-    return replace(decoded, title=title, artist=artist, origin=watch_url(video_id(source)))
+        if isinstance(source, Download):
+            path, title, artist, origin = Path(folder, source.name), source.title, source.artist, source.origin
+            with storing("The download"):
+                path.write_bytes(source.data)
+        else:
+            path, title, artist = _download(source, folder, settings, part_of(on_progress, 0.0, 0.8), cancel)
+            origin, on_progress = watch_url(video_id(source)), part_of(on_progress, 0.8, 1.0)
+        decoded = decoding.decode(path, settings=settings, on_progress=on_progress, cancel=cancel)
+    return replace(decoded, title=title, artist=artist, origin=origin)
+
+
+def download(
+    url: str,
+    *,
+    settings: Settings | None = None,
+    on_progress: OnFraction | None = None,
+    cancel: CancelToken | None = None,
+) -> Download:
+    """Fetch the sound of one YouTube video, to be decoded later by :func:`load`. Raises what :func:`fetch` raises."""
+    settings = settings or get_settings()
+    with _scratch(settings) as folder:
+        path, title, artist = _download(url, folder, settings, on_progress, cancel)
+        with storing("The download"):
+            return Download(path.read_bytes(), path.name, title, artist, watch_url(video_id(url)))
 
 
 def fetch(

@@ -30,6 +30,7 @@ from drumscribe.errors import (
     UnsupportedLinkError,
     VideoUnavailableError,
 )
+from drumscribe.runtime import going_out
 from drumscribe.settings import Settings
 from drumscribe.weights.deadline import within
 
@@ -56,6 +57,7 @@ class _AddressCheck(urllib.request.BaseHandler):
     def http_request(self, request: urllib.request.Request) -> urllib.request.Request:
         if not self._allowed.match(request.full_url):
             raise UnsupportedLinkError("YouTube sent the download to an address that is not its own.", _OTHER)
+        going_out("link", request.full_url)
         return request
 
     https_request = ftp_request = data_request = http_request

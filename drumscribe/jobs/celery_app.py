@@ -1,9 +1,10 @@
-"""The Celery application: two queues over Redis, one task a step, settings in one place.
+"""The Celery application: three queues over Redis, one task a step, settings in one place.
 
+    celery -A drumscribe.jobs.celery_app worker -Q fetch -c 4
     celery -A drumscribe.jobs.celery_app worker -Q default -c 4
     celery -A drumscribe.jobs.celery_app worker -Q heavy -c 1 --max-tasks-per-child 20 --max-memory-per-child 4500000
 
-``python -m drumscribe.jobs.work_queue default|heavy`` runs these with the numbers from the settings.
+``python -m drumscribe.jobs.work_queue fetch|default|heavy`` runs these with the numbers from the settings.
 """
 
 from __future__ import annotations

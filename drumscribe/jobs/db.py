@@ -172,18 +172,23 @@ class Database:
             attempts=JobRow.attempts + 1, started_at=time.time(), message="Starting", turn=turn_of(JobRow, ""),
         )  # fmt: skip
 
-    def next_unsent(self, mark: str) -> Job | None:
-        """The queued job with that ``mark`` (see :meth:`mark`) whose turn it is, with the mark taken off."""
+    def next_unsent(self, mark: str, *, uploads: bool) -> Job | None:
+        """The queued job with that ``mark`` (see :meth:`mark`) whose turn it is, with the mark taken off.
+
+        ``uploads`` says whether its recording is in the store already, or still behind a link.
+        """
         mine = (JobRow.status == JobStatus.QUEUED) & (JobRow.worker == mark)
         values = {"worker": "", "turn": turn_of(JobRow, mark)}
-        change = update(JobRow).where(JobRow.id == self._first(mark), mine).values(**values)
+        kind = JobRow.source.startswith("uploads/")
+        first = self._first(mark, kind if uploads else ~kind)
+        change = update(JobRow).where(JobRow.id == first, mine).values(**values)
         with self.session() as session:
             row = session.scalars(change.returning(JobRow)).one_or_none()
             return None if row is None else row.job()
 
-    def _first(self, mark: str) -> Any:
+    def _first(self, mark: str, *which: ColumnElement[bool]) -> Any:
         """The id of the waiting job whose turn it is, as a subquery; those wait that are queued with ``mark``."""
-        query = select(JobRow.id).where(JobRow.status == JobStatus.QUEUED, JobRow.worker == mark)
+        query = select(JobRow.id).where(JobRow.status == JobStatus.QUEUED, JobRow.worker == mark, *which)
         query = query.order_by(*in_order(JobRow, mark)).limit(1)
         if self.engine.dialect.name == "postgresql":
             query = query.with_for_update(skip_locked=True)

@@ -1,4 +1,4 @@
-"""The two queues in Redis: what goes where, how urgent it is, and how much waits."""
+"""The queues in Redis: what goes where, how urgent it is, and how much waits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,39 @@ import redis
 
 from drumscribe.errors import StorageError
 from drumscribe.settings import Settings
+from drumscribe.types import STAGES
 
-DEFAULT, HEAVY = "default", "heavy"
-STEPS: dict[str, str] = {"ingest": DEFAULT, "separate": HEAVY, "detect": HEAVY, "beats": HEAVY, "finish": DEFAULT}
+FETCH, DEFAULT, HEAVY = "fetch", "default", "heavy"
+"""``fetch`` alone reaches out of the deployment: for links, for weights, and to the addresses of webhooks."""
+QUEUES = (FETCH, DEFAULT, HEAVY)
+POST = "post"
+"""The task that sends a webhook's message."""
+STEPS: dict[str, str] = {
+    "fetch": FETCH, "ingest": DEFAULT, "separate": HEAVY, "detect": HEAVY, "beats": HEAVY, "finish": DEFAULT,
+}  # fmt: skip
 """The chain of a job, in order: step → queue. ``finish`` quantises, notates, and saves."""
 PRIORITIES = tuple(range(10))
 """Celery's priorities over Redis; 0 is served first."""
 SEPARATOR = ":"
+
+
+def steps_of(source: str) -> dict[str, str]:
+    """The chain of a job with that source: only a link has to be fetched.
+
+    >>> "fetch" in steps_of("https://youtu.be/abcDEF12345"), "fetch" in steps_of("uploads/0a.wav")
+    (True, False)
+    """
+    here = source.startswith("uploads/")
+    return {step: queue for step, queue in STEPS.items() if not (here and queue == FETCH)}
+
+
+def elsewhere(queue: str) -> frozenset[str]:
+    """Stages that whoever serves ``queue`` only looks up: who fetches computes nothing, and nobody else fetches."""
+    every = {*STEPS, *STAGES}
+    if queue == FETCH:
+        return frozenset(every - {"fetch"})
+    heavy = {step for step, where in STEPS.items() if where == HEAVY}
+    return frozenset({"fetch"} | (heavy if queue == DEFAULT else set()))
 
 
 def names(queue: str) -> list[str]:
@@ -28,12 +54,11 @@ def depths(settings: Settings) -> dict[str, int]:
     """Messages that wait, by queue. Raises StorageError where Redis cannot be reached."""
     with asking(settings) as client:
         pipe = client.pipeline(transaction=False)
-        for queue in (DEFAULT, HEAVY):
+        for queue in QUEUES:
             for name in names(queue):
                 pipe.llen(name)
-        found = pipe.execute()
-    middle = len(PRIORITIES)
-    return {DEFAULT: sum(found[:middle]), HEAVY: sum(found[middle:])}
+        found = iter(pipe.execute())
+    return {queue: sum(next(found) for _ in PRIORITIES) for queue in QUEUES}
 
 
 def ping(settings: Settings) -> None:

@@ -123,7 +123,8 @@ class Recovery(threading.Thread):
         now = time.monotonic()
         waiting = {lease.job_id: lease for lease in (*database.leases(), *database.waiting())}
         self._seen = {job_id: seen for job_id, seen in self._seen.items() if job_id in waiting}
-        messages = sum(depths(self._settings).values())
+        messages = depths(self._settings)
+        lost_s = LOST_S if any(messages.values()) else 3 * self._settings.job_lease_s
         for job_id, lease in waiting.items():
             state, since = self._seen.setdefault(job_id, ((lease.worker, lease.beat), now))
             if state != (lease.worker, lease.beat):
@@ -133,7 +134,7 @@ class Recovery(threading.Thread):
                 continue
             if lease.worker and now - since > self._patience_s(lease.worker):
                 recover(self._settings, database, lease)
-            elif not lease.worker and now - since > (3 * self._settings.job_lease_s if not messages else LOST_S):
+            elif not lease.worker and now - since > lost_s:
                 self._resend(database, lease)
             else:
                 continue

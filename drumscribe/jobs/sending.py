@@ -6,14 +6,19 @@ jobs wait in the database, where whose turn it is can still change (:mod:`drumsc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
+
 from celery import chain
 from kombu.exceptions import OperationalError as BrokerError
 from redis.exceptions import RedisError
 
+from drumscribe.errors import StorageError
 from drumscribe.jobs.celery_app import app
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.queues import PRIORITIES, STEPS, depths
+from drumscribe.jobs.outbox import CLAIM_S, Message
+from drumscribe.jobs.queues import DEFAULT, FETCH, HEAVY, POST, PRIORITIES, depths, steps_of
 from drumscribe.observability import logs, traces
 from drumscribe.settings import Settings
 
@@ -49,7 +54,7 @@ def dispatch(job: Job, trace: str = "") -> None:
             queue=queue,
             priority=priority,
         )
-        for step, queue in STEPS.items()
+        for step, queue in steps_of(job.source).items()
     ]
     chain(*steps).apply_async(priority=priority, retry=False)
 
@@ -65,14 +70,35 @@ def send(database: Database, job: Job) -> bool:
     return True
 
 
-def feed(settings: Settings, database: Database, messages: int | None = None) -> int:
+def post(message: Message) -> None:
+    """Hand a message to who may reach out; it is urgent, and void once its claim is over. Raises StorageError."""
+    try:
+        app.send_task(
+            f"drumscribe.{POST}",
+            kwargs=asdict(message),
+            queue=FETCH,
+            priority=PRIORITIES[0],
+            expires=CLAIM_S,
+            retry=False,
+        )
+    except (BrokerError, RedisError, OSError) as error:
+        raise StorageError("The queue (Redis) cannot be reached.", "Check REDIS_URL and that Redis runs.") from error
+
+
+def feed(settings: Settings, database: Database, messages: Mapping[str, int] | None = None) -> int:
     """Send jobs that wait, in fair order, until enough messages do; called whenever one was taken from a queue.
 
-    ``messages`` is how many wait, where that is known already. Returns how many were sent. Raises StorageError where
-    database or broker is away.
+    Links and uploads each have room of their own: a slow video site holds up nobody who sent a file.
+
+    ``messages`` is how many wait in each queue, where that is known already. Returns how many were sent. Raises
+    StorageError where database or broker is away.
     """
-    room = settings.queue_ahead - (sum(depths(settings).values()) if messages is None else messages)
+    messages = depths(settings) if messages is None else messages
     sent = 0
-    while sent < room and (job := database.next_unsent(UNSENT)) is not None and send(database, job):
-        sent += 1
+    for uploads, waiting in ((False, messages[FETCH]), (True, messages[DEFAULT] + messages[HEAVY])):
+        for _ in range(settings.queue_ahead - waiting):
+            job = database.next_unsent(UNSENT, uploads=uploads)
+            if job is None or not send(database, job):
+                break
+            sent += 1
     return sent

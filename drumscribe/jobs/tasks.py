@@ -1,4 +1,4 @@
-"""The steps of a job as Celery tasks, chained: ingest → separate → detect → beats → finish.
+"""The steps of a job as Celery tasks, chained: (fetch →) ingest → separate → detect → beats → finish.
 
 Every step may be delivered twice, late, or to a second worker after the first was killed, and nothing goes wrong:
 a message names the attempt it belongs to, a step is done only by whoever takes the job's row for it, and what was
@@ -7,9 +7,11 @@ computed lies in the stage cache. So a repeated step is a look-up, and a message
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from functools import lru_cache
+from typing import Any
 
 from celery import Task
 
@@ -17,7 +19,9 @@ from drumscribe.errors import DrumScribeError, NetworkError, StorageError
 from drumscribe.jobs.celery_app import app
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.queues import DEFAULT, HEAVY, STEPS
+from drumscribe.jobs.outbound import SafePoster
+from drumscribe.jobs.outbox import Message, Outbox
+from drumscribe.jobs.queues import POST, STEPS, elsewhere
 from drumscribe.jobs.recovery import alive, holder, near, recover
 from drumscribe.jobs.sending import feed
 from drumscribe.jobs.work import Share, Workplace, patiently, perform
@@ -29,6 +33,7 @@ from drumscribe.types import STAGES
 
 _log = logs.get(__name__)
 
+_ORDER = tuple(STEPS)
 RETRIES = 5
 """How often a step is tried again after an error that may pass by itself."""
 
@@ -95,15 +100,20 @@ def _perform(task: Task, step: str, job: Job, here: Workplace) -> JobStatus | No
             passing.append(error)
         return bool(passing)
 
-    heavy = [name for name, queue in STEPS.items() if queue == HEAVY]
-    light = task.request.delivery_info["routing_key"] == DEFAULT
-    share = Share(until=None if step == "finish" else step, elsewhere=heavy if light else (), again=again)
+    lacking: list[str] = []
+    share = Share(
+        until=None if step == "finish" else step,
+        elsewhere=elsewhere(task.request.delivery_info["routing_key"]),
+        lacks=lacking.append,
+        again=again,
+    )
     status = perform(job, here, share)
-    if status is JobStatus.RUNNING and step == "finish" and not passing:
-        # Other weights or another version since: the networks' results have other names in the cache now.
+    if status is JobStatus.RUNNING and lacking and _ORDER.index(lacking[0]) <= _ORDER.index(step):
+        # Other weights or another version since, so the result has another name in the cache now; or a link's message
+        # from a version that did not fetch apart.
         metrics.WORKER_RETRIES.labels(step, "elsewhere").inc()
-        _log.warning("step_elsewhere", reason="a result of the heavy steps is not in the cache")
-        raise task.retry(queue=HEAVY, countdown=0, max_retries=RETRIES + 2)
+        _log.warning("step_elsewhere", reason="an earlier result is not in the cache", lacking=lacking[0])
+        raise task.retry(queue=STEPS[lacking[0]], countdown=0, max_retries=RETRIES + 4)
     if status is JobStatus.RUNNING and passing:
         metrics.WORKER_RETRIES.labels(step, passing[0].code).inc()
         delay = min(60, 2 ** (task.request.retries + 1))
@@ -149,3 +159,20 @@ def _register(step: str) -> None:
 
 for _name in STEPS:
     _register(_name)
+
+
+def _post(**values: Any) -> None:
+    """Send a webhook's message (the fields of :class:`drumscribe.jobs.outbox.Message`)."""
+    here = context()
+
+    async def send() -> None:
+        poster = SafePoster.of(here.settings)
+        try:
+            await Outbox(here.database).send(Message(**values), poster)
+        finally:
+            await poster.close()
+
+    asyncio.run(send())
+
+
+app.task(_post, name=f"drumscribe.{POST}")

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,7 +60,7 @@ def patiently(ask: Callable[[], T]) -> T:
 
 
 class ElsewhereError(Exception):
-    """A stage that is not for this worker would have to be computed."""
+    """A stage (the argument) that is not for this worker would have to be computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,13 @@ class Share:
     Attributes:
         until: the stage after which to let go of the job for another worker; the cache keeps what was computed.
         elsewhere: stages that this worker only looks up; where one must be computed, the job is let go of.
+        lacks: told the name of that stage.
         again: whether an error may pass by itself: then the job is let go of instead of failed.
     """
 
     until: str | None = None
     elsewhere: Collection[str] = ()
+    lacks: Callable[[str], object] = lambda stage: None
     again: Callable[[DrumScribeError], bool] = lambda error: False
 
 
@@ -148,8 +150,9 @@ def _attempt(
         if values is None:
             return JobStatus.RUNNING, {"message": "Waiting for the next step", "fraction": 1.0}
         return JobStatus.DONE, {**values, "message": "Done", "progress": 1.0}
-    except ElsewhereError:
-        return JobStatus.RUNNING, {"message": "Waiting for a stage that must be computed anew"}
+    except ElsewhereError as error:
+        share.lacks(str(error))
+        return JobStatus.RUNNING, {"message": "Waiting for the next step"}
     except Cancelled:
         if tracker.late:
             return JobStatus.FAILED, error_values(too_slow(tracker.stage, place.settings))
@@ -196,7 +199,7 @@ def _transcribed(
         audio = run.ingest(source, name)
     tracker.duration_s, tracker.title = audio.duration_s, job.options.notate.title or audio.title or job.title
     tracker.artist = job.options.notate.artist or audio.artist
-    if until == "ingest":
+    if until in ("fetch", "ingest"):
         return None
     stem = run.separate(audio, job.options)
     if until == "separate":
@@ -253,7 +256,9 @@ class _Tracker:
         # Separation has begun once it says what it does: where there is no model, it hands the mix through in silence.
         begins = progress.fraction < 1 and (bool(progress.message) or progress.stage != "separate")
         if begins and progress.stage in self.elsewhere:
-            raise ElsewhereError
+            raise ElsewhereError(progress.stage)
+        if progress.stage == "fetch":  # a part of taking the recording in, to those who watch
+            progress = replace(progress, stage="ingest")
         if progress.stage != self.stage:
             self._clock_out()
             if progress.fraction == 1.0 and progress.stage not in self.seconds:

@@ -1,7 +1,9 @@
-"""A Celery worker with the numbers from the settings: ``python -m drumscribe.jobs.work_queue default`` (or ``heavy``).
+"""A Celery worker with the numbers from the settings: ``python -m drumscribe.jobs.work_queue default``, ``heavy``, or
+``fetch``; several of them where one process is to do the work of more than one kind.
 
-``default`` fetches, notates, and saves, four jobs at a time; ``heavy`` separates and listens, one at a time, with
-its memory bounded and its process replaced now and then.
+``fetch`` alone reaches out: it takes the sound behind links, sends webhooks' messages, and gets the networks' weights
+when it starts. ``default`` decodes, notates, and saves, four jobs at a time; ``heavy`` separates and listens, one at a
+time, with its memory bounded and its process replaced now and then. Neither of these needs a way out, nor takes one.
 """
 
 from __future__ import annotations
@@ -11,27 +13,29 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from drumscribe import extras, observability
 from drumscribe.errors import DrumScribeError
-from drumscribe.jobs.queues import DEFAULT, HEAVY
+from drumscribe.jobs.queues import DEFAULT, FETCH, HEAVY, QUEUES
 from drumscribe.runtime import give_way, prepare
 from drumscribe.settings import Settings, get_settings
 
-CONCURRENCY = {DEFAULT: 4, HEAVY: 1}
+CONCURRENCY = {FETCH: 4, DEFAULT: 4, HEAVY: 1}
 AGAIN_S = 3.0
 
 
-def arguments(queue: str, settings: Settings) -> list[str]:
+def arguments(queues: Sequence[str], settings: Settings) -> list[str]:
     """What ``celery worker`` is started with."""
+    concurrency = max(CONCURRENCY[queue] for queue in queues)
     found = [
-        "worker", f"--queues={queue}", f"--concurrency={CONCURRENCY[queue]}", f"--hostname={queue}@%h",
+        "worker", f"--queues={','.join(queues)}", f"--concurrency={concurrency}", f"--hostname={'-'.join(queues)}@%h",
         "--without-gossip", "--without-mingle", f"--loglevel={settings.log_level}",
     ]  # fmt: skip
-    if queue == HEAVY and settings.worker_jobs_per_child:
+    if HEAVY in queues and settings.worker_jobs_per_child:
         found.append(f"--max-tasks-per-child={settings.worker_jobs_per_child}")
     if settings.worker_memory_mb:
         # Replaced well before the hard limit, so that slow growth never kills a job.
@@ -39,9 +43,11 @@ def arguments(queue: str, settings: Settings) -> list[str]:
     return found
 
 
-def main(queue: str) -> int:
+def main(*queues: str) -> int:
     """Work until asked to stop. Returns the exit status."""
     os.environ["PUBLIC"] = "true"
+    if FETCH not in queues:
+        os.environ["OFFLINE"] = "true"
     settings = get_settings()
     if not settings.redis_url:
         print("A Celery worker needs REDIS_URL.", file=sys.stderr)
@@ -63,21 +69,24 @@ def main(queue: str) -> int:
     from drumscribe.jobs.recovery import Recovery
     from drumscribe.observability import logs, metrics
 
-    recovery = Recovery(settings, clean=queue == DEFAULT)
+    recovery = Recovery(settings, clean=DEFAULT in queues)
+    name = f"worker-{queues[0]}"
 
     def started(**_: Any) -> None:
         recovery.start()
+        if FETCH in queues:
+            threading.Thread(target=_weights, args=(settings,), name="weights", daemon=True).start()
         if settings.worker_metrics_port:
             metrics.serve(settings.worker_metrics_port)
 
     def forked(**_: Any) -> None:
         begun, used = time.perf_counter(), time.process_time()
         _limit_memory(settings)
-        observability.start(settings, f"worker-{queue}")
-        if queue == HEAVY:
+        observability.start(settings, name)
+        if HEAVY in queues:
             _warm(settings)
         took, used = round(time.perf_counter() - begun, 3), round(time.process_time() - used, 3)
-        logs.get(__name__).info("child_ready", queue=queue, seconds=took, processor_s=used)
+        logs.get(__name__).info("child_ready", queue=queues[0], seconds=took, processor_s=used)
 
     def child_ended(pid: int | None = None, **_: Any) -> None:
         if folder and pid is not None:
@@ -85,7 +94,7 @@ def main(queue: str) -> int:
 
             multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
-    signals.setup_logging.connect(lambda **_: observability.start(settings, f"worker-{queue}"), weak=False)
+    signals.setup_logging.connect(lambda **_: observability.start(settings, name), weak=False)
     signals.worker_ready.connect(started, weak=False)
     signals.worker_process_init.connect(forked, weak=False)
     signals.worker_process_shutdown.connect(child_ended, weak=False)
@@ -97,17 +106,30 @@ def main(queue: str) -> int:
 
     signals.worker_shutting_down.connect(stopping, weak=False)
     with suppress(SystemExit):
-        app.worker_main(arguments(queue, settings))
+        app.worker_main(arguments(queues, settings))
     if not asked.is_set():
-        _again(queue)
+        _again(queues)
     return 0
 
 
-def _again(queue: str) -> None:
+def _again(queues: Sequence[str]) -> None:
     """Begin anew in the place of this process: Celery gives up on some broken connections to a restarted Redis."""
     logging.getLogger(__name__).error("the worker ended by itself and is started again")
     time.sleep(AGAIN_S)
-    os.execv(sys.executable, [sys.executable, "-m", "drumscribe.jobs.work_queue", queue])  # noqa: S606 - our own module
+    os.execv(sys.executable, [sys.executable, "-m", "drumscribe.jobs.work_queue", *queues])  # noqa: S606 - our own module
+
+
+def _weights(settings: Settings) -> None:
+    """Get the networks that the settings use, for those who may not."""
+    from drumscribe.weights import registry
+
+    for row in registry.catalogue(settings):
+        if row.used and row.purpose != "beats":
+            try:
+                registry.resolve(row.name, settings)
+                logging.getLogger(__name__).info("weights of %s are there", row.name)
+            except DrumScribeError as error:
+                logging.getLogger(__name__).warning("weights of %s are not there: %s", row.name, error)
 
 
 def _warm(settings: Settings) -> None:
@@ -140,7 +162,7 @@ def _limit_memory(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in CONCURRENCY:
-        print("usage: python -m drumscribe.jobs.work_queue default|heavy", file=sys.stderr)
+    if len(sys.argv) < 2 or not set(sys.argv[1:]) <= set(QUEUES):
+        print(f"usage: python -m drumscribe.jobs.work_queue {'|'.join(QUEUES)}...", file=sys.stderr)
         sys.exit(2)
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -24,6 +24,7 @@ import httpx
 
 from drumscribe._version import __version__
 from drumscribe.errors import Cancelled, ChecksumError, WeightsUnavailableError
+from drumscribe.runtime import going_out
 from drumscribe.storage.files import storing, write_atomic
 from drumscribe.types import CancelToken, OnFraction
 from drumscribe.weights.deadline import within
@@ -68,6 +69,7 @@ def download(
     part = target.with_name(target.name + ".part")
     note = target.with_name(target.name + ".part.json")
     report = on_progress or (lambda fraction, message: None)
+    going_out("weights", url)
     with storing(target.name):
         target.parent.mkdir(parents=True, exist_ok=True)
         resumed = part.is_file() and part.stat().st_size > 0
@@ -99,6 +101,7 @@ def checksum(path: Path) -> str:
 
 def validator(url: str, timeout_s: float) -> str:
     """What identifies the present version behind ``url`` (ETag, or date and length), or "" if it cannot be told now."""
+    going_out("weights", url)
     if not url.startswith(("http://", "https://")):
         lost = _filesystem_errors()
         try:

@@ -332,7 +332,7 @@ def _obtain(
             if settings.offline:
                 raise WeightsUnavailableError(
                     f"{target.name} is not on disk, and this installation is set to stay offline.",
-                    f"Put it into {target.parent}, or unset OFFLINE.",
+                    f"Put it into {target.parent} (a fetch worker does so when it starts), or unset OFFLINE.",
                 )
             digest = downloads.download(
                 url,

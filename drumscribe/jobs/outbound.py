@@ -11,11 +11,14 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Collection
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
 
 from drumscribe.errors import NetworkError, OptionsError
+from drumscribe.runtime import going_out
+from drumscribe.settings import Settings
 from drumscribe.weights.deadline import within
 
 Resolver = Callable[[str, int], list[str]]
@@ -67,6 +70,11 @@ class SafePoster:
         self._timeout_s = timeout_s
         self._client = httpx.AsyncClient(timeout=timeout_s, follow_redirects=False, trust_env=False)
 
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The one that ``webhook_private_hosts`` calls for."""
+        return cls([part.strip() for part in settings.webhook_private_hosts.split(",") if part.strip()])
+
     def check(self, url: str) -> tuple[httpx.URL, str]:
         """Return the parsed URL and the address to connect to.
 
@@ -96,6 +104,7 @@ class SafePoster:
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
         """Post ``body`` and return the status. Raises OptionsError (see :meth:`check`) or NetworkError."""
         target, address = await asyncio.to_thread(self.check, url)
+        going_out("webhook", url)
         request = self._client.build_request(
             "POST",
             target.copy_with(host=address),
