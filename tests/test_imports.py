@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "drumscribe"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("kit", "types", "mapped", "errors", "extras", "choices", "options", "settings", "runtime", "_version"),
+    ("kit", "types", "mapped", "anchor", "errors", "extras", "choices", "options", "settings", "runtime", "_version"),
     ("storage", "observability", "client"),
     ("weights",),
     ("audio", "hits", "rhythm", "notation"),

@@ -59,7 +59,7 @@ def candidates(activations: Activations) -> tuple[Hit, ...]:
     card = card_of(activations.model)
     peaks = find_peaks(activations.onset, FLOOR)
     shift = np.array([card.offsets_ms.get(label, 0.0) / 1000 for label in activations.labels])
-    times = np.maximum(0.0, peaks.position / activations.fps - shift[peaks.column])
+    times = np.maximum(0.0, activations.start_s + peaks.position / activations.fps - shift[peaks.column])
     loud = np.clip(np.rint(activations.velocity[peaks.frame, peaks.column] * 127), 1, 127).astype(int)
     order = np.lexsort((peaks.column, times))
     rows = zip(*(each[order].tolist() for each in (times, peaks.column, peaks.height, loud)), strict=True)
@@ -142,7 +142,7 @@ def _sounds(activations: Activations, hits: list[Hit]) -> NDArray[np.float32]:
     """What the network heard at each hit: the embedding around it, centred on the recording's mean, of length 1."""
     embedding = activations.embedding.astype(np.float32)
     last = len(embedding) - 1
-    frames = np.clip([round(hit.time_s * activations.fps) for hit in hits], 0, last)
+    frames = np.clip([activations.frame_at(hit.time_s) for hit in hits], 0, last)
     around = sum(embedding[np.clip(frames + step, 0, last)] for step in (-1, 0, 1)) - 3 * embedding.mean(axis=0)
     lengths = np.linalg.norm(around, axis=1, keepdims=True)
     return np.asarray(around / np.maximum(lengths, 1e-6), dtype=np.float32)

@@ -93,31 +93,38 @@ def compress(magnitudes: FloatArray) -> FloatArray:
     return compressed
 
 
-def log_mel(samples: FloatArray | Mono, first: int, frames: int, *, gain: float = 1.0, speed: int = 100) -> FloatArray:
+def log_mel(
+    samples: FloatArray | Mono, first: int, frames: int, *, gain: float = 1.0, speed: int = 100, origin: int = 0
+) -> FloatArray:
     """Features of frames ``first … first + frames - 1`` of a recording; beyond its ends there is silence.
 
     Args:
         samples: ``(n,)`` mono float32 at 44.1 kHz.
-        first: index of the first frame; may be negative.
+        first: index of the first frame, counted from that on the origin; may be negative.
         frames: how many.
         gain: factor on the samples.
         speed: in per cent, at which the recording is played, see :func:`drumscribe.hits.speeds.excerpt`.
+        origin: sample on which frame 0 is centred.
 
     Returns:
         ``(frames, BANDS, len(WINDOWS))`` float32.
     """
-    heard = excerpt(samples, first * HOP - FFT // 2, (frames - 1) * HOP + FFT, speed)
+    heard = excerpt(samples, first * HOP - FFT // 2, (frames - 1) * HOP + FFT, speed, origin=origin)
     return compress(mel_magnitudes(heard * np.float32(gain), frames))
 
 
-def level(samples: FloatArray | Mono) -> float:
-    """Gain that brings a recording to :data:`TARGET_RMS`, measured over its frames that are not silent."""
-    n = len(samples) // HOP
-    if n == 0:
+def level(samples: FloatArray | Mono, origin: int = 0) -> float:
+    """Gain that brings a recording to :data:`TARGET_RMS`, measured over its frames that are not silent.
+
+    One of the frames begins at ``origin``.
+    """
+    first = origin % HOP
+    n = (len(samples) - first) // HOP
+    if n <= 0:
         return 1.0
     powers = []
-    for start in range(0, n * HOP, _BLOCK * HOP):  # without a copy of the recording
-        by_frame = samples[start : min(start + _BLOCK * HOP, n * HOP)].reshape(-1, HOP)
+    for start in range(first, first + n * HOP, _BLOCK * HOP):  # without a copy of the recording
+        by_frame = samples[start : min(start + _BLOCK * HOP, first + n * HOP)].reshape(-1, HOP)
         powers.append(np.einsum("ij,ij->i", by_frame, by_frame) / HOP)
     power = np.concatenate(powers)
     loud = power[power > 1e-3 * power.max(initial=0)]

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from drumscribe.anchor import anchor
 from drumscribe.errors import Cancelled, DetectionError
 from drumscribe.hits.card import ASIDE, FOLDER, card_of, default_card
 from drumscribe.hits.engines import Run, load
-from drumscribe.hits.features import FPS, SAMPLE_RATE, frame_count, level, log_mel
+from drumscribe.hits.features import FPS, HOP, SAMPLE_RATE, frame_count, level, log_mel
 from drumscribe.hits.repetition import revise
 from drumscribe.hits.speeds import Mean, at_original_times, length, recalibrated
 from drumscribe.kit import LABELS
@@ -32,6 +33,8 @@ BLOCK = 2048
 """Frames of output per run of the network."""
 CONTEXT = 268
 """Frames of input before and after them: at least the network's reach, and a multiple of its pooling."""
+POOL = 4
+"""Frames that the network pools: recordings that begin elsewhere among them are heard otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,20 @@ class Part:
     share: float = 1.0
 
 
+def span(samples: int, speed: int = 100, origin: int = 0) -> tuple[int, int]:
+    """Number of the first frame, counted from that on ``origin``, and how many frames there are at a speed."""
+    before = -(-origin * 100 // (speed * HOP * POOL)) * POOL
+    return -before, before + frame_count(length(samples - origin, speed))
+
+
 def run_blocks(
-    how: Listening, samples: FloatArray | Mono, speed: int = 100, *, gain: float = 1.0, part: Part | None = None
+    how: Listening,
+    samples: FloatArray | Mono,
+    speed: int = 100,
+    *,
+    gain: float = 1.0,
+    part: Part | None = None,
+    origin: int = 0,
 ) -> tuple[FloatArray, FloatArray, NDArray[np.float16]]:
     """Run the network over a mono recording; see :class:`~drumscribe.types.Activations` for the results.
 
@@ -78,20 +93,22 @@ def run_blocks(
         speed: in per cent, at which it is played; the results are frames of what is played then.
         gain: factor on the samples.
         part: for the progress, where this is one run of several.
+        origin: sample on which a frame is centred (:func:`span` tells which).
 
     Raises:
         Cancelled: when asked to.
     """
     part = part or Part()
     run = (how.load if how.aside is None or speed == 100 else how.aside)()
-    frames = frame_count(length(len(samples), speed))
+    first, frames = span(len(samples), speed, origin)
     starts = range(0, frames, BLOCK)
     onset = np.empty((frames, len(LABELS)), dtype=np.float32)
     velocity = np.empty_like(onset)
     embedding: NDArray[np.float16] | None = None
 
     def features(start: int) -> FloatArray:
-        return log_mel(samples, start - CONTEXT, BLOCK + 2 * CONTEXT, gain=gain, speed=speed)
+        at = first + start - CONTEXT
+        return log_mel(samples, at, BLOCK + 2 * CONTEXT, gain=gain, speed=speed, origin=origin)
 
     with ThreadPoolExecutor(1) as ahead:  # the next block's features are made while the network hears this one
         coming = ahead.submit(features, 0)
@@ -114,7 +131,7 @@ def run_blocks(
 
 
 def hear(
-    how: Listening, sounds: Sequence[FloatArray | Mono], speeds: Sequence[int]
+    how: Listening, sounds: Sequence[FloatArray | Mono], speeds: Sequence[int], origin: int = 0
 ) -> tuple[FloatArray, FloatArray, NDArray[np.float16]]:
     """As :func:`run_blocks`, at several speeds, and in several recordings of the same music, each at its own level.
 
@@ -122,18 +139,19 @@ def hear(
     nearest to 100 %.
     """
     if len(sounds) == 1 and tuple(speeds) == (100,):
-        return run_blocks(how, sounds[0], gain=level(sounds[0]))
-    frames, runs = frame_count(len(sounds[0])), len(sounds) * len(speeds)
+        return run_blocks(how, sounds[0], gain=level(sounds[0], origin), origin=origin)
+    (first, frames), runs = span(len(sounds[0]), 100, origin), len(sounds) * len(speeds)
     onsets, velocities = Mean(), Mean()
     plainest = min(speeds, key=lambda speed: abs(speed - 100))
-    levelled = [(samples, level(samples)) for samples in sounds]
+    levelled = [(samples, level(samples, origin)) for samples in sounds]
     for number, ((samples, gain), speed) in enumerate(product(levelled, speeds)):
         part = Part(number / runs, 1 / runs)
-        onset, velocity, sound = run_blocks(how, samples, speed, gain=gain, part=part)
-        onsets.add(at_original_times(onset, speed, frames))
-        velocities.add(at_original_times(velocity, speed, frames))
+        onset, velocity, sound = run_blocks(how, samples, speed, gain=gain, part=part, origin=origin)
+        firsts = (span(len(samples), speed, origin)[0], first)
+        onsets.add(at_original_times(onset, speed, frames, firsts))
+        velocities.add(at_original_times(velocity, speed, frames, firsts))
         if speed == plainest:
-            embedding = at_original_times(sound, speed, frames)
+            embedding = at_original_times(sound, speed, frames, firsts)
         del onset, velocity, sound  # of an hour 55 MB, while the next run makes its own
     return onsets.probabilities(), velocities.probabilities(), embedding
 
@@ -196,10 +214,12 @@ def activations(
     how = Listening(_loader(path, settings), on_progress, cancel)
     if path.parent == FOLDER and set(speeds) != {100}:
         how = replace(how, aside=_loader(path.with_stem(ASIDE), settings))
-    onset, velocity, embedding = hear(how, sounds, speeds)
+    origin = anchor(sounds[-1])
+    onset, velocity, embedding = hear(how, sounds, speeds, origin)
     card = card_of(title)
     if card.speeds is not None and len(speeds) > 1:
         onset = recalibrated(onset, *([by[label] for label in LABELS] for by in (card.speeds.scale, card.speeds.shift)))
     if card.repetition is not None:
         onset = revise(onset, card.repetition)
-    return Activations(onset, velocity, embedding, LABELS, float(FPS), title)
+    start_s = (origin + span(len(sounds[0]), 100, origin)[0] * HOP) / SAMPLE_RATE
+    return Activations(onset, velocity, embedding, LABELS, float(FPS), title, start_s)

@@ -26,28 +26,29 @@ _LEAST = 1e-4  # probabilities count as no smaller: one run's sure "no" shall no
 _TAPS = 10  # half the length of the filter, in samples of the lower rate
 
 
-def excerpt(samples: FloatArray | Mono, first: int, count: int, speed: int = 100) -> FloatArray:
+def excerpt(samples: FloatArray | Mono, first: int, count: int, speed: int = 100, *, origin: int = 0) -> FloatArray:
     """Part of a recording as it is when played faster or slower, pitch and tempo together.
 
     Any part is the same as that part of the whole recording resampled, and needs no more memory than it takes.
 
     Args:
         samples: ``(n,)``, between silence.
-        first: where the part begins, in samples of what is played at ``speed``; may be negative.
+        first: where the part begins, in samples of what is played at ``speed`` from the origin; may be negative.
         count: how many samples of that.
         speed: in per cent: at 106 the part comes from ``1.06 * count`` samples.
+        origin: the sample of the recording that is sample 0 of what is played.
 
     Returns:
         ``(count,)`` float32.
     """
     if speed == 100:
-        return _between_silence(samples, first, count)
+        return _between_silence(samples, origin + first, count)
     shared = math.gcd(speed, 100)
     up, down = 100 // shared, speed // shared
     weights = _polyphase(up, down)
     reach = (len(weights) - down) // 2
     start, stop = first // up, -(-(first + count) // up)  # cut where samples of both rates fall together
-    heard = _between_silence(samples, start * down - reach, (stop - start) * down + 2 * reach)
+    heard = _between_silence(samples, origin + start * down - reach, (stop - start) * down + 2 * reach)
     played = sliding_window_view(heard, len(weights))[::down] @ weights
     at = first - start * up
     return played.reshape(-1)[at : at + count]
@@ -84,12 +85,17 @@ def length(samples: int, speed: int) -> int:
     return -(-samples * 100 // speed)
 
 
-def at_original_times(curves: NDArray[_T], speed: int, frames: int) -> NDArray[_T]:
-    """Curves that were heard at a speed, ``(n, …)``, at the recording's own frames, ``(frames, …)``: linear between."""
+def at_original_times(curves: NDArray[_T], speed: int, frames: int, firsts: tuple[int, int] = (0, 0)) -> NDArray[_T]:
+    """Curves that were heard at a speed, ``(n, …)``, at the recording's own frames, ``(frames, …)``: linear between.
+
+    ``firsts`` are the numbers of the first frame of the curves, and of the recording's, counted from the origin.
+    """
+    own, first = firsts
     out = np.empty((frames, *curves.shape[1:]), curves.dtype)
     for start in range(0, frames, _FRAMES):  # of an hour's embedding, float32 would be 100 MB
         some = out[start : start + _FRAMES]
-        place = np.minimum(np.arange(start, start + len(some)) * (100 / speed), len(curves) - 1)
+        place = np.arange(first + start, first + start + len(some)) * (100 / speed) - own
+        place = np.clip(place, 0, len(curves) - 1)
         before = place.astype(np.int64)
         after = np.minimum(before + 1, len(curves) - 1)
         part = (place - before).astype(np.float32)[:, None]

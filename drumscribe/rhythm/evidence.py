@@ -20,12 +20,14 @@ class BeatEvidence:
         fps: frames per second (100).
         tracker: ``"madmom"``, ``"librosa"``, ``"strokes"`` (:mod:`drumscribe.rhythm.strokes`), or ``"user"``.
         beats: ``(n,)`` float64, beat times in seconds, increasing.
+        start_s: time of the first frame (:class:`~drumscribe.types.Activations`).
     """
 
     activations: FloatArray
     fps: float
     tracker: str
     beats: NDArray[np.float64]
+    start_s: float = 0.0
 
     @classmethod
     def empty(cls, tracker: str = "user") -> BeatEvidence:
@@ -56,7 +58,7 @@ class BeatEvidence:
 
     def _around(self, times: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         """Highest activations within 30 ms, and whether there are any: a beat may stand a frame or two off its peak."""
-        frames = np.rint(np.asarray(times) * self.fps).astype(int)
+        frames = np.rint((np.asarray(times) - self.start_s) * self.fps).astype(int)
         around = np.clip(frames[:, None] + np.arange(-3, 4), 0, len(self.activations) - 1)
         beat, down = np.moveaxis(self.activations[around].astype(np.float64).max(axis=1), 1, 0)
         return beat, down, (frames >= 0) & (frames < len(self.activations))

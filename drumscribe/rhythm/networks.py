@@ -67,22 +67,23 @@ class _Ensemble:
     bias: FloatArray  # (networks, 1, 3)
 
 
-def activations(samples: FloatArray, on_step: OnStep = lambda fraction: None) -> FloatArray:
+def activations(samples: FloatArray, on_step: OnStep = lambda fraction: None, silence: int = 0) -> FloatArray:
     """Return ``(frames, 2)``: probability of a beat that is no downbeat, and of a downbeat, 100 frames a second.
 
     Args:
         samples: ``(channels, n)`` at 44.1 kHz, within ±1. Channels are mixed block by block: no copy is made.
         on_step: called with the fraction done; whatever it raises ends the work.
+        silence: samples of it in front of the recording.
 
     Raises:
         ImportError: madmom, whose weights these are, is not installed.
     """
     ensemble = _load()
-    frames = -(-samples.shape[1] // HOP)
+    frames = -(-(silence + samples.shape[1]) // HOP)
     result = np.zeros((frames, 2), np.float32)
     pieces = _pieces(frames)
     for i, (low, high) in enumerate(pieces):
-        found = _run(ensemble, Mono(samples), low, high, _part(on_step, i, len(pieces)))
+        found = _run(ensemble, Mono(samples), silence, (low, high), _part(on_step, i, len(pieces)))
         # of an overlap each piece gives the half away from its cut
         keep = _OVERLAP // 2 if i else 0
         result[low + keep : high] = found[keep:]
@@ -102,15 +103,16 @@ def _pieces(frames: int) -> list[tuple[int, int]]:
     return [(start, start + _WHOLE) for start in starts]
 
 
-def _features(samples: Mono, low: int, high: int, bands: tuple[_Band, ...]) -> FloatArray:
-    """Log-filtered magnitudes and their rises of frames ``low`` to ``high``, ``(high - low, 314)``."""
+def _features(samples: Mono, silence: int, frames: tuple[int, int], bands: tuple[_Band, ...]) -> FloatArray:
+    """Log-filtered magnitudes and their rises of some frames, ``(n, 314)``."""
+    low, high = frames
     result = np.empty((high - low, 2 * sum(band.filters.shape[1] for band in bands)), np.float32)
     for start in range(low, high, _CHUNK):
         end = min(start + _CHUNK, high)
         parts: list[FloatArray] = []
         for band in bands:
             before = min(band.lag, start)
-            spectrum = _spectrum(samples, start - before, end, band)
+            spectrum = _spectrum(samples, silence, (start - before, end), band)
             rise = np.zeros_like(spectrum)
             rise[band.lag :] = np.maximum(spectrum[band.lag :] - spectrum[: -band.lag], 0)
             parts += [spectrum[before:], rise[before:]]
@@ -118,26 +120,26 @@ def _features(samples: Mono, low: int, high: int, bands: tuple[_Band, ...]) -> F
     return result
 
 
-def _spectrum(samples: Mono, low: int, high: int, band: _Band) -> FloatArray:
+def _spectrum(samples: Mono, silence: int, frames: tuple[int, int], band: _Band) -> FloatArray:
     size = len(band.window)
-    first, last = low * HOP - size // 2, (high - 1) * HOP + size // 2
+    first, last = frames[0] * HOP - silence - size // 2, (frames[1] - 1) * HOP - silence + size // 2
     piece = np.zeros(last - first, np.float32)
     inside = samples[max(first, 0) : max(last, 0)]
     piece[max(-first, 0) : max(-first, 0) + len(inside)] = inside
-    frames = np.lib.stride_tricks.sliding_window_view(piece, size)[::HOP]
-    magnitude = np.abs(rfft(frames * band.window, axis=1)[:, : size // 2])
+    windows = np.lib.stride_tricks.sliding_window_view(piece, size)[::HOP]
+    magnitude = np.abs(rfft(windows * band.window, axis=1)[:, : size // 2])
     spectrum: FloatArray = np.log10(magnitude @ band.filters + 1)
     return spectrum
 
 
-def _run(ensemble: _Ensemble, samples: Mono, low: int, high: int, on_step: OnStep) -> FloatArray:
-    """Mean output of the networks for frames ``low`` to ``high``: ``(frames, 2)``."""
+def _run(ensemble: _Ensemble, samples: Mono, silence: int, frames: tuple[int, int], on_step: OnStep) -> FloatArray:
+    """Mean output of the networks for some frames: ``(n, 2)``."""
     # (networks or 1, frames, inputs); only this name holds it, so that each layer's input goes once it is used
-    hidden = _features(samples, low, high, ensemble.bands)[None]
+    hidden = _features(samples, silence, frames, ensemble.bands)[None]
     count = len(ensemble.layers)
     for i, layer in enumerate(ensemble.layers):
         hidden = _layer(layer, hidden, _part(on_step, i, count))
-    mean = np.zeros((high - low, 2), np.float32)
+    mean = np.zeros((frames[1] - frames[0], 2), np.float32)
     for outputs, weights, bias in zip(hidden, ensemble.weights, ensemble.bias, strict=True):
         mean += softmax(outputs @ weights + bias, axis=1)[:, 1:]
     mean /= len(hidden)

@@ -8,19 +8,23 @@ D. Ellis, *Beat tracking by dynamic programming*, J. New Music Research 36(1), 2
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drumscribe import extras
+from drumscribe.anchor import anchor
 from drumscribe.choices import Tracker
 from drumscribe.errors import Cancelled, RhythmError
+from drumscribe.mapped import Mono
 from drumscribe.rhythm import dbn
 from drumscribe.rhythm.evidence import BeatEvidence
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction
 
 FPS = 100
+HOP = 441
 MIN_BPM, MAX_BPM = 55.0, 215.0
 """Range of tempo that a pulse is looked for in where the user gave none (madmom's own)."""
 _LIBROSA_RATE = 22_050
@@ -54,12 +58,13 @@ def track(
             on_progress(fraction, message)
 
     step(0.0)
-    activations = _networks(audio, step) if tracker == "madmom" else _onset_strength(audio)
+    silence = -anchor(Mono(audio.samples)) % HOP if tracker == "madmom" else 0
+    activations = _networks(audio, silence, step) if tracker == "madmom" else _onset_strength(audio)
     step(0.9, "Following the beat")
-    evidence = BeatEvidence(activations, float(FPS), tracker, np.zeros(0))
+    evidence = BeatEvidence(activations, float(FPS), tracker, np.zeros(0), -silence / audio.sample_rate)
     beats = decode(evidence, MIN_BPM, MAX_BPM)
     step(1.0, f"{len(beats)} beats")
-    return BeatEvidence(activations, float(FPS), tracker, beats)
+    return replace(evidence, beats=beats)
 
 
 def decode(evidence: BeatEvidence, min_bpm: float, max_bpm: float) -> NDArray[np.float64]:
@@ -68,7 +73,7 @@ def decode(evidence: BeatEvidence, min_bpm: float, max_bpm: float) -> NDArray[np
     if len(activations) < FPS // 2 or not activations.any():
         return np.zeros(0)
     if evidence.tracker in ("madmom", "strokes"):
-        return dbn.follow(activations.sum(axis=1), evidence.fps, min_bpm, max_bpm)
+        return evidence.start_s + dbn.follow(activations.sum(axis=1), evidence.fps, min_bpm, max_bpm)
     extras.need("librosa")
     from librosa.beat import beat_track
 
@@ -81,12 +86,12 @@ def decode(evidence: BeatEvidence, min_bpm: float, max_bpm: float) -> NDArray[np
     return np.asarray(beats, dtype=np.float64) / FPS
 
 
-def _networks(audio: Audio, step: Callable[[float], None]) -> FloatArray:
-    """Mean of madmom's eight networks, ``(frames, 2)``."""
+def _networks(audio: Audio, silence: int, step: Callable[[float], None]) -> FloatArray:
+    """Mean of madmom's eight networks, ``(frames, 2)``, with some samples of silence in front."""
     from drumscribe.rhythm import networks
 
     try:
-        return networks.activations(audio.samples, lambda fraction: step(0.9 * fraction))
+        return networks.activations(audio.samples, lambda fraction: step(0.9 * fraction), silence)
     except ImportError as error:
         raise RhythmError(
             "madmom is not installed, so its beat tracker cannot run.",

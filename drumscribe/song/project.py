@@ -238,6 +238,7 @@ class _PackedActivations:
     labels: tuple[str, ...]
     fps: float
     model: str
+    start_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +352,7 @@ def _packed_anew(activations: Activations) -> _PackedActivations:
         activations.labels,
         activations.fps,
         activations.model,
+        activations.start_s,
     )
 
 
@@ -370,6 +372,7 @@ def _unpack_activations(packed: _PackedActivations) -> Activations:
         or not set(packed.labels) <= set(DRUMS)
         or len(set(packed.labels)) != len(packed.labels)
         or not 1 <= packed.fps <= 1000
+        or not -1 <= packed.start_s <= 1
     ):
         raise ValueError("the activations do not fit together")
     return Activations(
@@ -379,6 +382,7 @@ def _unpack_activations(packed: _PackedActivations) -> Activations:
         labels=packed.labels,
         fps=packed.fps,
         model=packed.model,
+        start_s=packed.start_s,
     )
 
 

@@ -119,11 +119,11 @@ def _curves(
     figure: go.Figure, axis: str, view: View, heard: Heard, hits: Sequence[Hit], rejected: Sequence[Hit]
 ) -> list[float]:
     activations, thresholds = heard.activations, heard.thresholds
-    first = max(0, int(view.start_s * activations.fps))
-    last = min(len(activations.onset), int(view.end_s * activations.fps) + 1)
+    first = max(0, activations.frame_at(view.start_s))
+    last = min(len(activations.onset), activations.frame_at(view.end_s) + 1)
     group = max(1, (last - first) // 2000)
     starts = np.arange(first, last, group)
-    times = ms(starts / activations.fps)
+    times = ms(activations.start_s + starts / activations.fps)
     lanes: dict[str, int] = {drum: len(view.drums) - 1 - number for number, drum in enumerate(view.drums)}
     for drum, base in lanes.items():
         if drum not in activations.labels or not len(starts):
@@ -150,10 +150,10 @@ def _curves(
             )  # fmt: skip
         for group_of, hollow in ((hits, False), (rejected, True)):
             own = [hit for hit in group_of if hit.drum == drum]
-            markers(figure, axis, view, drum, own, [base + 0.85 * _level(column, hit, activations.fps) for hit in own],
-                     hollow=hollow)  # fmt: skip
+            levels = [base + 0.85 * _level(column, activations.frame_at(hit.time_s)) for hit in own]
+            markers(figure, axis, view, drum, own, levels, hollow=hollow)
         if view.highlight is not None and view.highlight.drum == drum:
-            ring(figure, axis, view, base + 0.85 * _level(column, view.highlight, activations.fps))
+            ring(figure, axis, view, base + 0.85 * _level(column, activations.frame_at(view.highlight.time_s)))
     figure.layout[f"yaxis{axis[1:]}"] = {
         "tickvals": [base + 0.4 for base in lanes.values()],
         "ticktext": [NAMES[drum] for drum in lanes],
@@ -163,8 +163,7 @@ def _curves(
     return [-0.08, max(1, len(lanes)) + 0.02]
 
 
-def _level(column: NDArray[np.float32], hit: Hit, fps: float) -> float:
-    frame = round(hit.time_s * fps)
+def _level(column: NDArray[np.float32], frame: int) -> float:
     return float(column[max(0, frame - 2) : frame + 3].max(initial=0))
 
 

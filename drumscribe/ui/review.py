@@ -24,7 +24,7 @@ def alternatives(activations: Activations, hit: Hit, count: int = 6) -> list[str
     """Other drums that ``hit`` may be, by the network's activation around its time, likeliest first."""
     if not len(activations.onset):
         return [label for label in LABELS if label != hit.drum][:count]
-    frame = round(hit.time_s * activations.fps)
+    frame = activations.frame_at(hit.time_s)
     around = activations.onset[max(0, frame - 3) : frame + 4]
     strength = around.max(axis=0) if len(around) else np.zeros(len(activations.labels))
     ranked = sorted(zip(strength, activations.labels, strict=True), key=lambda pair: -float(pair[0]))
