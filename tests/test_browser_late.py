@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browser import at_rest
+from browser import at_rest, follow
 from test_browser_a import TOKEN, chromium, come, made, name_first_hit, server, user  # noqa: F401
 from test_ui_pages import owner_of
 from ui_songs import put
@@ -24,11 +24,13 @@ class Line:
     """The connection of a page, which can be made slow: what the server says is kept until :meth:`release`.
 
     While it is slow, what is sent after a first message waits until the server has begun to draw the page asked for.
+    Or messages are held back and reach the server together.
     """
 
     def __init__(self, page) -> None:
         self.runs: list = []  # what asked the server to run a page: its page's hash, and how many widgets it names
         self._page, self._slow, self._kept, self._waiting = page, False, [], []
+        self._together = 0  # messages that shall reach the server at once
         self._asked = self._drawing = ""  # hashes of pages: the one that an answer is awaited of, the latest drawn
         page.route_web_socket("**/_stcore/stream", self._route)
 
@@ -44,8 +46,10 @@ class Line:
             if message.WhichOneof("type") == "rerun_script":
                 run = message.rerun_script
                 self.runs.append((run.page_script_hash, len(run.widget_states.widgets)))
-            if self._asked:
+            if self._asked or self._together:
                 self._waiting.append(data)
+                if len(self._waiting) == self._together:
+                    self.release()
                 return
             self._asked = message.rerun_script.page_script_hash if self._slow else ""
             upstream.send(data)
@@ -73,12 +77,15 @@ class Line:
     def slow(self) -> None:
         self._slow, self._drawn, self._drawing = True, False, ""
 
+    def together(self, count: int) -> None:
+        self._together = count
+
     def release(self) -> None:
         for data in self._kept:
             self._browser.send(data)
         for data in self._waiting:
             self._upstream.send(data)
-        self._slow, self._asked, self._kept, self._waiting = False, "", [], []
+        self._slow, self._asked, self._together, self._kept, self._waiting = False, "", 0, [], []
 
     def wait_for_drawing(self) -> None:
         for _ in range(600):
@@ -134,6 +141,28 @@ def test_a_late_slider_does_not_take_the_user_back(chromium, server, made):  # n
     page.get_by_role("heading", level=1).filter(has_text="Edit").wait_for()
     at_rest(page)
     assert "/edit" in page.url and page.get_by_role("heading", level=1).inner_text() == "Edit"
+    context.close()
+
+
+def test_a_link_and_a_late_message_that_come_at_once_end_on_the_page_of_the_link(chromium, server, made):  # noqa: F811
+    job_id = put(server.settings, owner_of(TOKEN), made)
+    context, page, line = watched(chromium, server, f"edit?song={job_id}")
+    heading, slider = page.get_by_role("heading", level=1), page.get_by_role("slider", name="Confidence at most")
+    for key, width in (("ArrowLeft", 1360), ("", 1000), ("ArrowRight", 1000)):
+        if "/edit" not in page.url:
+            follow(page, "Edit")
+        page.locator(".pages [data-hit]").first.wait_for()
+        at_rest(page)
+        slider.focus()
+        page.set_viewport_size({"width": width, "height": 1000})  # which the player tells in a moment
+        before = len(line.runs)
+        line.together(2)
+        page.evaluate(TOUCH_AND_LEAVE, [key, "Score"])
+        line.wait_for_runs(before + 2)
+        assert line.runs[before][0] != line.runs[before + 1][0]
+        heading.filter(has_text="Score").wait_for()
+        at_rest(page)
+        assert heading.inner_text() == "Score" and page.get_by_text("encountered an error").count() == 0
     context.close()
 
 

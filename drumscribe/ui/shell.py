@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -34,17 +35,40 @@ MENU: MenuItems = {
 }
 
 # Streamlit makes naming the song in the address a step of its own: "back" would need two presses to leave a page.
+# And where a widget's late message overtakes the page that a link asks for, only the browser knows of the link: if then
+# another page is drawn, the link is followed again.
 _ADDRESS = st.components.v2.component(
     "drumscribe_address",
     js="""
-export default function () {
-  if (history.oneStepAPage) return;
-  history.oneStepAPage = true;
+const nameOf = (path) => path.split("/").pop();
+
+function begin() {
   const push = history.pushState.bind(history);
   history.pushState = (state, unused, url) => {
     const same = new URL(url ?? location.href, location.href).pathname === location.pathname;
     return same ? history.replaceState(state, unused, url) : push(state, unused, url);
   };
+  const steps = { asked: null, tries: 0, run: null };
+  addEventListener("popstate", () => (steps.asked = null));
+  document.addEventListener("click", (event) => {
+    const link = event.composedPath().find((one) => one instanceof HTMLAnchorElement);
+    if (!link || !event.defaultPrevented) return; // none that Streamlit follows
+    if (steps.asked !== nameOf(link.pathname)) steps.tries = 2;
+    steps.asked = nameOf(link.pathname);
+  });
+  return steps;
+}
+
+export default function ({ data }) {
+  const steps = (history.drumscribe ??= begin());
+  if (steps.run === data.run) return;
+  steps.run = data.run;
+  const { asked } = steps;
+  if (asked === data.page) steps.asked = null;
+  if (steps.asked === null) return;
+  const link = [...document.querySelectorAll("a[href]")].find((one) => nameOf(one.pathname) === asked);
+  if (link && steps.tries-- > 0) link.click();
+  else steps.asked = null;
 }
 """,
 )
@@ -91,7 +115,7 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         _greet()
     owner.remember()
     with st.container(key="ds_address"):
-        _ADDRESS(key="ds_address_steps")
+        _ADDRESS(key="ds_address_steps", data={"page": page.url_path, "run": time.monotonic_ns()})
     with st.container(horizontal=True, key="ds_tabs"):  # at the thumb, where the screen is a phone's
         for one in pages:
             st.page_link(one, label=one.title, icon=one.icon)

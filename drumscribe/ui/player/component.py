@@ -271,7 +271,8 @@ def _listeners(
     """What is done with each thing that the browser tells."""
 
     def told(what: str) -> Mapping[str, Any]:
-        return st.session_state[key].get(what) or {}
+        held = st.session_state.get(key)  # nothing, where the user has gone to another page in this moment
+        return (held and held.get(what)) or {}
 
     def selecting() -> None:
         if on_select is not None and "hit" in told("select"):
