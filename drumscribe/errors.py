@@ -8,6 +8,7 @@
     │   ├── SilentAudioError            nothing but silence
     │   ├── TooLongError                longer than MAX_DURATION_S
     │   ├── TooLargeError               larger than MAX_FILE_SIZE_MB
+    │   ├── DecoderDiedError            the decoder crashed, hung, or wanted too much
     │   ├── UnreadableFileError         missing, a folder, a pipe, no permission
     │   ├── UnsupportedLinkError        not a link to one YouTube video
     │   ├── VideoUnavailableError       private, removed, blocked by age or region
@@ -103,6 +104,10 @@ class TooLongError(SourceError):
 
 class TooLargeError(SourceError):
     code = "too_large"
+
+
+class DecoderDiedError(SourceError):
+    code = "decoder_died"
 
 
 class UnreadableFileError(SourceError):

@@ -62,6 +62,19 @@ class Settings(BaseSettings):
     max_file_size_mb: float = Field(50, gt=0, description="Largest upload or download, in MiB, of what is served.")
     max_duration_s: float = Field(900, gt=0, description="Longest recording, in seconds, of what is served.")
 
+    # strangers' files: a process of its own decodes each
+    decode_timeout_s: float = Field(
+        300,
+        gt=0,
+        description="Longest time for decoding a file of what is served, by the clock and of the processor.",
+    )
+    decode_memory_mb: int = Field(1000, gt=0, description="Memory for decoding one file of what is served, in MiB.")
+    require_confinement: bool = Field(
+        False,
+        description="Refuse to decode strangers' files and to run engravers where the system does not let them be "
+        "confined ('drumscribe doctor' says by what).",
+    )
+
     # state
     data_dir: Path = Field(Path("data"), description="The one folder for all state: cache, jobs, weights, database.")
     cache_size_gb: float = Field(5, gt=0, description="Upper bound of the stage cache.")

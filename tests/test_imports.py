@@ -12,7 +12,10 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "drumscribe"
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("kit", "types", "mapped", "anchor", "errors", "extras", "choices", "options", "settings", "runtime", "_version"),
+    (
+        "kit", "types", "mapped", "anchor", "errors", "extras", "choices", "options", "settings", "runtime",
+        "confinement", "_version",
+    ),
     ("storage", "observability", "client"),
     ("weights",),
     ("audio", "hits", "rhythm", "notation"),
@@ -21,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("live",),
     ("jobs",),
     ("cli", "api", "ui"),
-)
+)  # fmt: skip
 """From the ground up. A room imports from floors below its own and from itself; rooms of one floor do not know each
 other, except for the words of the ground floor."""
 FACES = ("__init__", "__main__")

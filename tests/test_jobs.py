@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import songs
 import tiny_demucs
+from test_confinement import MISBEHAVES
 from ui_songs import song as made
 
 from drumscribe.errors import (
@@ -214,30 +215,28 @@ def test_kill_9_in_the_middle_of_each_stage(settings, place, long_song):
         runner.close()
 
 
-def test_a_decoder_that_aborts_takes_its_own_job_along_and_no_other(done, settings, place, song, monkeypatch):
-    """No file is known that makes FFmpeg abort, so the child's opener does so at a mark; all else is real."""
-    code = """
-import os, av
-plain = av.open
-def opened(file, *more, **named):
-    if b"ABORT" in file.read(64):
-        os.abort()
-    file.seek(0)
-    return plain(file, *more, **named)
-av.open = opened
-"""
-    (place / "crash").mkdir()
-    (place / "crash" / "sitecustomize.py").write_text(code)
-    monkeypatch.syspath_prepend(place / "crash")
-    crafted = io.BytesIO(b"ID3\x04ABORT" + bytes(4000))
-    runner = LocalRunner(beside(settings, place, "aborts"))
+@pytest.mark.skipif(os.name != "posix", reason="decoders have no process of their own here")
+def test_a_decoder_that_aborts_or_eats_memory_costs_its_own_job_alone(done, settings, place, song, monkeypatch):
+    (place / "wrong").mkdir()
+    (place / "wrong" / "sitecustomize.py").write_text(MISBEHAVES)
+    monkeypatch.syspath_prepend(place / "wrong")
+    limits = {"public": True, "decode_memory_mb": 300}
+    runner = LocalRunner(beside(settings, place, "served", **limits))
     try:
-        bad = runner.submit(crafted, owner="a", name="crafted.mp3")
+        marks = {"ABORT": "signal 6", "EATS": "ran out of memory"}
+        bad = {
+            mark: runner.submit(io.BytesIO(b"ID3\x04" + mark.encode() + bytes(4000)), owner=mark, name="crafted.mp3")
+            for mark in marks
+        }
         good = runner.submit(song, owner="b")
-        ended = wait(runner, bad)
-        assert ended.status is JobStatus.FAILED and ended.error["code"] == "worker_died"
-        assert f"signal {int(signal.SIGABRT)}" in ended.error["what"]
+        pids = set()
+        for mark, says in marks.items():
+            ended = wait(runner, bad[mark])
+            assert ended.status is JobStatus.FAILED and ended.error["code"] == "decoder_died"
+            assert says in ended.error["what"]
+            pids.add(runner.worker_pid)
         assert wait(runner, good).status is JobStatus.DONE
+        assert pids == {runner.worker_pid}
     finally:
         runner.close()
 

@@ -14,7 +14,7 @@ import io
 import mmap
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,17 +71,19 @@ class Collector:
 
     Args:
         limit_s: where a recording is refused as too long; may be infinite.
-        folder: where the samples lie, in a file without a name that goes with the last array on it; by default in
-            memory.
+        place: where the samples lie: a file that is open for reading and writing, or a folder, in a file without a name
+            that goes with the last array on it; by default in memory.
 
     Raises:
         StorageError: the folder cannot be written, or the disk is full (then also later).
     """
 
-    def __init__(self, limit_s: float, folder: Path | None = None) -> None:
+    def __init__(self, limit_s: float, place: Path | BinaryIO | None = None) -> None:
         self._limit = limit_s * SAMPLE_RATE
         with storing("The recording"):
-            self._file: Any = tempfile.TemporaryFile(dir=folder) if folder else io.BytesIO()  # noqa: SIM115
+            if isinstance(place, Path):
+                place = tempfile.TemporaryFile(dir=place)  # noqa: SIM115 - it goes with the last array on it
+            self._file: Any = place or io.BytesIO()
         self._channels = 0
         self._length = 0
         self._resampler: Any = None
@@ -182,11 +184,16 @@ class Collector:
             )
         if mended := sides.mend(samples):
             warnings.append(mended)
-        digest = hashlib.sha256(f"{samples.shape[0]}x{samples.shape[1]}@{SAMPLE_RATE}".encode())
         samples.flags.writeable = False
-        for block in blocks(samples):
-            digest.update(block.T.data)
-        return Audio(samples, SAMPLE_RATE, digest.hexdigest(), title, artist, origin, tuple(warnings))
+        return Audio(samples, SAMPLE_RATE, digest(samples), title, artist, origin, tuple(warnings))
+
+
+def digest(samples: FloatArray) -> str:
+    """What identifies ``(channels, n)`` samples: SHA-256 in hex."""
+    found = hashlib.sha256(f"{samples.shape[0]}x{samples.shape[1]}@{SAMPLE_RATE}".encode())
+    for block in blocks(samples):
+        found.update(block.T.data)
+    return found.hexdigest()
 
 
 def too_long(seconds: float, settings: Settings) -> TooLongError:

@@ -14,6 +14,7 @@ below :class:`~drumscribe.errors.SourceError`.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import shutil
 import stat
@@ -25,11 +26,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike
 
-from drumscribe.audio.collector import EXPORT_AGAIN, Collector, as_float, check_rate, too_long
+from drumscribe.audio import boxed
+from drumscribe.audio.collector import EXPORT_AGAIN, Collector, as_float, check_rate, digest, too_long
 from drumscribe.audio.collector import SAMPLE_RATE as SAMPLE_RATE
 from drumscribe.audio.containers import movie_without_index, page_breaks_off, stated_duration
 from drumscribe.errors import (
     Cancelled,
+    DecoderDiedError,
     EmptyAudioError,
     NotAudioError,
     TooLargeError,
@@ -37,6 +40,7 @@ from drumscribe.errors import (
     UnreadableFileError,
 )
 from drumscribe.settings import Settings, get_settings
+from drumscribe.storage.files import storing
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction
 
 if TYPE_CHECKING:
@@ -65,10 +69,14 @@ def decode(
     Returns:
         The whole recording; title and artist from its tags, else the title from the file name.
 
+    What is served (``settings.public``) is decoded by a confined process of its own (:mod:`drumscribe.audio.boxed`).
+
     Raises:
         UnreadableFileError: missing, not a regular file, or no permission.
         TooLargeError, TooLongError: over the limits of ``settings``; checked before decoding where possible.
         NotAudioError, TruncatedAudioError, EmptyAudioError, SilentAudioError: nothing usable in it.
+        DecoderDiedError: what is served made the decoder crash, hang, or ask for too much memory.
+        StorageError: no room for the samples.
         Cancelled: ``cancel`` was set.
     """
     settings = settings or get_settings()
@@ -84,7 +92,10 @@ def decode(
                 "Compress it (MP3, M4A), cut it, or raise MAX_FILE_SIZE_MB.",
             )
         try:
-            return _decode_open(file, size, path.name, settings, on_progress, cancel)
+            if boxed.wanted(settings):
+                return _boxed(file, path.name, settings, on_progress, cancel)
+            collector = Collector(settings.longest_s, _roomiest(settings))
+            return decode_open(file, size, path.name, settings, collector, on_progress, cancel)
         except OSError as error:  # of the disk or the network share, not of the content
             raise UnreadableFileError(
                 f"The file could not be read: {error.strerror or error}.", _FETCH_AGAIN
@@ -178,14 +189,32 @@ def _roomiest(settings: Settings) -> Path:
     return max(places, key=lambda place: shutil.disk_usage(place).free)
 
 
-def _decode_open(
+def _boxed(
+    file: BinaryIO, name: str, settings: Settings, on_progress: OnFraction | None, cancel: CancelToken | None
+) -> Audio:
+    """Have a confined process decode. What it says about itself is cleaned, what identifies the audio is worked out."""
+    with storing("The recording"), tempfile.TemporaryFile(dir=_roomiest(settings)) as place:
+        told = boxed.run(file, place, name, settings, on_progress, cancel)
+        size, channels = os.fstat(place.fileno()).st_size, told.get("channels")
+        if channels not in (1, 2) or not size or size % (4 * channels):
+            raise DecoderDiedError("The decoder gave no whole recording.", EXPORT_AGAIN)
+        data = mmap.mmap(place.fileno(), 0, access=mmap.ACCESS_READ)
+    samples = np.frombuffer(data, np.float32).reshape(-1, channels).T
+    title, artist, origin = (clean_name(str(told.get(one, ""))) for one in ("title", "artist", "origin"))
+    warnings = tuple(clean_name(str(one), 500) for one in told.get("warnings", ()))
+    return Audio(samples, SAMPLE_RATE, digest(samples), title, artist, origin, warnings)
+
+
+def decode_open(
     file: BinaryIO,
     size: int,
     name: str,
     settings: Settings,
-    on_progress: OnFraction | None,
-    cancel: CancelToken | None,
+    collector: Collector,
+    on_progress: OnFraction | None = None,
+    cancel: CancelToken | None = None,
 ) -> Audio:
+    """What :func:`decode` does with a file of ``size`` bytes that is open, in this process. Raises as that does."""
     import av
 
     try:
@@ -210,7 +239,6 @@ def _decode_open(
         is_wav = "wav" in container.format.name.split(",")
         if stated and stated > settings.longest_s:
             raise too_long(stated, settings)
-        collector = Collector(settings.longest_s, _roomiest(settings))
         _read(container, stream, collector, lambda: file.tell() / size, on_progress, cancel)
         tags = {key.lower(): value for source in (container, stream) for key, value in source.metadata.items()}
         _check_complete(collector, stated, file, size, mend=is_wav)

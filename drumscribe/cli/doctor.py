@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from drumscribe import extras
+from drumscribe import confinement, extras
 from drumscribe._version import __version__
 from drumscribe.errors import StorageError
 from drumscribe.extras import command
@@ -65,6 +65,7 @@ def examine(settings: Settings) -> list[Check]:
         _gpu(),
         *_models(settings),
         _pdf(settings),
+        _confinement(settings),
         _data_folder(settings),
     ]
 
@@ -145,6 +146,15 @@ def _pdf(settings: Settings) -> Check:
     if not engines:
         return Check("pdf", "bad", "no engine", "Install LilyPond, or pip install verovio reportlab.")
     return Check("pdf", "ok", ", ".join(engines))
+
+
+def _confinement(settings: Settings) -> Check:
+    """What holds the decoders of strangers' files, where this installation serves any."""
+    found = confinement.in_force()
+    lacking = confinement.missing(found)
+    state: Literal["ok", "note", "bad"] = "ok" if not lacking else "bad" if settings.require_confinement else "note"
+    todo = "" if not lacking else f"Strangers' files are decoded without: {lacking}. On Linux, install libseccomp2."
+    return Check("confinement", state, ", ".join(found) or "none", todo)
 
 
 def _data_folder(settings: Settings) -> Check:

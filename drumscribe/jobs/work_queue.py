@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from drumscribe import extras, observability
+from drumscribe import confinement, extras, observability
 from drumscribe.errors import DrumScribeError
 from drumscribe.jobs.queues import DEFAULT, FETCH, HEAVY, QUEUES
 from drumscribe.runtime import give_way, prepare
@@ -76,11 +76,14 @@ def main(*queues: str) -> int:
         recovery.start()
         if FETCH in queues:
             threading.Thread(target=_weights, args=(settings,), name="weights", daemon=True).start()
+        if DEFAULT in queues:
+            logs.get(__name__).info("decoders_confined", by=confinement.in_force())
         if settings.worker_metrics_port:
             metrics.serve(settings.worker_metrics_port)
 
     def forked(**_: Any) -> None:
         begun, used = time.perf_counter(), time.process_time()
+        confinement.no_new_privileges()
         _limit_memory(settings)
         observability.start(settings, name)
         if HEAVY in queues:

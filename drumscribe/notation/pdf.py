@@ -8,13 +8,17 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from drumscribe import confinement
 from drumscribe.choices import PdfBackend
 from drumscribe.errors import NotationError, PdfBackendError
 from drumscribe.notation.lilypond import to_lilypond
 from drumscribe.notation.model import Score
 from drumscribe.notation.musicxml import to_musicxml
+from drumscribe.settings import get_settings
 
 TIMEOUT_S = 120.0
+MEMORY_MB = 3000
+"""What an engine of somebody else's may take; LilyPond needs about 400 for a song."""
 
 
 def to_pdf(score: Score, *, backend: PdfBackend = "auto", timeout_s: float = TIMEOUT_S) -> bytes:
@@ -90,6 +94,9 @@ def _run(command: list[str], name: str, source: str, content: bytes, timeout_s: 
     with tempfile.TemporaryDirectory(prefix="drumscribe-pdf-") as folder:
         Path(folder, source).write_bytes(content)
         environment = {**os.environ, "HOME": folder, "XDG_CACHE_HOME": folder, "QT_QPA_PLATFORM": "offscreen"}
+        command = confinement.command(
+            command, cpu_s=timeout_s, memory_mb=MEMORY_MB, file_mb=100, require=get_settings().require_confinement
+        )
         try:
             done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=timeout_s,
                                   stdin=subprocess.DEVNULL, check=False)  # fmt: skip
