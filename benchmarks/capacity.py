@@ -1,5 +1,6 @@
 """How many songs: ``python -m benchmarks.capacity`` prints songs an hour per core, per GPU and per GB, what fills up
-first at 10, 1,000 and 100,000 songs a day, and a simulation of the two queues.
+first at 10, 1,000 and 100,000 songs a day, a simulation of the two queues, a whole day of 100,000 songs with heavy
+workers that are scaled as KEDA scales them, and what 1,000 songs cost on each kind of machine.
 
 What a step costs is measured by a run of ``benchmarks.load`` with songs of several lengths, from the workers' own
 logs: ``--costs load.json`` takes it from there; without it the table below is used, which is such a measurement.
@@ -10,9 +11,11 @@ came and how many cores were left for the workers, and compares the ends.
 from __future__ import annotations
 
 import argparse
+import heapq
 import json
 import math
 import random
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -79,7 +82,7 @@ def read(load: dict[str, Any]) -> Costs:
              for name, own in load["costs"].items()}  # fmt: skip
     return replace(
         Costs(),
-        steps={name: steps[name] for name in STEPS},
+        steps={name: steps[name] for name in Costs().steps},
         around_s=load["processor s around a step"],
         start_s=load["processor s of a heavy child's start"],
         per_child=load["stages of a heavy child"],
@@ -160,7 +163,7 @@ def simulate(costs: Costs, arrivals: list[tuple[float, float]], *, heavy: int, d
     processor = Processor(world, cores)
     places = {DEFAULT: default, HEAVY: heavy}
     queues = {queue: simpy.PriorityResource(world, count) for queue, count in places.items()}
-    unused = {step: places[queue] if fresh else 0 for step, queue in STEPS.items()}
+    unused = {step: places[STEPS[step]] if fresh else 0 for step in costs.steps}
     waited = [0.0] * len(arrivals)
     heavy_steps = 0
 
@@ -187,6 +190,100 @@ def simulate(costs: Costs, arrivals: list[tuple[float, float]], *, heavy: int, d
     return waited
 
 
+class Rule(NamedTuple):
+    """How many heavy workers there should be: one for each ``target`` songs that wait, and, with ``busy``, that are
+    at work (``threshold`` and ``query`` of a ScaledObject in deploy/kubernetes/workers.yaml)."""
+
+    target: float
+    busy: bool
+    most: int
+
+
+POLL_S, STEADY_S, READY_S = 15.0, 300.0, 60.0
+"""A ScaledObject asks so often; fewer workers are wanted only after as long (Kubernetes' default); a new pod takes so
+long until it works (assumed)."""
+
+
+class Day(NamedTuple):
+    """A simulated day."""
+
+    waits: list[float]
+    """Seconds from a song's arrival to its first heavy step, in order."""
+    peak: int
+    worker_hours: float
+    busy: float
+    """Part of the workers' time in which they worked."""
+
+
+def scaled_day(costs: Costs, songs: int, rule: Rule, *, threads: int, seed: int = 1) -> Day:
+    """A day of so many songs and the heavy workers that come and go with it. A song keeps one of them from its first
+    heavy step to its last; nobody else keeps it waiting, and a worker that is to go ends its song before."""
+    chance = random.Random(seed)
+    arrivals, now, least = [], 0.0, (1 - PEAK / 4) / 0.75  # the mean of the curve below is 1
+    while (now := now + chance.expovariate(songs * PEAK / 86_400)) < 86_400:
+        wave = max(0.0, math.sin(math.pi * (now / 43_200 - 0.5))) ** 2  # quiet until six in the morning
+        if chance.random() < (least + (PEAK - least) * wave) / PEAK:
+            arrivals.append(now)
+    lengths = [min(900.0, max(30.0, chance.gauss(SONG_S, 60))) for _ in arrivals]
+    events = [(at, 0, number) for number, at in enumerate(arrivals)]
+    events += [(POLL_S * number, 1, 0) for number in range(1, round(2 * 86_400 / POLL_S))]
+    heapq.heapify(events)
+    waiting: deque[int] = deque()
+    wanted: deque[tuple[float, int]] = deque()
+    waits, ready, at_work, coming, last, paid, worked, peak = [0.0] * len(arrivals), 1, 0, 0, 0.0, 0.0, 0.0, 1
+    begun = 0
+    while events and begun < len(arrivals):
+        now, kind, number = heapq.heappop(events)
+        paid += (ready + coming) * (now - last)
+        worked += at_work * (now - last)
+        last = now
+        if kind == 0:
+            waiting.append(number)
+        elif kind == 2:
+            at_work -= 1
+        elif kind == 3:
+            coming, ready = coming - number, ready + number
+        else:
+            asked = (len(waiting) + (at_work if rule.busy else 0)) / rule.target
+            wanted.append((now, min(rule.most, max(1, math.ceil(asked)))))
+            while wanted[0][0] < now - STEADY_S:
+                wanted.popleft()
+            aim, there = max(count for _, count in wanted), ready + coming
+            if aim > there:
+                more = min(aim - there, max(4, there))  # twice as many, or four more, a round
+                coming += more
+                heapq.heappush(events, (now + READY_S + costs.start_s, 3, more))
+            elif aim < ready:
+                ready = max(aim, at_work)
+        while waiting and at_work < ready:
+            song = waiting.popleft()
+            waits[song] = now - arrivals[song]
+            at_work, begun = at_work + 1, begun + 1
+            took = costs.of(HEAVY, lengths[song]) / threads * chance.uniform(0.95, 1.05)
+            heapq.heappush(events, (now + took, 2, song))
+        peak = max(peak, ready + coming)
+    return Day(sorted(waits), peak, paid / 3600, worked / paid)
+
+
+RULES = {
+    "three that wait": Rule(3, busy=False, most=1000),
+    "1.25 that wait or are at work": Rule(1.25, busy=True, most=1000),  # as in deploy/kubernetes/workers.yaml
+}
+
+
+def machines(costs: Costs, core_price: float, gpu_price: float) -> Iterator[tuple[str, str, str]]:
+    """Kind of machine; hours of it for 1,000 songs of four minutes; what these cost, workers four fifths busy."""
+    heavy, default = (costs.of(queue, SONG_S) for queue in (HEAVY, DEFAULT))
+    with_demucs = costs.with_demucs().of(HEAVY, SONG_S)
+    for name, cores, gpus, seconds in (
+        ("one core, no separation", 1, 0, heavy + default),
+        ("two cores, Demucs", 2, 0, (with_demucs + default) / 2),
+        ("four cores and a GPU, Demucs (assumed speed)", 4, 1, max(SONG_S * costs.gpu_separate, (heavy + default) / 4)),
+    ):
+        hours = 1000 * seconds / 3600 / 0.8
+        yield name, f"{hours:.2f}", f"{hours * (cores * core_price + gpus * gpu_price):.2f}"
+
+
 def day(songs: int, seed: int = 1) -> list[tuple[float, float]]:
     """One busiest hour of a day with so many songs: Poisson arrivals, lengths around four minutes."""
     chance = random.Random(seed)
@@ -200,6 +297,8 @@ def day(songs: int, seed: int = 1) -> list[tuple[float, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--costs", type=Path, help="numbers of benchmarks.load --json, of songs of several lengths")
+    parser.add_argument("--core-price", type=float, default=0.05, help="of a core with 4 GB, an hour (assumed)")
+    parser.add_argument("--gpu-price", type=float, default=0.60, help="of a small GPU, an hour (assumed)")
     parser.add_argument("--check", type=Path, nargs="+", default=[], help="numbers of other load runs, to be predicted")
     wanted = parser.parse_args()
     costs = read(json.loads(wanted.costs.read_text())) if wanted.costs else Costs()
@@ -223,6 +322,16 @@ def main() -> None:
         )  # fmt: skip
         middle, late = waits[len(waits) // 2], waits[int(len(waits) * 0.95)]
         print(f"| {songs:,} songs, Demucs on two cores | {workers} | {middle:.0f} | {late:.0f} |")
+    print("\n| a day of 100,000 songs | one more for | heavy workers at most | worker hours | busy | wait: median, s "
+          "| 95 % | 99 % |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
+    for separate, kind in ((False, "no separation"), (True, "Demucs on two cores")):
+        for name, rule in RULES.items():
+            found = scaled_day(costs.with_demucs() if separate else costs, 100_000, rule, threads=1 + separate)
+            waits = " | ".join(f"{found.waits[int(len(found.waits) * part)]:.0f}" for part in (0.5, 0.95, 0.99))
+            print(f"| {kind} | {name} | {found.peak} | {found.worker_hours:,.0f} | {found.busy:.0%} | {waits} |")
+    print("\n| machine | hours for 1,000 songs | cost |\n|---|---|---|")
+    for row in machines(costs, wanted.core_price, wanted.gpu_price):
+        print("| " + " | ".join(row) + " |")
     if wanted.check:
         print("\n| load run | cores left | all done after, s | simulated, s | | processor s | predicted, s | |")
         print("|---|---|---|---|---|---|---|---|")

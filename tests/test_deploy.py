@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks import capacity
 from deploy import env_example
 from drumscribe.api import probe
 from drumscribe.jobs import outbound, queues, work_queue
@@ -32,6 +34,7 @@ def compose() -> dict[str, Any]:
     return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
 
 
+@cache
 def manifests() -> list[dict[str, Any]]:
     files = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
     return [document for file in files for document in yaml.safe_load_all(file.read_text())]
@@ -137,6 +140,21 @@ def test_autoscalers_watch_queues_that_exist_and_scale_what_is_there() -> None:
         target = deployments[spec["scaleTargetRef"]["name"]]
         assert target["spec"]["template"]["spec"]["containers"][0]["args"] == [queue[1]]
         assert "replicas" not in target["spec"]  # or each apply would undo the scaling
+
+
+def test_the_heavy_workers_are_scaled_by_the_rule_that_was_simulated() -> None:
+    [scaler] = [d for d in manifests() if d["kind"] == "ScaledObject" and d["metadata"]["name"] == "worker-heavy"]
+    [trigger] = [one["metadata"] for one in scaler["spec"]["triggers"]]
+    before, deployed = capacity.RULES.values()
+    assert float(trigger["threshold"]) == deployed.target
+    assert ('drumscribe_jobs{status="running"}' in trigger["query"]) is deployed.busy is True
+    costs = capacity.Costs().with_demucs()
+    late, early = (capacity.scaled_day(costs, 3000, rule, threads=2) for rule in (before, deployed))
+    assert len(early.waits) == len(late.waits) == pytest.approx(3000, rel=0.1)
+    assert 0 < early.busy <= 1 and early.waits[0] >= 0
+    assert early.waits[len(early.waits) // 2] < late.waits[len(late.waits) // 2] / 3
+    assert early.worker_hours < 1.5 * late.worker_hours
+    assert {name for name, *_ in capacity.machines(costs, 0.05, 0.6)}
 
 
 def test_containers_have_no_rights_they_do_not_need(compose: dict[str, Any]) -> None:
