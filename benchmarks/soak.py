@@ -19,6 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,10 @@ class Soak:
 
     def _disk(self) -> None:
         ballast = self.data / "ballast"
-        free = os.statvfs(self.data).f_bavail * os.statvfs(self.data).f_frsize
-        with ballast.open("wb") as out:
-            os.posix_fallocate(out.fileno(), 0, max(1, free - 2**16))
+        with ballast.open("wb") as out, suppress(OSError):  # until there is no room, whoever else is writing
+            while True:
+                os.posix_fallocate(out.fileno(), out.tell(), 2**16)
+                out.seek(2**16, os.SEEK_CUR)
         time.sleep(10)
         ballast.unlink()
 
