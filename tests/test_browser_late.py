@@ -131,7 +131,7 @@ def test_a_late_slider_does_not_take_the_user_back(chromium, server, made):  # n
     context, page, line = watched(chromium, server, f"edit?song={job_id}")
     slider = page.get_by_role("slider", name="Confidence at most")
     slider.wait_for()
-    line.wait_for_runs(2)  # the player has told how wide it is
+    page.locator(".pages [data-hit]").first.wait_for()
     touch_and_leave(page, line, slider, "ArrowLeft", "Score")
     page.get_by_role("slider", name="BPM").wait_for()
     at_rest(page)
@@ -148,7 +148,7 @@ def test_a_link_and_a_late_message_that_come_at_once_end_on_the_page_of_the_link
     job_id = put(server.settings, owner_of(TOKEN), made)
     context, page, line = watched(chromium, server, f"edit?song={job_id}")
     heading, slider = page.get_by_role("heading", level=1), page.get_by_role("slider", name="Confidence at most")
-    for key, width in (("ArrowLeft", 1360), ("", 1000), ("ArrowRight", 1000)):
+    for key, width in (("ArrowLeft", 1360), ("", 1000), ("ArrowLeft", 1000)):
         if "/edit" not in page.url:
             follow(page, "Edit")
         page.locator(".pages [data-hit]").first.wait_for()
@@ -182,12 +182,13 @@ def test_a_late_change_counts_and_nothing_else_does(chromium, server, made):  # 
     context.close()
 
 
-def test_an_edit_in_the_table_runs_the_page_once(chromium, server, made):  # noqa: F811
+def test_the_edit_page_is_drawn_once_and_once_for_an_edit(chromium, server, made):  # noqa: F811
     job_id = put(server.settings, owner_of(TOKEN), made)
     context, page, line = watched(chromium, server, f"edit?song={job_id}")
     page.locator('[data-testid="stDataFrame"]').wait_for()
-    line.wait_for_runs(2)  # the player has told how wide it is
+    page.locator(".pages [data-hit]").first.wait_for()
     at_rest(page)
+    assert len(line.runs) == 1  # the first drawing is the last: nothing moves under the user's hands
     name_first_hit(page, "China")
     before = len(line.runs)
     page.keyboard.press("Enter")
@@ -195,4 +196,13 @@ def test_an_edit_in_the_table_runs_the_page_once(chromium, server, made):  # noq
     at_rest(page)
     page.wait_for_timeout(1000)
     assert len(line.runs) == before + 1
+
+    page.set_viewport_size({"width": 1000, "height": 1000})  # the notes beside the table get another width
+    line.wait_for_runs(before + 2)
+    at_rest(page)
+    page.reload()  # and that is known from now on
+    page.locator(".pages [data-hit]").first.wait_for()
+    page.wait_for_timeout(500)
+    at_rest(page)
+    assert len(line.runs) == before + 3
     context.close()

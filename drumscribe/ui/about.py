@@ -73,12 +73,13 @@ LICENCES = (
 
 
 _PERSON = (
-    "- Your projects belong to the account that you sign in with; a cookie remembers that you have. There are no "
-    "analytics, and no other cookies of ours."
+    "- Your projects belong to the account that you sign in with; a cookie remembers that you have, another one how "
+    "wide the score is on your screen. There are no analytics, and no other cookies of ours."
 )
 _BROWSER = (
     "- One cookie with a random number tells your browser from others, so that only you see your projects. Whoever "
-    "clears it loses the way to them. There are no accounts, no analytics, and no other cookies of ours."
+    "clears it loses the way to them. Another one keeps how wide the score is on your screen. There are no accounts, "
+    "no analytics, and no other cookies of ours."
 )
 
 

@@ -37,9 +37,9 @@ def show(found: Transcription, first: int, last: int, *, key: str, hear: Excerpt
         return
     bars = found.rhythm.bars[first : last + 1]
     try:
-        wide = sheets.width(key)
+        wide = sheets.width(key, sheets.COLUMN)
         page, chart = state.projected(
-            ("excerpt", first, last, wide), lambda: _engraved(found, first, last, sheets.screen_mm(key))
+            ("excerpt", first, last, wide), lambda: _engraved(found, first, last, sheets.screen_mm(wide))
         )
         sheet = Sheet([page], chart, height=320, editable=True, width=wide,
                       on_width=lambda pixels: sheets.fit(key, pixels))  # fmt: skip

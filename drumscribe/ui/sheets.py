@@ -1,12 +1,14 @@
 """The score as this browser's screen shows it: engraved for the width of the window, page by page.
 
 As wide as paper, or wider, it is what will be printed. On a phone or a tablet the lines are broken anew, so that notes
-keep their size.
+keep their size. The browser keeps each player's width in a cookie, so that it is known when a page is first drawn;
+where it is guessed, what comes near enough is shown as it is: a page drawn twice would move under the user's hands.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 import streamlit as st
 
@@ -21,13 +23,26 @@ if TYPE_CHECKING:
 
 MM_PER_PIXEL = 0.238
 """At which a staff is 30 pixels high: easy to read at arm's length."""
-_PHONE, _PAPER = 360, 0
+COOKIE = "drumscribe_widths"
+"""Player to pixels, as in the query of an address; the browser writes it."""
+COLUMN, _PHONE, _PAPER = 600, 360, 0
+_LEAST, _MOST = 240, 4000
 
 
-def width(key: str) -> int:
-    """Pixels that the score of the player ``key`` is engraved for; 0: paper."""
-    guess = _PHONE if "Mobi" in (st.context.headers.get("User-Agent") or "") else _PAPER
-    return state.session().widths.get(key, guess)
+def width(key: str, guess: int = _PAPER) -> int:
+    """Pixels that the score of the player ``key`` is engraved for; 0: paper.
+
+    Args:
+        key: of the player.
+        guess: what it is on a computer's screen, as long as the browser has not told.
+    """
+    told = state.session().widths.get(key)
+    if told is None:
+        kept = parse_qs(st.context.cookies.get(COOKIE, "")).get(key, [""])[0]
+        told = int(kept) if kept.isdecimal() and len(kept) <= 4 else None
+    if told is None or not (told == _PAPER or _LEAST <= told <= _MOST):
+        return _PHONE if "Mobi" in (st.context.headers.get("User-Agent") or "") else guess
+    return told
 
 
 def fit(key: str, pixels: int) -> None:
@@ -35,9 +50,8 @@ def fit(key: str, pixels: int) -> None:
     state.session().widths[key] = pixels
 
 
-def screen_mm(key: str) -> float | None:
-    """What :func:`drumscribe.notation.notate` is to break lines for."""
-    pixels = width(key)
+def screen_mm(pixels: int) -> float | None:
+    """What :func:`drumscribe.notation.notate` is to break lines for, on a screen of so many pixels; 0: paper."""
     return MM_PER_PIXEL * pixels if pixels else None
 
 
@@ -85,5 +99,5 @@ def look(key: str, view: int) -> None:
 def _score(found: Transcription, pixels: int) -> Score:
     if not pixels:
         return found.score
-    wide = MM_PER_PIXEL * pixels
+    wide = screen_mm(pixels)
     return state.projected(("score", pixels), lambda: notated(found.rhythm, found.options, found.song, screen_mm=wide))

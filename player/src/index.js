@@ -28,8 +28,20 @@ const kept = {
 
 const PAPER_PX = 780; // a score of this width or more is shown as it will be printed
 const STEP_PX = 40;
+const ANSWER_MS = 3000;
+const NEAR = 1.25; // how much larger or smaller than engraved a score may be when a page is first drawn
 const RAMP = { from: 0.6, step: 0.05 };
 const SIZES = { least: 0.8, most: 2.2, step: 0.2, first: 1.2 }; // of notes on a music stand
+
+/** Tell the server how wide a player's score is here, the next time that this browser comes. */
+function keepWidth(name, pixels) {
+  const kept = document.cookie.split("; ").find((one) => one.startsWith("drumscribe_widths="));
+  const widths = new URLSearchParams(kept?.slice(kept.indexOf("=") + 1));
+  if (widths.get(name) === String(pixels)) return;
+  widths.set(name, pixels);
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `drumscribe_widths=${widths}; path=/; max-age=${90 * 24 * 3600}; samesite=strict${secure}`;
+}
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
 
@@ -108,7 +120,6 @@ class Player {
     this.$(".score").hidden = !data.parts.score;
     this.$(".mixer").hidden = !data.parts.mixer;
     this.root.style.setProperty("--score-height", `${data.score_height}px`);
-    this.root.classList.toggle("fitted", data.score_width > 0);
     this.$('[data-do="stand"]').hidden = !data.parts.score;
     if (data.parts.timeline && changed("waves")) this.timeline.setWaves(data.waves, data.duration).catch((error) => this.message(error.message));
     if (changed("chart")) this.score.setChart(data.chart);
@@ -386,11 +397,20 @@ class Player {
     const now = this.component.data.score_width;
     const wide = this.$(".pages").clientWidth / (this.standing ? this.size : 1);
     if (now === null || now === undefined || !wide) return;
-    if (now ? Math.abs(wide - now) < 0.75 * STEP_PX && (this.standing || wide < PAPER_PX) : !this.standing && wide > PAPER_PX - STEP_PX) return;
     const wanted = !this.standing && wide >= PAPER_PX ? 0 : STEP_PX * Math.max(6, Math.round(wide / STEP_PX));
+    if (!this.standing) keepWidth(this.component.data.name, wanted);
+    const same = (pixels) => Math.abs(wide - pixels) < 0.75 * STEP_PX;
+    const fits = now ? same(now) && (this.standing || wide < PAPER_PX) : !this.standing && wide > PAPER_PX - STEP_PX;
+    const ratio = wide / (now || PAPER_PX);
+    if (this.fitted === undefined && Math.max(ratio, 1 / ratio) <= NEAR) this.fitted = wide;
+    this.root.classList.toggle("fitted", now > 0 || same(this.fitted));
+    if (fits || (!this.standing && same(this.fitted))) return;
+    this.fitted = null;
+    if (this.asked?.wanted === wanted && performance.now() - this.asked.at < ANSWER_MS) return; // it is being engraved
     this.fitting = setTimeout(() => {
-      if (this.hands.pending()) this.#fit(1000); // what is being edited is not broken off
-      else this.component.setTriggerValue("width", { width: wanted });
+      if (this.hands.pending()) return this.#fit(1000); // what is being edited is not broken off
+      this.asked = { wanted, at: performance.now() };
+      this.component.setTriggerValue("width", { width: wanted });
     }, patience);
   }
 

@@ -250,6 +250,7 @@ def player(
         "tint": sheet.tint,
         "score_height": sheet.height,
         "score_width": sheet.width if sheet.on_width is not None else None,
+        "name": key,
         "hands": None
         if hands is None
         else {
