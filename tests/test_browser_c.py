@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 
 import pytest
 from browser import CHROMIUM, FLAGS, PATIENCE_MS, Server, at_rest, follow
-from test_ui_pages import TOKEN, owner_of
+from test_ui_pages import TOKEN, UNHEARD, owner_of
 from ui_songs import put, song
 
 from drumscribe.jobs.local import LocalRunner
@@ -250,4 +251,37 @@ def test_a_reload_and_back_and_forward_keep_page_song_and_place(site, path) -> N
     heading.filter(has_text=HEADINGS[""]).wait_for()
     kept = site.kept(job_id)
     assert kept.options.beats.bar_shift == 1 and kept.options.beats.bpm is None and not kept.history.log
+    assert page.faults == []
+
+
+def test_a_mixed_song_is_counted_otherwise_and_played_along_with(site) -> None:
+    made = replace(song(8), warnings=(UNHEARD,))
+    job_id = site.song(made)
+    page = site.visit(f"?song={job_id}")
+    page.get_by_text("could not be separated").wait_for()
+    at_rest(page)
+    page.get_by_text("Transcribe another recording").click()
+    page.locator(".st-key-ds_files").get_by_text("Guitar Pro").wait_for()
+    uploader = page.locator(".st-key-ds_files").inner_text()
+    assert "Any size and length" in uploader and "Guitar Pro" in uploader and "•" not in uploader
+    page.get_by_role("button", name="Never separate").click()
+    page.get_by_text("could not be separated").wait_for(state="detached")
+
+    follow(page, "Score")
+    page.get_by_text("Count it otherwise").click()
+    page.locator(".ds-count img").first.wait_for()
+    other = made.grid.alternatives[0]
+    at_rest(page)
+    page.get_by_role("button", name=re.compile("^check Count at|^Count at")).first.click()
+    page.locator('[aria-label="Open song"]').get_by_text(f"{other.bpm:.0f} BPM", exact=True).wait_for()
+    at_rest(page)
+    page.locator(".st-key-ds_undo button:enabled").first.click()
+    page.locator('[aria-label="Open song"]').get_by_text(f"{made.grid.bpm:.0f} BPM", exact=True).wait_for()
+
+    follow(page, "Practice")
+    page.get_by_role("button", name="With drums and click").click()
+    levels = {name: page.get_by_label(f"{name}, level in percent").input_value()
+              for name in ("Original", "Synthesised", "Click")}  # fmt: skip
+    assert levels == {"Original": "80", "Synthesised": "80", "Click": "60"}
+    page.get_by_text("take them down").first.wait_for(state="attached")  # what separation would add
     assert page.faults == []

@@ -21,6 +21,11 @@ from drumscribe.ui.owner import owner
 EXAMPLE = Path(__file__).parent.parent / "assets" / "example.ogg"
 EXAMPLE_NAME = "Example song.ogg"
 TYPES = ["wav", "flac", "mp3", "m4a", "aac", "ogg", "opus", "oga", "webm", "mp4", "aif", "aiff", "mka"]
+OPENS = (
+    "Listens to audio (WAV, FLAC, MP3, M4A, OGG, AIFF and more) and to the sound of MP4 and WebM videos. Opens "
+    "DrumScribe projects, MusicXML, MIDI, Guitar Pro, Hydrogen, Clone Hero and YARG charts, CSV and JAMS at once."
+)
+"""What may be uploaded, in words: Streamlit would show a list of endings, cut off."""
 _LARGEST_MB = 16_384
 """Streamlit wants a number; what is uploaded waits in memory."""
 READY = [ending[1:] for ending in imports.ENDINGS if ending.count(".") == 1]
@@ -49,14 +54,15 @@ def form() -> None:
             sources.append((recording, "Recording.wav"))
     else:
         settings = get_settings()
-        files = st.file_uploader(
-            f"Drop audio files here. {labels.limits(settings)}; "
-            "several files make a queue. DrumScribe projects, MusicXML, MIDI and other charts open at once.",
-            type=TYPES + READY,
-            accept_multiple_files=True,
-            max_upload_size=max(1, int(min(settings.largest_mb, _LARGEST_MB))),
-            key=f"ds_files_{number}",
-        )
+        with st.container(key="ds_files"):
+            files = st.file_uploader(
+                f"Drop recordings or charts here. {labels.limits(settings)}; several files make a queue.",
+                type=TYPES + READY,
+                accept_multiple_files=True,
+                max_upload_size=max(1, int(min(settings.largest_mb, _LARGEST_MB))),
+                key=f"ds_files_{number}",
+            )
+            st.caption(OPENS)
         sources.extend((file, file.name) for file in files)
     options = _settings()
     count = len(sources)

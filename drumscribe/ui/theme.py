@@ -98,6 +98,7 @@ CSS = """
 <style>
 .block-container { padding-top: 3.6rem; padding-bottom: 4rem; max-width: 1500px; }
 h1 { letter-spacing: -0.02em; padding-bottom: 0.25rem; }
+.st-key-ds_files [data-testid="stFileUploaderDropzoneInstructions"] { display: none; }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] *,
 [data-testid="stFileUploaderDropzoneInstructions"] * { color: var(--ds-muted) !important; opacity: 1 !important; }
 button[kind="primary"]:enabled, button[kind="primary"]:enabled * { color: var(--ds-on-accent) !important; }
