@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 
 import pytest
 from browser import at_rest
@@ -14,6 +16,7 @@ PHONE = {
     "user_agent": "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/120 Mobile Safari/537.36",
 }  # fmt: skip
 TABLET = {"viewport": {"width": 1024, "height": 768}, "has_touch": True}
+UPRIGHT = {"viewport": {"width": 768, "height": 1024}, "has_touch": True}
 BARS = 40
 BARS_A_LINE = "[...root.querySelectorAll('.system')].map(line => line.querySelectorAll('.measure').length)"
 TOP = "root.querySelector('.pages').scrollTop"
@@ -179,4 +182,24 @@ def test_a_loop_gets_faster_with_each_round_and_the_click_subdivides(site, long)
     at_rest(page)
     assert page.get_by_label("Clicks a beat").input_value() == "3"
     assert page.locator('[data-do="ramp"]').get_attribute("aria-pressed") == "true"
+    assert page.faults == []
+
+
+@pytest.mark.skipif(not os.environ.get("REPORT_DIR"), reason="no REPORT_DIR to put pictures into")
+@pytest.mark.parametrize(("name", "screen"), [("phone", PHONE), ("tablet-upright", UPRIGHT), ("tablet", TABLET)])
+def test_pictures_for_the_report(site, long, name, screen) -> None:  # noqa: F811
+    folder = Path(os.environ["REPORT_DIR"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in ("score", "practice"):
+        page = site.visit(f"{path}?song={long}", **screen)
+        page.wait_for_selector(".pages [data-hit]")
+        at_rest(page)
+        page.screenshot(path=folder / f"{path}-{name}.png")
+        assert page.faults == []
+    page.keyboard.press("v")
+    page.locator(".player.stand").wait_for()
+    page.wait_for_timeout(1000)
+    at_rest(page)
+    lines_of(page, 5)
+    page.screenshot(path=folder / f"stand-{name}.png")
     assert page.faults == []
