@@ -301,6 +301,16 @@ def test_what_is_heard_at_a_speed_goes_back_to_its_time() -> None:
         assert find_peaks(back, 0.1).position[0] == pytest.approx(150.3, abs=0.2)
 
 
+@pytest.mark.parametrize("place", [150.0, 150.3, 150.5, 150.8])
+@pytest.mark.parametrize("speed", [94, 106])
+def test_a_peak_between_frames_keeps_its_height(speed: int, place: float) -> None:
+    frames = np.arange(round(FRAMES * 100 / speed))
+    heard = 0.8 * np.exp(-0.5 * ((frames - place * 100 / speed) / 0.75) ** 2).astype(np.float32)[:, None]
+    back = speeds.peaks_at_original_times(heard, speed, FRAMES)
+    assert find_peaks(back, 0.1).height[0] == pytest.approx(0.8, abs=0.02)
+    assert find_peaks(back, 0.1).position[0] == pytest.approx(place, abs=0.02)
+
+
 def test_the_mean_is_of_log_odds() -> None:
     mean = speeds.Mean()
     for p in (0.9, 0.5, 0.1):
@@ -416,7 +426,8 @@ class TestNetwork:
         firsts = {speed: network.span(len(samples), speed, origin)[0] for speed in (94, 100)}
         for load, speed in ((other, 94), (one, 100)):
             onset = network.run_blocks(network.Listening(load), samples, speed, gain=gain, origin=origin)[0]
-            mean.add(speeds.at_original_times(onset, speed, len(both[0]), (firsts[speed], firsts[100])))
+            own = (firsts[speed], firsts[100])
+            mean.add(speeds.peaks_at_original_times(onset, speed, len(both[0]), own))
         np.testing.assert_allclose(both[0], mean.probabilities(), atol=1e-6)
         heard = hits.activations(Stem(samples[None], RATE, "none"), speeds=(94, 100), settings=Settings(_env_file=None))
         card = default_card()

@@ -21,9 +21,11 @@ from pathlib import Path
 import soundfile
 from scipy.special import expit
 
+from drumscribe.anchor import anchor
 from drumscribe.hits.card import ASIDE, DEFAULT, FOLDER, Averaged
 from drumscribe.hits.engines import LIGHT, load
-from drumscribe.hits.network import BLOCK, CONTEXT, Listening, hear
+from drumscribe.hits.features import HOP, SAMPLE_RATE
+from drumscribe.hits.network import BLOCK, CONTEXT, Listening, hear, span
 from drumscribe.hits.speeds import log_odds
 from drumscribe.kit import LABELS
 from drumscribe.options import SPEEDS
@@ -40,8 +42,11 @@ def listen(folder: Path, speeds: tuple[int, ...]) -> list[Clip]:
         notes = [(float(row["time_s"]), LABELS.index(row["drum"]), int(row["velocity"]) / 127) for row in rows]
         for kind in ("drums", "mix"):
             samples, _ = soundfile.read(folder / kind / f"{reference.stem}.flac", dtype="float32")
-            onset, velocity, _ = hear(Listening(one, aside=other), [samples], speeds)
-            clips.append(Clip(log_odds(onset), log_odds(velocity), notes, kind == "mix"))
+            origin = anchor(samples)
+            onset, velocity, _ = hear(Listening(one, aside=other), [samples], speeds, origin)
+            start_s = (origin + span(len(samples), 100, origin)[0] * HOP) / SAMPLE_RATE
+            shifted = [(time - start_s, column, loud) for time, column, loud in notes]
+            clips.append(Clip(log_odds(onset), log_odds(velocity), shifted, kind == "mix"))
     return clips
 
 

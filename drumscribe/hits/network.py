@@ -21,7 +21,7 @@ from drumscribe.hits.card import ASIDE, FOLDER, card_of, default_card
 from drumscribe.hits.engines import Run, load
 from drumscribe.hits.features import FPS, HOP, SAMPLE_RATE, frame_count, level, log_mel
 from drumscribe.hits.repetition import revise
-from drumscribe.hits.speeds import Mean, at_original_times, length, recalibrated
+from drumscribe.hits.speeds import Mean, at_original_times, length, peaks_at_original_times, recalibrated
 from drumscribe.kit import LABELS
 from drumscribe.mapped import Mono, blocks
 from drumscribe.options import SPEEDS
@@ -148,7 +148,7 @@ def hear(
         part = Part(number / runs, 1 / runs)
         onset, velocity, sound = run_blocks(how, samples, speed, gain=gain, part=part, origin=origin)
         firsts = (span(len(samples), speed, origin)[0], first)
-        onsets.add(at_original_times(onset, speed, frames, firsts))
+        onsets.add(peaks_at_original_times(onset, speed, frames, firsts))
         velocities.add(at_original_times(velocity, speed, frames, firsts))
         if speed == plainest:
             embedding = at_original_times(sound, speed, frames, firsts)
