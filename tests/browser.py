@@ -10,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from drumscribe.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -44,6 +46,17 @@ def follow(page, link: str) -> None:
     heading = "Turn a recording" if link == "Transcribe" else link
     page.get_by_role("heading", level=1).filter(has_text=heading).wait_for()
     at_rest(page)
+
+
+def serious(page) -> dict[str, list[str]]:
+    """What axe finds serious or critical on a page, with the first elements that it means."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    found = axe.run(page).response["violations"]
+    return {
+        one["id"]: [node["html"][:160] for node in one["nodes"]][:3]
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    }
 
 
 class Server:

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, FLAGS, PATIENCE_MS, Server, at_rest, follow
+from browser import CHROMIUM, FLAGS, PATIENCE_MS, Server, at_rest, follow, serious
 from test_ui_pages import owner_of
 from ui_songs import put, song
 
@@ -275,7 +275,6 @@ def test_by_another_name_than_its_own_the_studio_of_one_computer_opens_nothing(c
 @pytest.mark.parametrize("path", ["", "inspect", "edit", "about"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_serious_for_axe(chromium, server, made, path, scheme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     job_id = put(server.settings, owner_of(TOKEN), made)
     context = user(chromium, server, TOKEN, color_scheme=scheme, reduced_motion="reduce")
     page = come(context, server, f"{path}?song={job_id}", PAGES[path])
@@ -284,14 +283,9 @@ def test_nothing_serious_for_axe(chromium, server, made, path, scheme):
     if path == "edit":
         page.locator(".pages [data-hit]").first.wait_for()
     at_rest(page)
-    found = axe.run(page).response["violations"]
-    serious = {
-        one["id"]: [node["html"][:160] for node in one["nodes"]][:3]
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    }
+    found = serious(page)
     context.close()
-    assert not serious
+    assert not found
 
 
 @pytest.mark.parametrize("path", ["", "inspect", "edit", "about", "account"])

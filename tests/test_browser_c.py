@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from browser import CHROMIUM, FLAGS, PATIENCE_MS, Server, at_rest, follow
+from browser import CHROMIUM, FLAGS, PATIENCE_MS, Server, at_rest, follow, serious
 from test_ui_pages import TOKEN, UNHEARD, owner_of
 from ui_songs import put, song
 
@@ -196,16 +196,26 @@ def test_a_hit_is_dragged_in_the_lanes(site) -> None:
     assert page.faults == []
 
 
-def test_the_question_mark_shows_the_keys(site) -> None:
-    page = score(site, site.song())
+def test_the_question_mark_shows_the_keys_and_a_bar_is_locked(site) -> None:
+    job_id = site.song()
+    page = score(site, job_id)
     page.locator("h1").first.click()
     page.keyboard.press("?")
     sheet = page.locator(".keys .sheet")
     sheet.wait_for()
     told = sheet.inner_text()
     assert "Space" in told and "ghost, accent, flam" in told and "S Snare drum" in told
+    assert serious(page) == {}
     page.keyboard.press("Escape")
     sheet.wait_for(state="hidden")
+
+    snare = next(hit for hit in site.kept(job_id).hits if hit.drum == "snare" and hit.time_s > 2.6)
+    head_of(page, snare).click()
+    page.get_by_role("button", name="Bar 2 is right").click()
+    page.get_by_text("Bar 2 is right as you left it").wait_for()
+    at_rest(page)
+    assert serious(page) == {}
+    assert site.kept(job_id).history.undo_label == "Bar 2 is right"
     assert page.faults == []
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import at_rest
+from browser import at_rest, serious
 from test_browser_c import HEADINGS, PLAIN, pytestmark, site  # noqa: F401
 from ui_songs import song
 
@@ -97,6 +97,7 @@ def test_a_music_stand_turns_pages_by_pedal_tap_and_swipe_and_stays_awake(site, 
     frame = page.locator(".player").bounding_box()
     assert (frame["width"], frame["height"]) == (1024, 768)
     assert page.evaluate("window.asked") == ["screen"]
+    assert serious(page) == {}
 
     tops = [root_of(page, TOP)]
     for _ in range(2):
