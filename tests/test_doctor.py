@@ -68,6 +68,19 @@ def test_yt_dlp_grows_old() -> None:
     assert old.todo.endswith("-m pip install --upgrade --no-deps yt-dlp yt-dlp-ejs deno")
 
 
+def test_who_may_open_the_studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    alone = _by_name(Settings(data_dir=tmp_path))["studio"]
+    assert alone.state == "ok" and "this computer alone" in alone.found
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "secrets.toml").write_text('[auth]\ncookie_secret = "x"\n')
+    assert "people sign in" in _by_name(Settings(data_dir=tmp_path))["studio"].found
+    everybody = _by_name(Settings(data_dir=tmp_path, sign_in="none"))["studio"]
+    assert everybody.state == "note" and "SIGN_IN=none" in everybody.found
+
+
 def test_data_folder_that_cannot_be_written(tmp_path: Path) -> None:
     blocked = tmp_path / "a file"
     blocked.touch()

@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-import tomllib
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -18,6 +17,7 @@ import click
 
 from drumscribe import extras
 from drumscribe._version import __version__
+from drumscribe.cli import studio
 from drumscribe.cli.changes import changes
 from drumscribe.cli.choosing import (
     READING,
@@ -209,8 +209,7 @@ def example(output: Path | None, as_json: bool) -> None:
 def serve(host: str, port: int, browser: bool, lan: bool) -> int:
     """Serve the app."""
     extras.need("studio")
-    package = Path(__file__).resolve().parents[1]  # an installed package carries the studio, a checkout has it above
-    app = next((app for app in (package / "_studio" / "app.py", package.parent / "app.py") if app.is_file()), None)
+    app = studio.app()
     if app is None:
         raise OptionsError("The app's pages are missing from this installation.", "Install DrumScribe again.")
     from drumscribe.runtime import loopback
@@ -219,14 +218,14 @@ def serve(host: str, port: int, browser: bool, lan: bool) -> int:
         raise OptionsError("--lan listens on every address of this computer.", "Leave out --host.")
     settings = ready_settings()
     if not loopback(host):
-        if settings.sign_in != "none" and not _people_sign_in(app.parent):
+        if settings.sign_in != "none" and not studio.people_sign_in():
             raise OptionsError(
                 f"Everybody who reaches {host} could use the studio: nobody has to sign in.",
                 "Set up [auth] in .streamlit/secrets.toml (docs/OPERATIONS.md), or on a trusted network SIGN_IN=none.",
             )
         if settings.sign_in == "none":
             told = f"SIGN_IN=none: everybody who reaches {host} may use the studio."
-            click.echo(f"{told} [auth] is not used." if _people_sign_in(app.parent) else told, err=True)
+            click.echo(f"{told} [auth] is not used." if studio.people_sign_in() else told, err=True)
         os.environ["PUBLIC"] = "true"
     if lan:
         command = [sys.executable, "-m", "drumscribe.ui.lan", str(app), str(port)]
@@ -238,15 +237,6 @@ def serve(host: str, port: int, browser: bool, lan: bool) -> int:
     if os.name != "nt":  # there, a program that replaces itself seems to its caller to have ended
         os.execv(sys.executable, command)  # noqa: S606 - a fixed program
     return subprocess.run(command).returncode
-
-
-def _people_sign_in(app: Path) -> bool:
-    """Whether one of the files that Streamlit looks for has an ``[auth]`` part."""
-    for folder in (Path.home(), Path.cwd(), app):
-        with suppress(OSError, ValueError):
-            if "auth" in tomllib.loads((folder / ".streamlit" / "secrets.toml").read_text(encoding="utf-8")):
-                return True
-    return False
 
 
 def _transcribe_one(

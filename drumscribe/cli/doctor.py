@@ -14,6 +14,7 @@ from typing import Literal
 
 from drumscribe import confinement, extras
 from drumscribe._version import __version__
+from drumscribe.cli import studio
 from drumscribe.errors import StorageError
 from drumscribe.extras import command
 from drumscribe.runtime import cores
@@ -66,6 +67,7 @@ def examine(settings: Settings) -> list[Check]:
         *_models(settings),
         _pdf(settings),
         _confinement(settings),
+        _studio(settings),
         _data_folder(settings),
     ]
 
@@ -155,6 +157,16 @@ def _confinement(settings: Settings) -> Check:
     state: Literal["ok", "note", "bad"] = "ok" if not lacking else "bad" if settings.require_confinement else "note"
     todo = "" if not lacking else f"Strangers' files are decoded without: {lacking}. On Linux, install libseccomp2."
     return Check("confinement", state, ", ".join(found) or "none", todo)
+
+
+def _studio(settings: Settings) -> Check:
+    """Who may open the studio: as ``drumscribe serve`` and the pages decide it."""
+    if settings.sign_in == "none":
+        todo = "Only in a network that you trust; otherwise set up [auth] (docs/OPERATIONS.md)."
+        return Check("studio", "note", "everybody who reaches it may use it: SIGN_IN=none", todo)
+    if studio.people_sign_in():
+        return Check("studio", "ok", "people sign in ([auth] in secrets.toml)")
+    return Check("studio", "ok", "opens for this computer alone; with 'serve --lan' also for who has the pairing code")
 
 
 def _data_folder(settings: Settings) -> Check:
