@@ -157,6 +157,12 @@ class Settings(BaseSettings):
     api_rate_limit: str = Field("600/minute", description="Requests for each key, in the notation of limits.")
     api_jobs_limit: str = Field("100/day", description="Jobs submitted for each key; empty: no limit.")
     api_active_jobs: int = Field(20, ge=0, description="Queued and running jobs for each key; 0: no limit.")
+    api_day_minutes: int = Field(0, ge=0, description="Minutes of music taken in a day (UTC) for each; 0: no limit.")
+    api_storage_mb: int = Field(
+        0,
+        ge=0,
+        description="Uploads and results that each may keep, in MiB, before no more are taken; 0: no limit.",
+    )
     api_uploads: int = Field(10, ge=1, description="Unfinished uploads in pieces for each key.")
     upload_ttl_hours: float = Field(
         24, gt=0, description="An unfinished upload of which nothing arrived for so long is removed."

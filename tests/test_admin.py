@@ -89,10 +89,12 @@ def test_a_quota_of_ones_own(served) -> None:
     visit(secrets=SECRETS, user=PERSON)
     page = come(BOSS)
     page.selectbox(key="admin_user").set_value(ANN).run()
-    page.number_input(key=f"admin_quota_{ANN}").set_value(1)
+    page.number_input(key=f"admin_active_jobs_{ANN}").set_value(1)
+    page.number_input(key=f"admin_day_minutes_{ANN}").set_value(30)
     press(page, "admin_set_quota")
     runner = state.runner()
-    assert runner.people.get(ANN).active_jobs == 1
+    person = runner.people.get(ANN)
+    assert (person.active_jobs, person.day_minutes, person.storage_mb) == (1, 30, None)
     waiting = put_state(served, ANN, JobStatus.QUEUED)
     with pytest.raises(QuotaError):
         runner.check_room(ANN)
@@ -133,7 +135,7 @@ def test_what_an_admin_does_needs_one_at_that_moment(served, monkeypatch) -> Non
     visit(secrets=SECRETS, user=PERSON)
     job_id = put_state(served, ANN, JobStatus.QUEUED)
     monkeypatch.setattr(people, "admin", lambda: False)
-    monkeypatch.setattr(admin.st, "session_state", {f"admin_quota_{ANN}": 0})
+    monkeypatch.setattr(admin.st, "session_state", {f"admin_{name}_{ANN}": 0 for name in admin.QUOTAS})
     admin._cancel(job_id)
     admin._block(ANN, True)
     admin._allow(ANN)

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,34 @@ def test_what_could_not_be_done_is_refused_and_says_when_to_come_again(runner: L
     object.__setattr__(runner.settings, "storage_reserve_gb", 10.0**6)
     with pytest.raises(OverloadedError, match="room"):
         runner.submit(song, owner="c")
+
+
+def test_music_a_day_and_storage_have_quotas_too(runner: LocalRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    people, settings = runner.people, runner.settings
+    for name, value in {"api_active_jobs": 0, "api_day_minutes": 10, "api_storage_mb": 2}.items():
+        object.__setattr__(settings, name, value)
+    people.heard("a", 400)
+    runner.check_room("a")
+    people.heard("a", 200)
+    with pytest.raises(QuotaError, match="10 minutes of music") as day:
+        runner.check_room("a")
+    assert day.value.retry_after_s is not None and 0 < day.value.retry_after_s <= 86_400
+    people.allow("a", None, day_minutes=11)
+    runner.check_room("a")
+    people.heard("a", 3600)
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: tomorrow)
+    runner.check_room("a")  # another day
+    assert people.get("a").today_s == 0 and people.get("nobody").today_s == 0
+    for number in range(2):
+        runner.database.insert(new_job("b", f"uploads/{number}", title="", options=Options(), priority=0), size=2**20)
+        if number == 0:
+            runner.check_room("b")
+    with pytest.raises(QuotaError, match="take 2 MB"):
+        runner.check_room("b")
+    people.allow("b", None, storage_mb=0)
+    runner.check_room("b")
+    runner.check_room("c")
 
 
 TURNS = """

@@ -90,6 +90,9 @@ def test_a_song_goes_all_the_way(done, runner):
     assert final.duration_s == pytest.approx(4.5, abs=0.01)
     assert {"ingest", "detect", "beats", "export"} <= set(final.timings)
     assert any("not separated" in warning for warning in final.warnings)
+    assert runner.people.get("me").today_s == pytest.approx(4.5, abs=0.01)
+    stored = runner.people.storage(runner.store)
+    assert runner.people.stored("me") == stored["me"] > 10_000
     assert seen[0].status is JobStatus.QUEUED
     progress = [job.progress for job in seen]
     assert progress == sorted(progress)

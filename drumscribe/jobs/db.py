@@ -63,8 +63,8 @@ class Database:
         """Close all connections."""
         self.engine.dispose()
 
-    def insert(self, job: Job, *, name: str = "", idempotency_key: str | None = None) -> Job:
-        """Add a job, or return the one that has its owner's ``idempotency_key`` already."""
+    def insert(self, job: Job, *, name: str = "", idempotency_key: str | None = None, size: int = 0) -> Job:
+        """Add a job with ``size`` bytes, or return the one that has its owner's ``idempotency_key`` already."""
         fields = ("id", "owner", "source", "title", "artist", "priority", "created_at", "progress", "duration_s",
                   "finished_at")  # fmt: skip
         values = {field: getattr(job, field) for field in fields}
@@ -75,6 +75,7 @@ class Database:
             status=str(job.status),
             message="Waiting" if job.status is JobStatus.QUEUED else "",
             idempotency_key=idempotency_key,
+            size=size,
             turn=reached(),
         )
         try:

@@ -23,7 +23,7 @@ from drumscribe.errors import DrumScribeError, OptionsError
 from drumscribe.jobs.db import Database, reaching
 from drumscribe.settings import get_settings
 
-_ADDED = {"people": "0006", "shares": "0005", "tokens": "0004", "artist": "0003", "turn": "0002"}
+_ADDED = {"size": "0007", "people": "0006", "shares": "0005", "tokens": "0004", "artist": "0003", "turn": "0002"}
 """A table, or a column of the jobs, and the revision that brought it; the newest first."""
 _LOCK = 0x6472756D  # any fixed number; PostgreSQL's advisory locks are told apart by it
 

@@ -1,15 +1,15 @@
 """What the deployment's admins know and decide of owners: names, quotas, who is blocked, what each one uses.
 
-An owner needs no row: one without has no name, the quota of ``API_ACTIVE_JOBS``, and is not blocked.
+An owner needs no row: one without has no name, the quotas of the deployment, and is not blocked.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import case, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from drumscribe.errors import BlockedError
@@ -31,6 +31,9 @@ class Person:
         seen_at: of the last visit that began (seconds since the epoch), where people sign in.
         blocked: may neither sign in, nor use tokens, nor send songs.
         active_jobs: unfinished songs at once, instead of ``API_ACTIVE_JOBS``; 0: no limit; ``None``: as there.
+        day_minutes: of music that is taken in a day (UTC), instead of ``API_DAY_MINUTES``.
+        storage_mb: of uploads and results that are kept, instead of ``API_STORAGE_MB``.
+        heard_s: seconds of music that were taken on the day ``heard_day`` (since the epoch).
     """
 
     owner: str
@@ -38,6 +41,15 @@ class Person:
     seen_at: float | None = None
     blocked: bool = False
     active_jobs: int | None = None
+    day_minutes: int | None = None
+    storage_mb: int | None = None
+    heard_s: float = 0.0
+    heard_day: int = 0
+
+    @property
+    def today_s(self) -> float:
+        """Seconds of music that were taken today."""
+        return self.heard_s if self.heard_day == _today() else 0.0
 
     def check(self) -> None:
         """Raises BlockedError where this owner was turned away."""
@@ -93,9 +105,27 @@ class People:
         """Turn an owner away, or let one in again."""
         return self._set(owner, blocked=blocked)
 
-    def allow(self, owner: str, active_jobs: int | None) -> Person:
-        """Give an owner a quota; ``None``: that of the deployment."""
-        return self._set(owner, active_jobs=active_jobs)
+    def allow(
+        self, owner: str, active_jobs: int | None, *, day_minutes: int | None = None, storage_mb: int | None = None
+    ) -> Person:
+        """Give an owner quotas; ``None``: those of the deployment."""
+        return self._set(owner, active_jobs=active_jobs, day_minutes=day_minutes, storage_mb=storage_mb)
+
+    def heard(self, owner: str, seconds: float) -> None:
+        """Count music that was taken in: it stays counted when its song is deleted."""
+        same_day = case((PersonRow.heard_day == _today(), PersonRow.heard_s), else_=0.0)
+        change = update(PersonRow).where(PersonRow.owner == owner)
+        with self._database.session() as session:
+            changed = session.scalars(
+                change.values(heard_s=same_day + seconds, heard_day=_today()).returning(PersonRow.owner)
+            ).all()
+        if not changed:
+            self._set(owner, heard_s=seconds, heard_day=_today())
+
+    def stored(self, owner: str) -> int:
+        """Bytes of an owner's uploads and results, as counted when each song was sent and done."""
+        with self._database.session() as session:
+            return session.scalar(select(func.coalesce(func.sum(JobRow.size), 0)).where(JobRow.owner == owner)) or 0
 
     def _set(self, owner: str, **values: Any) -> Person:
         for last in (False, True):
@@ -145,4 +175,8 @@ class People:
 
 
 def _person(row: PersonRow) -> Person:
-    return Person(row.owner, row.name, row.seen_at, row.blocked, row.active_jobs)
+    return Person(**{one.name: getattr(row, one.name) for one in fields(Person)})
+
+
+def _today() -> int:
+    return int(time.time() // 86_400)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from drumscribe.errors import JobConflictError, JobNotFoundError, OverloadedError, QuotaError
 from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.people import People
+from drumscribe.jobs.people import People, Person
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.song import recordings
@@ -88,13 +88,13 @@ class JobRunner:
             from drumscribe.audio.sources import video_id
 
             video_id(source)
-            key, title, step = source.strip(), source.strip(), 1
+            key, title, step, size = source.strip(), source.strip(), 1, 0
         else:
             from drumscribe.audio.decoding import clean_name, title_of
 
             name = clean_name(name or (source.name if isinstance(source, Path) else ""))
             upload = self.store.put_upload(source, name)
-            key, title, step = upload.key, title_of(name), upload.size // BYTES_PER_PRIORITY
+            key, title, step, size = upload.key, title_of(name), upload.size // BYTES_PER_PRIORITY, upload.size
         job = new_job(
             owner,
             key,
@@ -102,7 +102,7 @@ class JobRunner:
             options=options or Options(),
             priority=step if priority is None else priority,
         )
-        job = self.database.insert(job, name=name, idempotency_key=idempotency_key)
+        job = self.database.insert(job, name=name, idempotency_key=idempotency_key, size=size)
         self._queued(job)
         return job
 
@@ -206,7 +206,8 @@ class JobRunner:
         """Insert a job that never had to wait."""
         called, length = _called(song), song.song.duration_s
         job = replace(job, title=called["title"], artist=called["artist"], duration_s=length, progress=1.0)
-        return self.database.insert(replace(job, status=JobStatus.DONE, finished_at=time.time()))
+        done = replace(job, status=JobStatus.DONE, finished_at=time.time())
+        return self.database.insert(done, size=self.store.folder(job.id).size())
 
     def clean(self) -> int:
         """Remove jobs that ended ``artifact_ttl_hours`` ago, the oldest beyond ``storage_size_gb``, and stray files.
@@ -249,6 +250,7 @@ class JobRunner:
             quota = QuotaError(f"{mine} songs of yours are unfinished.", "Wait until one is done, or cancel some.")
             quota.retry_after_s = self.database.pace().next_end_s(owner)
             raise quota
+        self._check_share(person)
         if not settings.public:
             return
         waiting = self.database.counts()[JobStatus.QUEUED]
@@ -257,6 +259,19 @@ class JobRunner:
             full.retry_after_s = self.database.pace().next_end_s()
             raise full
         self.check_disk()
+
+    def _check_share(self, person: Person) -> None:
+        """Whether an owner may send more music today, and keep more. Raises QuotaError."""
+        settings = self.settings
+        minutes = settings.api_day_minutes if person.day_minutes is None else person.day_minutes
+        if minutes and person.today_s >= 60 * minutes:
+            what = f"{person.today_s / 60:.0f} minutes of music of yours were taken today; {minutes} are allowed."
+            quota = QuotaError(what, "Come back tomorrow (UTC).")
+            quota.retry_after_s = 86_400 - time.time() % 86_400
+            raise quota
+        room_mb = settings.api_storage_mb if person.storage_mb is None else person.storage_mb
+        if room_mb and (kept := self.people.stored(person.owner)) >= room_mb * 2**20:
+            raise QuotaError(f"Your songs take {kept / 2**20:.0f} MB; {room_mb} are allowed.", "Delete some of them.")
 
     def check_disk(self) -> None:
         """Whether there is room for what users send. Raises OverloadedError, StorageError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import JSON, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from drumscribe.jobs.model import Job, JobStatus
@@ -18,7 +18,8 @@ class Base(DeclarativeBase):
 
 class JobRow(Base):
     """One job; see :class:`~drumscribe.jobs.model.Job`. ``worker`` and ``beat`` are the lease of a running one,
-    ``turn`` is explained in :mod:`drumscribe.jobs.fairness`, ``trace`` is the W3C traceparent of its submission."""
+    ``turn`` is explained in :mod:`drumscribe.jobs.fairness`, ``trace`` is the W3C traceparent of its submission,
+    ``size`` the bytes of its upload and results."""
 
     __tablename__ = "jobs"
     __table_args__ = (UniqueConstraint("owner", "idempotency_key"),)
@@ -49,6 +50,7 @@ class JobRow(Base):
     timings: Mapped[dict[str, float]] = mapped_column(JSON, default=dict)
     revision: Mapped[int] = mapped_column(default=0)
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
+    size: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     worker: Mapped[str] = mapped_column(String(64), default="")
     beat: Mapped[int] = mapped_column(default=0)
 
@@ -125,3 +127,7 @@ class PersonRow(Base):
     seen_at: Mapped[float | None]
     blocked: Mapped[bool]
     active_jobs: Mapped[int | None]
+    day_minutes: Mapped[int | None]
+    storage_mb: Mapped[int | None]
+    heard_s: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    heard_day: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from drumscribe.errors import Cancelled, DrumScribeError, JobConflictError, JobNotFoundError, StageError, StorageError
 from drumscribe.jobs.db import Database, error_values
 from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.people import People
 from drumscribe.pipeline import Run
 from drumscribe.settings import Settings
 from drumscribe.song import recordings
@@ -195,8 +196,11 @@ def _transcribed(
     name = place.database.name_of(job.id)
     with store.fetched(job.source) if job.source.startswith("uploads/") else nullcontext(job.source) as source:
         if isinstance(source, Path) and (chart := run.chart(source, job.options, name)) is not None:
-            return _kept(chart, store.folder(job.id), tracker)
+            return _kept(chart, store.folder(job.id), tracker, source.stat().st_size)
         audio = run.ingest(source, name)
+        sent = source.stat().st_size if isinstance(source, Path) else 0
+    if job.duration_s is None:
+        patiently(lambda: People(place.database).heard(job.owner, audio.duration_s))
     tracker.duration_s, tracker.title = audio.duration_s, job.options.notate.title or audio.title or job.title
     tracker.artist = job.options.notate.artist or audio.artist
     if until in ("fetch", "ingest"):
@@ -220,15 +224,15 @@ def _transcribed(
     recordings.save(folder, audio, stem, on_progress=report, cancel=cancel)
     result.keep(folder)  # last: a folder with a project is complete
     report(1.0, "Saved")
-    return {"warnings": list(result.warnings)}
+    return {"warnings": list(result.warnings), "size": sent + folder.size()}
 
 
-def _kept(chart: Transcription, folder: Folder, tracker: _Tracker) -> dict[str, Any]:
+def _kept(chart: Transcription, folder: Folder, tracker: _Tracker, sent: int) -> dict[str, Any]:
     """Keep the song of a chart: there is nothing to listen to."""
     tracker.duration_s, tracker.title, tracker.artist = chart.song.duration_s, chart.title, chart.artist
     recordings.bring(folder, chart.media)
     chart.keep(folder)
-    return {"warnings": list(chart.warnings)}
+    return {"warnings": list(chart.warnings), "size": sent + folder.size()}
 
 
 @dataclass

@@ -401,6 +401,15 @@ class Folder:
             finally:
                 local.unlink(missing_ok=True)
 
+    def size(self) -> int:
+        """Bytes of the job's files. Raises StorageError."""
+        store, here = self.store, f"jobs/{self.job_id}"
+        with storing("The job"):
+            if store.remote:
+                filesystem, root = store._remote
+                return int(filesystem.du(f"{root}/{here}"))
+            return sum(path.stat().st_size for path in (store.settings.data_dir / here).rglob("*") if path.is_file())
+
     def copy(self, to: Folder) -> None:
         """Copy the job's files into the folder of another job. Raises StorageError."""
         store, here, there = self.store, f"jobs/{self.job_id}", f"jobs/{to.job_id}"

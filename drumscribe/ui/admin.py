@@ -23,6 +23,12 @@ _STORAGE_KEPT_S = 60.0
 SHOWN = 100
 """So many jobs of the queue are listed, the next ones first."""
 FAILURES = 20
+QUOTAS = {
+    "active_jobs": ("Unfinished songs at once", "api_active_jobs"),
+    "day_minutes": ("Minutes of music a day", "api_day_minutes"),
+    "storage_mb": ("Storage, MB", "api_storage_mb"),
+}
+"""Field of a person → its words, and everybody's setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ def table(users: list[User]) -> None:
                 "Music, min": round(user.use.songs_s / 60, 1),
                 "At work, min": round(user.use.work_s / 60, 1),
                 "Storage, MB": round(user.storage / 2**20, 2),
+                "Music today, min": round(user.person.today_s / 60, 1),
                 "May have unfinished": _quota(user.person.active_jobs, usual),
                 "Last song": labels.ago(user.use.last_at) if user.use.last_at else "",
                 "Last visit": labels.ago(user.person.seen_at) if user.person.seen_at else "",
@@ -111,15 +118,17 @@ def decide(users: list[User]) -> None:
     )  # fmt: skip
     if chosen is None:
         return
-    person, field = known[chosen].person, f"admin_quota_{chosen}"
+    person = known[chosen].person
     with st.container(border=True, key="admin_decide"):
         with st.form(f"admin_form_{person.owner}", border=False):
-            st.number_input(
-                "Unfinished songs at once", 0, 100_000, shown(field, person.active_jobs), key=field,
-                placeholder=f"As everybody: {_quota(None, get_settings().api_active_jobs)}",
-                help="Empty: as everybody (API_ACTIVE_JOBS). 0: no limit.",
-            )  # fmt: skip
-            st.form_submit_button("Set the quota", key="admin_set_quota", on_click=_allow, args=(person.owner,))
+            for name, (words, setting) in QUOTAS.items():
+                field = f"admin_{name}_{chosen}"
+                st.number_input(
+                    words, 0, 10_000_000, shown(field, getattr(person, name)), key=field,
+                    placeholder=f"As everybody: {_quota(None, getattr(get_settings(), setting))}",
+                    help=f"Empty: as everybody ({setting.upper()}). 0: no limit.",
+                )  # fmt: skip
+            st.form_submit_button("Set the quotas", key="admin_set_quota", on_click=_allow, args=(person.owner,))
         unfinished = known[chosen].use.unfinished
         if unfinished:
             st.button(
@@ -197,11 +206,11 @@ def _facts(job: Job) -> list[str]:
 
 
 def _allow(whose: str) -> None:
-    wanted = st.session_state[f"admin_quota_{whose}"]
     if people.admin():
+        wanted = {name: st.session_state[f"admin_{name}_{whose}"] for name in QUOTAS}
         with state.telling():
-            state.runner().people.allow(whose, wanted)
-            _log.info("admin", by=owner(), did="quota", whom=whose, active_jobs=wanted)
+            state.runner().people.allow(whose, **wanted)
+            _log.info("admin", by=owner(), did="quota", whom=whose, **wanted)
 
 
 def _block(whose: str, blocked: bool) -> None:
