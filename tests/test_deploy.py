@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks import capacity
+from benchmarks import capacity, images
 from deploy import env_example
 from drumscribe.api import probe
 from drumscribe.jobs import outbound, queues, work_queue
@@ -267,10 +267,20 @@ def test_settings_in_the_files_exist(compose: dict[str, Any]) -> None:
 
 def test_the_dockerfile_has_the_three_targets_and_runs_modules_that_exist() -> None:
     text = (ROOT / "Dockerfile").read_text()
-    assert re.findall(r"^FROM \S+ AS (\w+)$", text, re.MULTILINE) == ["build", "base", "app", "api", "worker"]
+    stages = re.findall(r"^FROM \S+ AS (\w+)$", text, re.MULTILINE)
+    assert stages == ["light", "apilibs", "applibs", "build", "base", "app", "api", "worker"]
     assert "USER 1001:1001" in text and text.count("HEALTHCHECK") == 3
     for module in re.findall(r'"-m", "([\w.]+)"', text):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists() or (ROOT / module.replace(".", "/")).is_dir(), module
+
+
+def test_the_image_of_the_api_is_without_networks_and_small() -> None:
+    parts = images.extras()
+    api, app, worker = (images.libraries(parts[image]) for image in ("api", "app", "worker"))
+    heavy = {"torch", "demucs", "tensorflow", "tensorflow-cpu", "keras"}
+    assert not heavy & (api | app) and "torch" in worker and "streamlit" not in api
+    assert {"fastapi", "celery", "psycopg", "verovio", "av"} <= api < app
+    assert images.megabytes(api) < 700  # and the base image and our own code, so less than 900
 
 
 def test_hadolint_has_nothing_to_say() -> None:

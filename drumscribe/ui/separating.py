@@ -75,7 +75,9 @@ def ways(*, key: str) -> None:
                 "Never separate", key=f"{key}_off", on_click=want, args=("none",),
                 help="For all songs to come; the advanced settings on the Transcribe page turn it on again",
             )  # fmt: skip
-    if not _can_fetch():
+    if get_settings().redis_url:
+        st.caption("On this server a worker fetches it: ask whoever runs it.")
+    elif not _can_fetch():
         st.caption("This installation cannot fetch it: it is set to stay offline, or Demucs is not installed.")
     if asked:
         _fetch()
@@ -83,7 +85,8 @@ def ways(*, key: str) -> None:
 
 def _can_fetch() -> bool:
     packages = all(find_spec(name) is not None for name in ("torch", "demucs"))
-    return packages and not get_settings().offline
+    settings = get_settings()
+    return packages and not settings.offline and not settings.redis_url  # there a fetch worker does
 
 
 def _ready() -> bool:
