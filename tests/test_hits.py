@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -309,6 +310,13 @@ def test_a_peak_between_frames_keeps_its_height(speed: int, place: float) -> Non
     back = speeds.peaks_at_original_times(heard, speed, FRAMES)
     assert find_peaks(back, 0.1).height[0] == pytest.approx(0.8, abs=0.02)
     assert find_peaks(back, 0.1).position[0] == pytest.approx(place, abs=0.02)
+
+
+def test_a_snare_has_to_be_surer_than_a_kick() -> None:
+    heard = replace(bumps((1.0, "snare", 0.55), (2.0, "kick", 0.55), (2.6, "snare", 0.7)), model=default_card().title)
+    assert [(hit.drum, round(hit.time_s)) for hit in hits.pick(heard, DetectOptions())] == [("kick", 2), ("snare", 3)]
+    asked = DetectOptions(thresholds={"snare": 0.5})
+    assert [hit.drum for hit in hits.pick(heard, asked)] == ["snare", "kick", "snare"]
 
 
 def test_the_mean_is_of_log_odds() -> None:

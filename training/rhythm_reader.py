@@ -1,12 +1,12 @@
-"""The reader's weights (``drumscribe/rhythm/reader.json``), from what the hit network makes of synthesised songs.
+"""The reader's weights (``drumscribe/rhythm/reader.json``), from what the hit networks make of synthesised songs.
 
-    python -m training.rhythm_reader --data DATA_DIR --work FOLDER --backings FOLDER [--pieces 22] [--out FILE]
+    python -m training.rhythm_reader --data DATA --work WORK --kept FOLDER [--pieces 40 24] [--out FILE]
 
-Performances of GMD's validation split and General MIDI songs outside the training split (the network learnt from that,
-and errs less there than it will) are played by soundfonts: the drums alone, and with the song, or under accompaniment
-made by ``training.backings``. The network that ships listens.
-Each candidate is a row, and what was played tells whether it is right. The table at the end is cross-validated: no
-performance judges itself. All that is heard is kept in FOLDER.
+Performances of the Groove MIDI Dataset and General MIDI songs are played on kits that were held out from the networks'
+training, the drums alone, with the song (or under accompaniment made by ``training.backings``), and under layers of
+distorted guitars (``training.riffs``). The networks that ship listen.
+Each candidate is a row, and what was played tells whether it is right. The weights are fitted to performances and songs
+of the training split; the table at the end is of those of the validation split. All that is heard is kept in FOLDER.
 """
 
 from __future__ import annotations
@@ -28,25 +28,32 @@ import soundfile
 import torch
 from numpy.typing import NDArray
 
-from drumscribe.kit import BY_MIDI
+from drumscribe.kit import LABELS
 from drumscribe.options import DetectOptions, Options
 from drumscribe.rhythm import reader
 from drumscribe.rhythm.likeness import gathered
 from drumscribe.song.project import canonical
 from drumscribe.song.stages import shown
 from drumscribe.types import Activations, BeatGrid, Hit, Hits, Meter, Stem
+from training.drums import render
+from training.material import drum_notes, kit_split, load_kits, load_rooms
+from training.performance import audible_feet
 from training.rhythm_stats import song_split
+from training.riffs import master, riff
+from training.sounds import RATE, Note
 
 Floats = NDArray[np.float64]
+FloatArray = NDArray[np.float32]
 TARGET = Path(__file__).parents[1] / "drumscribe" / "rhythm" / "reader.json"
-RATE = 44_100
+UNDER = ("drums", "mix", "dense")
 _FONTS = ("sf2/TimGM6mb.sf2", "sf3/MuseScore_General.sf3", "sf2/sf_GMbank.sf2")
-_KITS = (0, 8, 16, 24, 40)
-_TD11 = {22: 42, 26: 46, 58: 43}
-_LEAD_S = 0.5
+_SECONDS, _LEAD_S = 48.0, 0.5
 _ABOVE_DB = 2.0
 """How much louder the accompaniment is than the drums."""
-FOLDS = 4
+_AUDIBLE = 0.12
+"""Velocity (0-1) below which an e-kit reports what nobody hears."""
+_FEWEST = 100
+"""Strokes in an excerpt that is worth hearing."""
 _OWN, _SHARED = 3.0, 0.5
 """How strongly a drum's weights are drawn to those of all, and these to hearing alone."""
 
@@ -57,7 +64,7 @@ class Clip:
 
     Attributes:
         name: of the performance.
-        under: ``"drums"`` or ``"mix"``.
+        under: one of :data:`UNDER`.
         grid: beats and bars as played to the click.
         truth: time and drum of each stroke.
         activations: of the hit network.
@@ -80,87 +87,110 @@ class Clip:
         return heard, [*heard, *(hit for hit in spare if low <= hit.time_s <= high)]
 
 
-def heard_clips(data: Path, work: Path, backings: Path, pieces: int) -> list[Clip]:
-    """Play and hear pieces in 4/4 and one tempo, 15 s of each; kept in ``work``."""
-    from drumscribe import hits
-
-    music = sorted(backings.glob("*.npy"))
+def heard_clips(data: Path, work: Path, kept: Path, split: str, pieces: int) -> list[Clip]:
+    """Play and hear pieces in 4/4 and one tempo, 48 s of each; kept in ``kept``."""
+    kits = [kit for kit in load_kits(data, work) if kit_split(kit) == "valid"]
+    rooms, music = load_rooms(work), sorted((work / "backings").glob("*.npy"))
     clips: list[Clip] = []
-    work.mkdir(parents=True, exist_ok=True)
-    for number, (path, bpm) in enumerate(_sources(data)[:pieces]):
-        kept = work / f"reader_{number:03d}.pickle"
-        if not kept.exists():
+    kept.mkdir(parents=True, exist_ok=True)
+    for number, (path, bpm) in enumerate(_sources(data, split)[:pieces]):
+        file = kept / f"{split}_{number:03d}.pickle"
+        if not file.exists():
+            rng = np.random.default_rng((7, split == "train", number))
             midi = pretty_midi.PrettyMIDI(str(path))
             for part in midi.instruments:
                 part.is_drum = part.is_drum or len(midi.instruments) == 1
-            drums, whole, truth, grid = _played(midi, bpm, number)
-            if len(midi.instruments) == 1:
-                other = np.resize(np.load(music[number % len(music)]).astype(np.float32), len(drums))
-                other *= 10 ** (_ABOVE_DB / 20) * np.sqrt((drums**2).mean() / max(float((other**2).mean()), 1e-9))
-                whole = drums + other
-            made = [
-                Clip(path.name, under, grid, truth,
-                     canonical(hits.activations(Stem((sound / np.abs(sound).max())[None], RATE, "none"))))
-                for under, sound in (("drums", drums), ("mix", whole))
-            ]  # fmt: skip
-            kept.write_bytes(pickle.dumps(made))
-        clips += pickle.loads(kept.read_bytes())
-        print(f"{number + 1} of {pieces} heard", flush=True)
+            notes, others, grid = _excerpt(midi, bpm, rng)
+            if len(notes) < _FEWEST:
+                continue
+            seconds = float(grid.times[-1]) + 1.5
+            stem = render(notes, seconds, kits, rooms, rng)
+            drums = stem.samples.astype(np.float32) / 32768
+            other = _sound(others, rng) if others else np.load(music[int(rng.integers(len(music)))]).astype(np.float32)
+            kicks = [time for time, column, _ in stem.notes if LABELS[column] == "kick"]
+            mixes = {
+                "drums": drums,
+                "mix": drums + _beside(other, drums, _ABOVE_DB),
+                "dense": master(drums + _beside(riff(kicks, seconds, rng), drums, float(rng.uniform(0, 6))), rng),
+            }
+            truth = tuple((time, LABELS[column]) for time, column, _ in stem.notes)
+            made = [Clip(path.name, under, grid, truth, _heard(mixes[under])) for under in UNDER]
+            file.with_suffix(".tmp").write_bytes(pickle.dumps(made))
+            file.with_suffix(".tmp").replace(file)
+        clips += pickle.loads(file.read_bytes())
+        print(f"{split}: {number + 1} of {pieces} heard", flush=True)
     return clips
 
 
-def _sources(data: Path) -> list[tuple[Path, float]]:
+def _heard(sound: FloatArray) -> Activations:
+    from drumscribe import hits
+
+    return canonical(hits.activations(Stem((sound / np.abs(sound).max())[None], RATE, "none")))
+
+
+def _beside(other: FloatArray, drums: FloatArray, above_db: float) -> FloatArray:
+    """Accompaniment as long as the drums, and so much louder."""
+    other = np.resize(other, len(drums))
+    loud = np.sqrt((drums**2).mean() / max(float((other**2).mean()), 1e-9))
+    return np.asarray(other * (10 ** (above_db / 20) * loud), dtype=np.float32)
+
+
+def _sources(data: Path, split: str) -> list[tuple[Path, float]]:
     """Performances and songs in turn, with their tempo."""
     gmd = data / "grooves" / "gmd"
     played = [
         (gmd / row["midi_filename"], float(row["bpm"])) for row in csv.DictReader((gmd / "info.csv").open())
-        if row["split"] == "validation" and row["beat_type"] == "beat" and row["time_signature"] == "4-4"
-        and float(row["duration"]) > 26
+        if row["split"] == split and row["beat_type"] == "beat" and row["time_signature"] == "4-4"
+        and float(row["duration"]) > 40
     ]  # fmt: skip
     random.Random(5).shuffle(played)
     written = []
     for path in sorted((data / "songs").rglob("*.mid")):
-        if song_split(path) == "train":
+        if (song_split(path) == "train") != (split == "train"):
             continue
         midi = pretty_midi.PrettyMIDI(str(path))
         tempi = {round(float(tempo), 1) for tempo in midi.get_tempo_changes()[1]}
         signs = {(sign.numerator, sign.denominator) for sign in midi.time_signature_changes}
         drums = sum(len(part.notes) for part in midi.instruments if part.is_drum)
-        if len(tempi) == 1 and signs <= {(4, 4)} and drums > 400 and midi.get_end_time() > 30:
+        if len(tempi) == 1 and signs <= {(4, 4)} and drums > 400 and midi.get_end_time() > 50:
             written.append((path, tempi.pop()))
     random.Random(7).shuffle(written)
     return [source for pair in zip(played, written, strict=False) for source in pair]
 
 
-def _played(
-    midi: pretty_midi.PrettyMIDI, bpm: float, number: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[tuple[float, str], ...], BeatGrid]:
-    """Sound of the drums, sound of all, strokes, and grid of some bars."""
+def _excerpt(
+    midi: pretty_midi.PrettyMIDI, bpm: float, rng: np.random.Generator
+) -> tuple[list[Note], list[pretty_midi.Instrument], BeatGrid]:
+    """Strokes, the other parts, and the grid of some bars."""
     bar = 240 / bpm
-    count = int(15 // bar)
+    count = int(_SECONDS // bar)
     start = 4 * bar if midi.get_end_time() > bar * (count + 4) else 0.0
-    kit = _KITS[number % len(_KITS)]
-    truth, parts = [], []
+    low, high = start - 0.03, start + count * bar - 0.03
+    notes: list[Note] = []
+    for at, drum, velocity in audible_feet(drum_notes(midi), rng, share=0.3):
+        twice = any(other == drum and at - start + _LEAD_S - time < 0.02 for time, other, _ in notes[-6:])
+        if low <= at < high and velocity >= _AUDIBLE and not twice:
+            notes.append((max(0.0, at - start + _LEAD_S), drum, velocity))
+    others = []
     for part in midi.instruments:
-        new = pretty_midi.Instrument(kit if part.is_drum else part.program, is_drum=part.is_drum)
-        for note in part.notes:
-            key = _TD11.get(note.pitch, note.pitch) if part.is_drum else note.pitch
-            if start - 0.03 <= note.start < start + count * bar - 0.03 and (not part.is_drum or key in BY_MIDI):
-                at = max(0.0, note.start - start + _LEAD_S)
-                new.notes.append(pretty_midi.Note(note.velocity, key, at, at + min(note.end - note.start, 4.0)))
-                truth += [(at, BY_MIDI[key])] if part.is_drum else []
-        parts.append(new)
-    length = int((count * bar + 1.5) * RATE)
-    font = Path("/usr/share/sounds") / _FONTS[number % len(_FONTS)]
-    drums, whole = (_sound(some, font)[:length] for some in ([part for part in parts if part.is_drum], parts))
+        if not part.is_drum:
+            new = pretty_midi.Instrument(part.program)
+            for note in part.notes:
+                if low <= note.start < high:
+                    at = max(0.0, note.start - start + _LEAD_S)
+                    new.notes.append(
+                        pretty_midi.Note(note.velocity, note.pitch, at, at + min(note.get_duration(), 4.0))
+                    )
+            others += [new] if new.notes else []
     pulses = np.arange(count * 4 + 1)
     grid = BeatGrid((_LEAD_S + 60 / bpm * pulses).astype(np.float64), pulses % 4 + 1, (Meter(),) * count, bpm, "user")
-    return drums, np.pad(whole, (0, len(drums)))[: len(drums)], tuple(sorted(truth)), grid
+    return notes, others, grid
 
 
-def _sound(parts: list[pretty_midi.Instrument], font: Path) -> NDArray[np.float32]:
+def _sound(parts: list[pretty_midi.Instrument], rng: np.random.Generator) -> FloatArray:
     midi = pretty_midi.PrettyMIDI(resolution=960)
     midi.instruments = parts
+    font = Path("/usr/share/sounds") / _FONTS[int(rng.integers(len(_FONTS)))]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "a.mid", Path(folder) / "a.wav"
         midi.write(str(source))
@@ -236,12 +266,12 @@ def _paired(there: set[tuple[int, int]], written: set[tuple[int, int]]) -> int:
     return pairs
 
 
-def report(clips: list[Clip], judges: list[Floats]) -> None:
-    """Bars and strokes right at places of the dial; ``judges`` holds for each clip weights that did not see it."""
-    for under in ("drums", "mix"):
+def report(clips: list[Clip], weights: Floats) -> None:
+    """Bars and strokes right at places of the dial."""
+    for under in UNDER:
         for amount in (0.0, 0.25, 0.5, 0.75, 1.0):
             total, changes = np.zeros(5), 0
-            for clip, weights in zip(clips, judges, strict=True):
+            for clip in clips:
                 if clip.under == under:
                     heard, pool = clip.pool()
                     read = reader.read_hits(heard, pool[len(heard) :], clip.grid, amount, weights=weights)
@@ -257,19 +287,19 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True, help="where what was heard is kept")
-    parser.add_argument("--backings", type=Path, required=True, help="accompaniment made by training.backings")
-    parser.add_argument("--pieces", type=int, default=22)
+    parser.add_argument("--work", type=Path, required=True, help="kits, rooms, and accompaniment of the hit network")
+    parser.add_argument("--kept", type=Path, required=True, help="where what was heard is kept")
+    parser.add_argument("--pieces", type=int, nargs=2, default=(40, 24), help="of the training and validation split")
     parser.add_argument("--out", type=Path, default=TARGET)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    clips = heard_clips(args.data, args.work, args.backings, args.pieces)
-    data = [rows_of(clip) for clip in clips]
-    names = sorted({clip.name for clip in clips})
-    fold = [names.index(clip.name) % FOLDS for clip in clips]
-    without = [fit([rows for rows, own in zip(data, fold, strict=True) if own != k]) for k in range(FOLDS)]
-    report(clips, [without[k] for k in fold])
-    numbers = {"made": {"by": "python -m training.rhythm_reader", "clips": len(clips)}, "weights": fit(data).tolist()}
+    learn, judge = (
+        heard_clips(args.data, args.work, args.kept, split, pieces)
+        for split, pieces in zip(("train", "validation"), args.pieces, strict=True)
+    )
+    weights = fit([rows_of(clip) for clip in learn])
+    report(judge, weights)
+    numbers = {"made": {"by": "python -m training.rhythm_reader", "clips": len(learn)}, "weights": weights.tolist()}
     args.out.write_text(json.dumps(numbers) + "\n")
     print(f"wrote {args.out}", flush=True)
 
