@@ -22,10 +22,9 @@ from ui_songs import put, song
 from drumscribe.errors import OptionsError
 from drumscribe.live import ice_servers
 from drumscribe.settings import Settings
-from drumscribe.ui import unconnected
+from drumscribe.ui import owner, unconnected
 from drumscribe.ui.lan import addresses, certificate
-from drumscribe.ui.lan.gate import BROWSER, CERTIFICATE, COOKIE, WRONG, Gate, new_code
-from drumscribe.ui.owner import COOKIE as OWNERS_COOKIE
+from drumscribe.ui.lan.gate import BROWSER, CERTIFICATE, COOKIE, PLAIN, WRONG, Gate, new_code
 
 NAMES, HERE = ["localhost", "studio", "studio.local"], ["127.0.0.1", "::1", "192.168.1.7"]
 
@@ -102,14 +101,15 @@ def ask(gate: Gate, path: str, *, host: str = "192.168.1.7:8501", client: str = 
 
 
 def test_only_who_knows_the_code_gets_in(gate: Gate) -> None:
-    assert OWNERS_COOKIE == BROWSER
+    assert (owner.COOKIE, owner.SECURE) == (PLAIN, BROWSER)
     for path in ("/", "/score", "/_stcore/health", "/media/x", CERTIFICATE, "/?pair=", "/?pair=K3WM-T7QY"):
         answer = ask(gate, path)
         assert answer.status_code in (401, 403) and "studio</p>" not in answer.text
         assert "Pairing code" in answer.text and "set-cookie" not in answer.headers
     paired = ask(gate, "/score?pair=k3wm%20t7qx")
     assert (paired.status_code, paired.headers["location"]) == (303, "/score")
-    assert all("Secure" in one for one in paired.headers.get_list("set-cookie"))
+    for one in paired.headers.get_list("set-cookie"):  # no other host can plant them
+        assert one.startswith("__Host-") and "Secure" in one and "Path=/;" in one and "Domain" not in one
     cookies = dict(paired.cookies)
     assert ask(gate, "/score", **cookies).text == "the studio"
     assert ask(gate, CERTIFICATE, **cookies).content == b"PEM"
@@ -122,9 +122,10 @@ def test_a_link_leads_nowhere_else(gate: Gate) -> None:
 
 def test_a_paired_device_is_the_user_of_this_computers_browser_and_stays_so(gate: Gate, tmp_path: Path) -> None:
     at_home = {"host": "localhost:8501", "client": "127.0.0.1"}
-    assert ask(gate, "/", **at_home, **{BROWSER: "a" * 32}).text == "the studio"  # no code asked
-    cookies = dict(ask(gate, "/?pair=K3WM-T7QX").cookies)
-    assert cookies[BROWSER] == "a" * 32
+    for name, token in ((PLAIN, "b" * 32), (BROWSER, "a" * 32)):  # as it came over http, and as it comes over https
+        assert ask(gate, "/", **at_home, **{name: token}).text == "the studio"  # no code asked
+        cookies = dict(ask(gate, "/?pair=K3WM-T7QX").cookies)
+        assert cookies[BROWSER] == token
     again = Gate(_studio, code=new_code(), folder=tmp_path / "lan", authority=tmp_path / "authority.pem")
     assert ask(again, "/", **cookies).text == "the studio"
     shutil.rmtree(tmp_path / "lan")
@@ -190,6 +191,7 @@ def test_a_tablet_opens_the_link_and_has_the_songs_and_the_microphone(tmp_path: 
         page.get_by_label("Pairing code").fill(link.partition("pair=")[2])
         page.get_by_role("button", name="Open").click()
         page.get_by_text("Test beat").first.wait_for()
+        assert {one["name"] for one in context.cookies()} >= {BROWSER, COOKIE}
         assert "pair=" not in page.url and page.evaluate("!!navigator.mediaDevices && isSecureContext")
         page.goto(link.partition("?")[0] + "about")
         page.get_by_role("heading", name="Open on a tablet").wait_for()

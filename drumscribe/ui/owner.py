@@ -16,6 +16,9 @@ from drumscribe.settings import get_settings
 from drumscribe.ui import people
 
 COOKIE = "drumscribe_browser"
+SECURE = f"__Host-{COOKIE}"
+"""Its name over HTTPS: no other host, and no page that is not encrypted, can set it. A cookie of the plain name counts
+only where there is none yet: the same browser came without encryption before."""
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _KEY = "ds_token"
 
@@ -23,10 +26,12 @@ _SET_COOKIE = st.components.v2.component(
     "drumscribe_owner",
     js="""
 export default function ({ data, setStateValue }) {
-  const found = document.cookie.match(new RegExp('(?:^|; )' + data.name + '=([0-9a-f]{32})(?:;|$)'));
+  const secure = location.protocol === 'https:';
+  const name = secure ? data.secure : data.name;
+  const found = document.cookie.match(new RegExp('(?:^|; )' + name + '=([0-9a-f]{32})(?:;|$)'));
   if (found && found[1] !== data.token) { setStateValue('token', found[1]); return; }
-  const secure = location.protocol === 'https:' ? '; secure' : '';
-  document.cookie = `${data.name}=${data.token}; path=/; max-age=${data.seconds}; samesite=strict${secure}`;
+  const only = secure ? '; secure' : '';
+  document.cookie = `${name}=${data.token}; path=/; max-age=${data.seconds}; samesite=strict${only}`;
 }
 """,
 )
@@ -35,7 +40,8 @@ export default function ({ data, setStateValue }) {
 def token() -> str:
     """This browser's token: of the session, else of the cookie, else a new one."""
     if _KEY not in st.session_state:
-        cookie = st.context.cookies.get(COOKIE, "")
+        cookies = st.context.cookies
+        cookie = cookies.get(SECURE) or cookies.get(COOKIE, "")
         st.session_state[_KEY] = cookie if _TOKEN.fullmatch(cookie) else secrets.token_hex(16)
     return str(st.session_state[_KEY])
 
@@ -49,10 +55,11 @@ def owner() -> str:
 
 def remember() -> None:
     """Keep the token in the browser. Call once in each run, inside the page frame."""
+    seconds = int(get_settings().artifact_ttl_hours * 3600)
     with st.container(key="ds_owner"):
         _SET_COOKIE(
             key="ds_owner_cookie",
-            data={"name": COOKIE, "token": token(), "seconds": int(get_settings().artifact_ttl_hours * 3600)},
+            data={"name": COOKIE, "secure": SECURE, "token": token(), "seconds": seconds},
             on_token_change=_adopt,
         )
 

@@ -22,9 +22,10 @@ from urllib.parse import parse_qs
 from drumscribe.runtime import loopback
 from drumscribe.storage.files import atomic_path, storing
 
-COOKIE = "drumscribe_paired"
-BROWSER = "drumscribe_browser"
-"""The cookie of :mod:`drumscribe.ui.owner`, which this module hands on without Streamlit."""
+COOKIE = "__Host-drumscribe_paired"
+PLAIN = "drumscribe_browser"
+BROWSER = f"__Host-{PLAIN}"
+"""The cookie of :mod:`drumscribe.ui.owner` over HTTPS, which this module hands on without Streamlit."""
 CERTIFICATE = "/lan/certificate"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -85,7 +86,8 @@ class Gate:
         host = re.sub(r":\d+\Z", "", _header(scope, b"host")).strip("[]")
         if not (scope.get("client") and loopback(scope["client"][0]) and loopback(host)):
             return False
-        token = _cookies(scope).get(BROWSER, "")
+        cookies = _cookies(scope)
+        token = cookies.get(BROWSER) or cookies.get(PLAIN, "")
         if _TOKEN.fullmatch(token) and token != _kept(self._folder / "owner", new=False):
             _keep(self._folder / "owner", token)
         return True
