@@ -129,7 +129,8 @@ def selection(found: Transcription, *, key: str, player: bool = False) -> None:
     """The whole card for whatever is selected; with ``player``, the page's player is what sounds."""
     hit = facts.selected(found)
     if hit is None:
-        st.caption("Click a mark or a notehead, or pick a row of the table, to see and hear that hit here.")
+        if player:
+            st.caption("Click a mark or a notehead, or pick a row of the table, to see and hear that hit here.")
         return
     with st.container(border=True, key=f"{key}_card"):
         describe(found, hit)
