@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import media
 import pytest
@@ -118,6 +120,13 @@ def test_a_decoder_is_waited_for_as_long_as_is_set_and_what_it_says_is_only_a_cl
     with pytest.raises(errors.DecoderDiedError, match=says) as caught:
         audio.decode(tmp_path / "crafted.mp3", settings=served(tmp_path, decode_timeout_s=limit_s))
     assert "WAV" in caught.value.todo
+
+
+def test_a_machine_that_stands_still_costs_a_decoder_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = media.encode(tmp_path / "song.wav", media.clicks(3.0, 44_100))
+    clock = count(0, 1000)
+    monkeypatch.setattr(boxed, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert audio.decode(path, settings=served(tmp_path)).duration_s == pytest.approx(3, abs=0.05)
 
 
 def test_what_is_asked_for_and_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

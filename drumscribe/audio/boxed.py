@@ -22,6 +22,8 @@ from drumscribe.types import CancelToken, OnFraction
 
 LOOK_S = 0.1
 """How often a wish to cancel is looked for."""
+_STILL_S = 1.0
+"""Longer between two looks, this process stood still, and so did the child: a machine that sleeps is nobody's fault."""
 _MOST_TOLD = 2**20
 _AGAIN = "Export it again, for example as WAV, FLAC or MP3, and try with that."
 
@@ -84,14 +86,15 @@ def _listen(
 ) -> dict[str, Any] | None:
     """The child's last word, or ``None`` if it ended, or had to be ended, without one."""
     assert process.stdout is not None
-    end = time.monotonic() + settings.decode_timeout_s
-    heard, line = 0, b""
+    last, spent, heard, line = time.monotonic(), 0.0, 0, b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while (left := end - time.monotonic()) > 0 and heard < _MOST_TOLD:
+        while spent < settings.decode_timeout_s and heard < _MOST_TOLD:
+            now = time.monotonic()
+            spent, last = spent + min(now - last, _STILL_S), now
             if cancel is not None and cancel.is_set():
                 raise Cancelled("Reading the recording was stopped.")
-            if not selector.select(min(LOOK_S, left)):
+            if not selector.select(LOOK_S):
                 continue
             block = os.read(process.stdout.fileno(), 2**16)
             if not block:
