@@ -6,6 +6,7 @@ import shutil
 import signal
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,9 @@ def wait(runner: LocalRunner, job: Job, *, until=lambda job: job.status.finished
 
 def beside(settings: Settings, place: Path, name: str, **changes) -> Settings:
     """Settings of another deployment that has the stage cache of the first: starting TensorFlow takes long."""
-    shutil.copytree(settings.cache_dir, place / name / "cache")
+    with closing(sqlite3.connect(settings.cache_dir / "stages" / "cache.db")) as held:
+        held.execute("SELECT count(*) FROM Cache")  # else SQLite's own files go when a child that ends lets go of them
+        shutil.copytree(settings.cache_dir, place / name / "cache")
     return settings.model_copy(update={"data_dir": place / name, **changes})
 
 
