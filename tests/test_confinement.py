@@ -41,7 +41,7 @@ assert refused(os.kill, os.getppid(), 0)
 assert refused(bytearray, 2**29)
 thread = threading.Thread(target=os.getpid)
 thread.start(); thread.join()
-print(*found, sep="; ")
+print(*found, sep="; ", flush=True)  # abort() writes out nothing
 os.abort()
 """
 
