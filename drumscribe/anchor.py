@@ -8,8 +8,6 @@ choose the strongest of a layer's phases; here it is the strongest attack of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,24 +28,23 @@ def anchor(samples: FloatArray | Mono) -> int:
     Returns:
         Its index, which is ``d`` more where there are ``d`` more samples of silence in front; 0 where all is silent.
     """
-    strongest = max((float(rise.max()) for _, rise in _rises(samples)), default=0.0)
+    starts = range(0, len(samples), _BLOCK)
+    highest = [float(_rises(samples, start)[:_BLOCK].max()) for start in starts]
+    strongest = max(highest, default=0.0)
     if strongest <= 0:
         return 0
-    for start, rise in _rises(samples):
-        strong = np.flatnonzero(rise[:_BLOCK] >= _AS_STRONG * strongest)
-        if len(strong):
-            first = int(strong[0])
-            return start + first + int(rise[first : first + _WIDTH].argmax())
-    raise AssertionError("the strongest is as strong as itself")
+    start = next(at for at, height in zip(starts, highest, strict=True) if height >= _AS_STRONG * strongest)
+    rises = _rises(samples, start)
+    first = int(np.flatnonzero(rises[:_BLOCK] >= _AS_STRONG * strongest)[0])
+    return start + first + int(rises[first : first + _WIDTH].argmax())
 
 
-def _rises(samples: FloatArray | Mono) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Where a block begins, and how much energy rises at each of its samples and the first few of the next."""
-    for start in range(0, len(samples), _BLOCK):
-        low, high = max(0, start - _WIDTH), start + _BLOCK + 2 * _WIDTH
-        heard = samples[low:high]
-        energy = np.zeros(1 + _BLOCK + 3 * _WIDTH)  # up to each sample from ``start - _WIDTH``; silence beyond the ends
-        first = 1 + low - (start - _WIDTH)
-        np.cumsum(np.square(heard), dtype=np.float64, out=energy[first : first + len(heard)])
-        energy[first + len(heard) :] = energy[first + len(heard) - 1]
-        yield start, energy[2 * _WIDTH :] - 2 * energy[_WIDTH:-_WIDTH] + energy[: -2 * _WIDTH]
+def _rises(samples: FloatArray | Mono, start: int) -> NDArray[np.float64]:
+    """How much energy rises at each sample of the block from ``start``, and at the first few of the next."""
+    low, high = max(0, start - _WIDTH), start + _BLOCK + 2 * _WIDTH
+    heard = samples[low:high]
+    energy = np.zeros(1 + _BLOCK + 3 * _WIDTH)  # up to each sample from ``start - _WIDTH``; silence beyond the ends
+    first = 1 + low - (start - _WIDTH)
+    np.cumsum(np.square(heard), dtype=np.float64, out=energy[first : first + len(heard)])
+    energy[first + len(heard) :] = energy[first + len(heard) - 1]
+    return energy[2 * _WIDTH :] - 2 * energy[_WIDTH:-_WIDTH] + energy[: -2 * _WIDTH]

@@ -48,7 +48,10 @@ _CONTRACTS = ("drumscribe.types", "drumscribe.kit")  # every cached value is mad
 _CODE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fetch": (("drumscribe.audio.sources", "drumscribe.audio.youtube"), ()),
     "ingest": (
-        tuple(f"drumscribe.audio.{name}" for name in ("decoding", "collector", "containers", "sources", "youtube")),
+        tuple(
+            f"drumscribe.audio.{name}"
+            for name in ("decoding", "boxed", "collector", "containers", "sides", "sources", "youtube")
+        ),
         ("av", "soxr"),
     ),
     "separate": (("drumscribe.audio.separation", "drumscribe.weights.registry"), ("demucs", "torch")),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from drumscribe import pipeline
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "drumscribe"
 FLOORS: tuple[tuple[str, ...], ...] = (
@@ -149,3 +151,14 @@ def test_what_starts_quickly_imports_nothing_heavy(program, forbidden):
     run = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip().splitlines()[-1] == "LOADED"
+
+
+def test_decoded_recordings_are_known_by_all_code_that_decodes() -> None:
+    """Else the cache gives what the code of today would not."""
+    named, edges = pipeline._CODE["ingest"][0], graph("drumscribe")
+    reached, left = set[str](), list(named)
+    while left:
+        if (module := left.pop()) not in reached and room(module) == "audio":
+            reached.add(module)
+            left += edges[module]
+    assert reached - {"drumscribe.audio"} == set(named)

@@ -24,7 +24,6 @@ from drumscribe.rhythm.evidence import BeatEvidence
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction
 
 FPS = 100
-HOP = 441
 MIN_BPM, MAX_BPM = 55.0, 215.0
 """Range of tempo that a pulse is looked for in where the user gave none (madmom's own)."""
 _LIBROSA_RATE = 22_050
@@ -58,7 +57,7 @@ def track(
             on_progress(fraction, message)
 
     step(0.0)
-    silence = -anchor(Mono(audio.samples)) % HOP if tracker == "madmom" else 0
+    silence = -anchor(Mono(audio.samples)) % (audio.sample_rate // FPS) if tracker == "madmom" else 0
     activations = _networks(audio, silence, step) if tracker == "madmom" else _onset_strength(audio)
     step(0.9, "Following the beat")
     evidence = BeatEvidence(activations, float(FPS), tracker, np.zeros(0), -silence / audio.sample_rate)
