@@ -100,6 +100,12 @@ def opened(file, *more, **named):
     if b"LIES" in head:
         os.write(1, b'{"channels": 7, "warnings": []}\\n')
         time.sleep(600)
+    if b"RAVES" in head:
+        os.write(1, b'{"at": "noon"}\\n')
+        time.sleep(600)
+    if b"SHUTS" in head:
+        os.close(1)
+        time.sleep(600)
     return plain(file, *more, **named)
 av.open = opened
 """
@@ -107,12 +113,19 @@ av.open = opened
 
 
 @pytest.mark.parametrize(
-    ("mark", "limit_s", "says"), [("SLEEP", 2, "not come to an end within 2 s"), ("LIES", 300, "no whole recording")]
+    ("mark", "limit_s", "says"),
+    [
+        ("SLEEP", 2, "not come to an end within 2 s"),
+        ("LIES", 300, "no whole recording"),
+        ("RAVES", 300, "nothing that makes sense"),
+        ("SHUTS", 300, "crashed"),
+    ],
 )
 def test_a_decoder_is_waited_for_as_long_as_is_set_and_what_it_says_is_only_a_claim(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str, limit_s: float, says: str
 ) -> None:
     """The other marks are tried in a job (tests/test_jobs.py)."""
+    monkeypatch.setattr(boxed, "_END_S", 0.2, raising=False)
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(MISBEHAVES)
     monkeypatch.syspath_prepend(tmp_path / "site")

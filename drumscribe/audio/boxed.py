@@ -3,7 +3,7 @@ further (see :mod:`drumscribe.confinement`).
 
 The child (:mod:`drumscribe.audio.decoder`) is handed two open files, one to read and one to write samples to, and has
 neither the settings' secrets nor a way to any other file. What it says is taken as no more than a claim: lines of JSON,
-of which the caller takes texts and a number of channels.
+which have to be a :class:`Told`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ import selectors
 import subprocess
 import sys
 import time
-from typing import Any, BinaryIO
+from contextlib import suppress
+from typing import BinaryIO
 
-from drumscribe.errors import Cancelled, DecoderDiedError, DrumScribeError, from_dict
+import msgspec
+
+from drumscribe.audio.collector import EXPORT_AGAIN
+from drumscribe.errors import Cancelled, DecoderDiedError, from_dict
 from drumscribe.settings import Settings
 from drumscribe.types import CancelToken, OnFraction
 
@@ -25,7 +29,20 @@ LOOK_S = 0.1
 _STILL_S = 1.0
 """Longer between two looks, this process stood still, and so did the child: a machine that sleeps is nobody's fault."""
 _MOST_TOLD = 2**20
-_AGAIN = "Export it again, for example as WAV, FLAC or MP3, and try with that."
+_END_S = 10.0
+"""From a child's last word to its end."""
+
+
+class Told(msgspec.Struct):
+    """What the child says: how far it is (``at``, 0-1), or what went wrong, or what the recording is."""
+
+    at: float | None = None
+    error: dict[str, str] | None = None
+    channels: int = 0
+    title: str = ""
+    artist: str = ""
+    origin: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def wanted(settings: Settings) -> bool:
@@ -40,11 +57,11 @@ def run(
     settings: Settings,
     on_progress: OnFraction | None,
     cancel: CancelToken | None,
-) -> dict[str, Any]:
+) -> Told:
     """Decode ``file`` into ``samples`` (float32, channels interleaved, 44.1 kHz).
 
     Returns:
-        ``channels``, ``title``, ``artist``, ``origin``, ``warnings``: what the child says.
+        What the child says of the recording.
 
     Raises:
         SourceError: as in :func:`drumscribe.audio.decoding.decode`; DecoderDiedError where it crashed, or took more
@@ -76,14 +93,14 @@ def run(
             process.stdout.close()
     if told is None:
         raise _died(process.returncode, settings)
-    if "error" in told:
-        raise _error(told["error"])
+    if told.error is not None:
+        raise from_dict({name: text[:500] for name, text in told.error.items()})
     return told
 
 
 def _listen(
     process: subprocess.Popen[bytes], settings: Settings, on_progress: OnFraction | None, cancel: CancelToken | None
-) -> dict[str, Any] | None:
+) -> Told | None:
     """The child's last word, or ``None`` if it ended, or had to be ended, without one."""
     assert process.stdout is not None
     last, spent, heard, line = time.monotonic(), 0.0, 0, b""
@@ -98,37 +115,31 @@ def _listen(
                 continue
             block = os.read(process.stdout.fileno(), 2**16)
             if not block:
-                process.wait(10)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_END_S)
                 return None
             heard += len(block)
             *lines, line = (line + block).split(b"\n")
             for one in lines:
                 told = _parsed(one)
-                if "at" not in told:
-                    return told or None
+                if told.at is None:
+                    return told
                 if on_progress is not None:
-                    on_progress(min(1.0, max(0.0, float(told["at"]))), "Reading the recording")
+                    on_progress(min(1.0, max(0.0, told.at)), "Reading the recording")
     raise DecoderDiedError(
-        f"The decoder did not come to an end within {settings.decode_timeout_s:g} s and was stopped.", _AGAIN
+        f"The decoder did not come to an end within {settings.decode_timeout_s:g} s and was stopped.", EXPORT_AGAIN
     )
 
 
-def _parsed(line: bytes) -> dict[str, Any]:
+def _parsed(line: bytes) -> Told:
     try:
-        told = json.loads(line)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def _error(told: Any) -> DrumScribeError:
-    if not isinstance(told, dict):
-        return DecoderDiedError("The decoder failed on this file.", _AGAIN)
-    return from_dict({name: str(text)[:500] for name, text in told.items()})
+        return msgspec.json.decode(line, type=Told)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecoderDiedError("The decoder said nothing that makes sense.", EXPORT_AGAIN) from error
 
 
 def _died(code: int, settings: Settings) -> DecoderDiedError:
     how = f"signal {-code}" if code < 0 else f"exit status {code}"
     return DecoderDiedError(
-        f"The decoder crashed on this file ({how}), or wanted more than {settings.decode_memory_mb} MB.", _AGAIN
+        f"The decoder crashed on this file ({how}), or wanted more than {settings.decode_memory_mb} MB.", EXPORT_AGAIN
     )

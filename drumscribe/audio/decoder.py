@@ -21,7 +21,7 @@ import numpy as np
 
 from drumscribe import confinement
 from drumscribe.audio import decoding
-from drumscribe.audio.collector import Collector
+from drumscribe.audio.collector import EXPORT_AGAIN, Collector
 from drumscribe.errors import DecoderDiedError, DrumScribeError, OptionsError
 from drumscribe.settings import Settings
 
@@ -48,8 +48,7 @@ def main(asked: dict[str, Any]) -> None:
         except DrumScribeError as error:
             _say({"error": error.to_dict()})
         except MemoryError:
-            again = "Export it again, for example as WAV, FLAC or MP3, and try with that."
-            _say({"error": DecoderDiedError("The decoder ran out of memory on this file.", again).to_dict()})
+            _say({"error": DecoderDiedError("The decoder ran out of memory on this file.", EXPORT_AGAIN).to_dict()})
         else:
             _say({"channels": len(audio.samples), "title": audio.title, "artist": audio.artist,
                   "origin": audio.origin, "warnings": audio.warnings})  # fmt: skip

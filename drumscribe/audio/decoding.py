@@ -195,13 +195,13 @@ def _boxed(
     """Have a confined process decode. What it says about itself is cleaned, what identifies the audio is worked out."""
     with storing("The recording"), tempfile.TemporaryFile(dir=_roomiest(settings)) as place:
         told = boxed.run(file, place, name, settings, on_progress, cancel)
-        size, channels = os.fstat(place.fileno()).st_size, told.get("channels")
+        size, channels = os.fstat(place.fileno()).st_size, told.channels
         if channels not in (1, 2) or not size or size % (4 * channels):
             raise DecoderDiedError("The decoder gave no whole recording.", EXPORT_AGAIN)
         data = mmap.mmap(place.fileno(), 0, access=mmap.ACCESS_READ)
     samples = np.frombuffer(data, np.float32).reshape(-1, channels).T
-    title, artist, origin = (clean_name(str(told.get(one, ""))) for one in ("title", "artist", "origin"))
-    warnings = tuple(clean_name(str(one), 500) for one in told.get("warnings", ()))
+    title, artist, origin = map(clean_name, (told.title, told.artist, told.origin))
+    warnings = tuple(clean_name(one, 500) for one in told.warnings)
     return Audio(samples, SAMPLE_RATE, digest(samples), title, artist, origin, warnings)
 
 
