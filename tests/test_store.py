@@ -10,7 +10,8 @@ import pytest
 
 from drumscribe.errors import EmptyAudioError, StorageError, TooLargeError, UnreadableFileError
 from drumscribe.settings import Settings
-from drumscribe.storage.files import STALE_S, Store, atomic_path, write_atomic
+from drumscribe.storage.files import STALE_S, Store
+from drumscribe.storage.writing import atomic_path, write_atomic
 
 JOB = "0123456789abcdef" * 2
 

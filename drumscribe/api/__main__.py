@@ -8,7 +8,7 @@ import tempfile
 from drumscribe import extras
 from drumscribe.errors import DrumScribeError
 from drumscribe.settings import get_settings
-from drumscribe.storage.files import storing
+from drumscribe.storage.writing import storing
 
 
 def main() -> int:

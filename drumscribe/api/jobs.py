@@ -27,8 +27,8 @@ from drumscribe.errors import JobNotFoundError, OptionsError, QuotaError, Storag
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.stored import JobRunner
 from drumscribe.options import Options
-from drumscribe.storage.files import storing
 from drumscribe.storage.parts import Parts
+from drumscribe.storage.writing import storing
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
 

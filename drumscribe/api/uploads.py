@@ -26,8 +26,9 @@ from drumscribe.api.auth import Caller
 from drumscribe.api.problems import ProblemError
 from drumscribe.errors import TooLargeError
 from drumscribe.jobs.stored import JobRunner
-from drumscribe.storage.files import BLOCK, storing
+from drumscribe.storage.files import BLOCK
 from drumscribe.storage.parts import Arriving, Parts
+from drumscribe.storage.writing import storing
 
 PATH = "/api/v1/uploads"
 PIECE = "application/offset+octet-stream"

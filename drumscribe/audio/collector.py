@@ -23,7 +23,7 @@ from drumscribe.audio import sides
 from drumscribe.errors import EmptyAudioError, NotAudioError, SilentAudioError, TooLongError
 from drumscribe.mapped import blocks
 from drumscribe.settings import Settings
-from drumscribe.storage.files import storing
+from drumscribe.storage.writing import storing
 from drumscribe.types import Audio, FloatArray
 
 SAMPLE_RATE = 44100

@@ -40,7 +40,7 @@ from drumscribe.errors import (
     UnreadableFileError,
 )
 from drumscribe.settings import Settings, get_settings
-from drumscribe.storage.files import storing
+from drumscribe.storage.writing import storing
 from drumscribe.types import Audio, CancelToken, FloatArray, OnFraction
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from drumscribe.errors import (
     VideoUnavailableError,
 )
 from drumscribe.settings import Settings, get_settings
-from drumscribe.storage.files import storing
+from drumscribe.storage.writing import storing
 from drumscribe.types import Audio, CancelToken, OnFraction, part_of
 
 ALLOWED_URL = re.compile(

@@ -193,7 +193,7 @@ def example(output: Path | None, as_json: bool) -> None:
         raise SourceError("The example song is missing from this installation.", "Install DrumScribe again.")
     path = songs[0]
     if output is not None:
-        from drumscribe.storage.files import write_atomic
+        from drumscribe.storage.writing import write_atomic
 
         path = output / path.name
         write_atomic(path, songs[0].read_bytes())

@@ -75,7 +75,7 @@ def _format(target: Path, kind: str | None) -> Format:
 
 def _written(result: Transcription, target: Path, into: Format, settings: Settings) -> Path:
     """Write one file, or one a page beside each other. Return the first."""
-    from drumscribe.storage.files import write_atomic
+    from drumscribe.storage.writing import write_atomic
 
     pages = result.render(into.name, settings=settings)
     paths = [target]

@@ -19,7 +19,7 @@ from drumscribe.errors import StorageError
 from drumscribe.extras import command
 from drumscribe.runtime import cores
 from drumscribe.settings import Settings
-from drumscribe.storage.files import write_atomic
+from drumscribe.storage.writing import write_atomic
 
 _NEEDED = {
     "decoding": ("av", "soxr", "soundfile"),

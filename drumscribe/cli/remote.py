@@ -112,7 +112,7 @@ class _Work:
     def _submit(self, path: Path, options: Any) -> JobView:
         from drumscribe.client.steps import PIECE
         from drumscribe.errors import UnreadableFileError
-        from drumscribe.storage.files import write_atomic
+        from drumscribe.storage.writing import write_atomic
 
         try:
             if path.stat().st_size <= PIECE:
@@ -136,7 +136,7 @@ class _Work:
 
     def write(self, job: JobView, folder: Path, kinds: tuple[str, ...], name: str, report: Report) -> None:
         """Fetch every format; one that the server cannot make is an error of its own. Raises StorageError."""
-        from drumscribe.storage.files import write_atomic
+        from drumscribe.storage.writing import write_atomic
 
         for done, kind in enumerate(kinds):
             self._show("download", done / len(kinds), kind)

@@ -23,7 +23,7 @@ STANDARD = Path("-")
 @contextmanager
 def standard_input(settings: Settings) -> Iterator[Path]:
     """What comes in as a file called ``stdin``, for the time of the block. Raises SourceError at a terminal."""
-    from drumscribe.storage.files import storing
+    from drumscribe.storage.writing import storing
 
     if sys.stdin.isatty():
         raise SourceError(

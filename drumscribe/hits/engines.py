@@ -20,7 +20,7 @@ from drumscribe.errors import BadWeightsError, EngineMissingError
 from drumscribe.hits.features import BANDS, WINDOWS
 from drumscribe.kit import LABELS
 from drumscribe.runtime import cores
-from drumscribe.storage.files import write_atomic
+from drumscribe.storage.writing import write_atomic
 from drumscribe.types import FloatArray
 
 Run = Callable[[FloatArray], tuple[FloatArray, FloatArray, FloatArray]]

@@ -28,7 +28,8 @@ from drumscribe.jobs.db import Database, reaching
 from drumscribe.jobs.model import JobStatus
 from drumscribe.jobs.tables import Base, JobRow
 from drumscribe.settings import Settings, get_settings
-from drumscribe.storage.files import Store, atomic_path, storing
+from drumscribe.storage.files import Store
+from drumscribe.storage.writing import atomic_path, storing
 
 _BATCH = 500
 _KINDS = ("uploads", "jobs")

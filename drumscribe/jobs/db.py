@@ -23,7 +23,7 @@ from drumscribe.jobs.model import Job, JobStatus, sources_of
 from drumscribe.jobs.tables import Base, JobRow, RateRow, ShareRow
 from drumscribe.options import Options
 from drumscribe.settings import Settings
-from drumscribe.storage.files import storing
+from drumscribe.storage.writing import storing
 
 LATEST = 20
 """So many of the latest jobs say how long one takes."""

@@ -33,7 +33,7 @@ from drumscribe.jobs.stored import JobRunner
 from drumscribe.jobs.work import too_slow
 from drumscribe.jobs.worker import TOO_LATE
 from drumscribe.settings import Settings
-from drumscribe.storage.files import storing
+from drumscribe.storage.writing import storing
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,9 @@ from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.song import recordings
 from drumscribe.song.transcription import Transcription
-from drumscribe.storage.files import Store, storing
+from drumscribe.storage.files import Store
 from drumscribe.storage.parts import Parts
+from drumscribe.storage.writing import storing
 
 BYTES_PER_PRIORITY = 5 * 2**20
 """A larger file waits behind smaller ones, one step for so many bytes."""

@@ -176,7 +176,7 @@ def named(text: str, *, name: str, title: str = "") -> NoteMap:
 
 def saved(found: NoteMap, settings: Settings) -> Path:
     """Keep a map of the user's own; return its file. Raises OptionsError for a packaged name, StorageError."""
-    from drumscribe.storage.files import write_atomic
+    from drumscribe.storage.writing import write_atomic
 
     if found.name in names():
         raise OptionsError(f"{found.name} is a map that comes with DrumScribe.", "Give yours another name.")

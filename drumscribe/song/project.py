@@ -27,7 +27,7 @@ from drumscribe.choices import Source
 from drumscribe.errors import DrumScribeError, ProjectError
 from drumscribe.options import Options
 from drumscribe.song import edits
-from drumscribe.storage.files import write_atomic
+from drumscribe.storage.writing import write_atomic
 from drumscribe.types import Activations, BeatGrid, Change, Hit, Hits, Stem
 
 FORMAT = "drumscribe-project"

@@ -18,7 +18,8 @@ from drumscribe.song import edits, project
 from drumscribe.song.project import Heard, Project, Song
 from drumscribe.song.recordings import Absent, Media, Part, Stored
 from drumscribe.song.stages import as_read, file_name, laid, notated, picked, shown, spare, written
-from drumscribe.storage.files import Folder, write_atomic
+from drumscribe.storage.files import Folder
+from drumscribe.storage.writing import write_atomic
 from drumscribe.types import Activations, Audio, BeatGrid, Hit, Hits, Rhythm, Stem
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from diskcache.core import MODE_PICKLE
 from drumscribe.errors import StorageError
 from drumscribe.mapped import let_go
 from drumscribe.settings import Settings
-from drumscribe.storage.files import storing
+from drumscribe.storage.writing import storing
 
 _MAGIC = b"DSstage1"
 _ALIGN = 64

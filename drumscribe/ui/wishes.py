@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drumscribe.settings import get_settings
-from drumscribe.storage.files import storing, write_atomic
+from drumscribe.storage.writing import storing, write_atomic
 from drumscribe.ui.owner import owner
 
 

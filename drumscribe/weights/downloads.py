@@ -25,7 +25,7 @@ import httpx
 from drumscribe._version import __version__
 from drumscribe.errors import Cancelled, ChecksumError, WeightsUnavailableError
 from drumscribe.runtime import going_out
-from drumscribe.storage.files import storing, write_atomic
+from drumscribe.storage.writing import storing, write_atomic
 from drumscribe.types import CancelToken, OnFraction
 from drumscribe.weights.deadline import within
 

@@ -27,7 +27,7 @@ from drumscribe.errors import (
     WeightsUnavailableError,
 )
 from drumscribe.settings import Settings, get_settings
-from drumscribe.storage.files import storing, write_atomic
+from drumscribe.storage.writing import storing, write_atomic
 from drumscribe.types import CancelToken, OnFraction
 from drumscribe.weights import downloads
 

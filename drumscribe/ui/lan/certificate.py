@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from drumscribe.errors import StorageError
-from drumscribe.storage.files import atomic_path, storing
+from drumscribe.storage.writing import atomic_path, storing
 
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7")
 _AUTHORITY_DAYS = 3650

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from drumscribe.runtime import loopback
-from drumscribe.storage.files import atomic_path, storing
+from drumscribe.storage.writing import atomic_path, storing
 
 COOKIE = "__Host-drumscribe_paired"
 PLAIN = "drumscribe_browser"
