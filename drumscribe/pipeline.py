@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from drumscribe import runtime
 from drumscribe._version import __version__
 from drumscribe.errors import Cancelled, UnreadableFileError
 from drumscribe.options import Options
@@ -262,6 +263,7 @@ class Run:
                 stop.set()
                 raise
         evidence = coming.result()
+        runtime.give_back_memory()
         self.report("beats", 1.0, told[-1].message)
         self.timings |= beside.timings
         return activations, evidence

@@ -5,6 +5,7 @@ All state lives under one folder, so that the rest of the file system may be rea
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
 import logging
 import os
@@ -83,3 +84,13 @@ def give_way() -> None:
     if os.getsid(0) == os.getpid():
         with suppress(OSError):  # no autogroups here, or not ours to change
             Path("/proc/self/autogroup").write_text(str(NICE))
+
+
+def give_back_memory() -> None:
+    """Return to the system what was freed.
+
+    The C library keeps it for the threads that freed it: after listening to a song, more than the song itself needs.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # musl has no such call, and keeps nothing
+            ctypes.CDLL(None).malloc_trim(0)

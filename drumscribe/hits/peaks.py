@@ -57,8 +57,10 @@ def find_peaks(curves: NDArray[np.float32], floor: float) -> Peaks:
         top &= curves > padded[REACH - shift : REACH - shift + frames]
         top &= curves >= padded[REACH + shift : REACH + shift + frames]
     frame, column = np.nonzero(top)
-    logs = np.log(np.maximum(np.pad(curves, ((1, 1), (0, 0)), mode="edge"), _FLOOR).astype(np.float64))
-    left, centre, right = logs[frame, column], logs[frame + 1, column], logs[frame + 2, column]
+    left, centre, right = (
+        np.log(np.maximum(curves[np.clip(frame + step, 0, frames - 1), column], _FLOOR).astype(np.float64))
+        for step in (-1, 0, 1)
+    )
     bend = left - 2 * centre + right
     offset = np.where(bend < -1e-9, 0.5 * (left - right) / np.where(bend < -1e-9, bend, -1.0), 0.0)
     offset = np.clip(offset, -0.5, 0.5)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from drumscribe.hits.peaks import REACH, Peaks, find_peaks
 
@@ -46,8 +46,11 @@ def _surroundings(onset: NDArray[np.float32], size: int = 64) -> tuple[NDArray[n
     """
     offsets = np.arange(-AROUND, AROUND + 1, STEP)
     window = np.exp(-0.25 * (offsets / (0.6 * AROUND)) ** 2).astype(np.float32)
-    blurred = np.pad(gaussian_filter1d(np.sqrt(onset), 1.5, axis=0), ((AROUND, AROUND), (0, 0)))
     drums = onset.shape[1]
+    blurred = np.zeros((len(onset) + 2 * AROUND, drums), dtype=np.float32)
+    inside = blurred[AROUND:-AROUND]
+    np.sqrt(onset, out=inside)
+    gaussian_filter1d(inside, 1.5, axis=0, output=inside)
     rng = np.random.default_rng(0)
     projection = rng.normal(0, size**-0.5, (len(offsets), drums, size)).astype(np.float32)
     places = len(onset[::2])
@@ -56,7 +59,7 @@ def _surroundings(onset: NDArray[np.float32], size: int = 64) -> tuple[NDArray[n
         some = out[start : start + _PLACES]
         for offset, weight, part in zip(offsets, window, projection, strict=True):
             some += weight * blurred[AROUND + offset + 2 * start :][: 2 * len(some) : 2] @ part
-    return out, (out**2).sum(axis=1)
+    return out, np.einsum("ij,ij->i", out, out)
 
 
 def _likes(
@@ -100,16 +103,12 @@ def evidence(onset: NDArray[np.float32], peaks: Peaks) -> NDArray[np.float64]:
     height = np.clip(peaks.height, 1e-4, 1 - 1e-4)
     out[:, 0], out[:, 1] = 1, np.log(height / (1 - height))
     frames, which = np.unique(peaks.frame, return_inverse=True)
-    padded = np.pad(onset, ((REACH, REACH), (0, 0)))
-    highest = onset.copy()
-    for shift in range(2 * REACH + 1):
-        np.maximum(highest, padded[shift : shift + len(onset)], out=highest)
-    heard = _logit(highest)
+    highest = maximum_filter1d(onset, 2 * REACH + 1, axis=0, mode="constant")
     mean = np.zeros((len(frames), onset.shape[1]), dtype=np.float32)
     likeness = np.zeros(len(frames))
     for block, found, apart in _likes(frames, onset):
         share = np.exp(-3 * apart)
-        mean[block] = (share[..., None] * heard[found]).sum(axis=1) / share.sum(axis=1)[:, None]
+        mean[block] = (share[..., None] * _logit(highest[found])).sum(axis=1) / share.sum(axis=1)[:, None]
         likeness[block] = np.exp(-2 * apart.mean(axis=1))
     out[:, 3] = likeness[which]
     out[:, 2] = mean[which, peaks.column] * out[:, 3]
@@ -134,4 +133,5 @@ def revise(onset: NDArray[np.float32], weights: Weights) -> NDArray[np.float32]:
         frames = peaks.frame + step
         inside = (frames >= 0) & (frames < len(onset))
         scale[frames[inside], peaks.column[inside]] = gain[inside]
-    return np.asarray(np.minimum(onset * scale, 1), dtype=np.float32)
+    scale *= onset
+    return np.minimum(scale, 1, out=scale)
