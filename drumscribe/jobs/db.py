@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, bindparam, create_engine, delete, event, func, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError, StorageError
@@ -254,6 +254,13 @@ class Database:
             rows = session.scalars(select(JobRow).where(which))
             return [Lease(row.id, row.worker, row.beat, JobStatus(row.status)) for row in rows]
 
+    def noticed(self, lease: Lease) -> bool:
+        """Count a beat of a job that nobody holds. False if anything has happened to it since ``lease`` was read."""
+        same = (JobRow.id == lease.job_id) & (JobRow.worker == "") & (JobRow.beat == lease.beat)
+        change = update(JobRow).where(same, JobRow.status == str(lease.status)).values(beat=JobRow.beat + 1)
+        with self.session() as session:
+            return session.scalar(change.returning(JobRow.id)) is not None
+
     def mark(self, job_id: str, mark: str, **values: Any) -> None:
         """Leave a note at a queued job, for whoever brings it to a worker, and set other columns with it."""
         change = update(JobRow).where(JobRow.id == job_id, JobRow.status == JobStatus.QUEUED)
@@ -392,8 +399,9 @@ def reaching() -> Iterator[None]:
         yield
     except IntegrityError:
         raise
-    except DBAPIError as error:
-        detail = str(error.orig).splitlines()[0][:200]
+    except SQLAlchemyError as error:  # its pool has errors of its own, such as that of a server just starting
+        lines = str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__]
+        detail = lines[0][:200]
         raise StorageError(
             f"The job database cannot be used ({detail}).", "Check free disk space and DATABASE_URL, then try again."
         ) from error

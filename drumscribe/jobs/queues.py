@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,6 +61,18 @@ def depths(settings: Settings) -> dict[str, int]:
                 pipe.llen(name)
         found = iter(pipe.execute())
     return {queue: sum(next(found) for _ in PRIORITIES) for queue in QUEUES}
+
+
+def named(settings: Settings) -> set[str]:
+    """Ids of the jobs that waiting messages are about. Raises StorageError where Redis cannot be reached."""
+    with asking(settings) as client:
+        pipe = client.pipeline(transaction=False)
+        for queue in QUEUES:
+            for name in names(queue):
+                pipe.lrange(name, 0, -1)
+        messages = [json.loads(message) for found in pipe.execute() for message in found]
+    bodies = [json.loads(base64.b64decode(message["body"])) for message in messages]  # [args, kwargs, options]
+    return {arguments[0] for arguments, *_ in bodies if arguments}
 
 
 def ping(settings: Settings) -> None:

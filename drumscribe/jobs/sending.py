@@ -24,6 +24,8 @@ from drumscribe.settings import Settings
 
 _log = logs.get(__name__)
 
+LAST_STEPS = ("detect", "beats", "finish")
+"""Urgent, so that songs which were begun are ended before others begin, instead of all of them side by side."""
 UNSENT = "unsent"
 """In a queued row's ``worker``: its message was not sent yet."""
 
@@ -52,7 +54,7 @@ def dispatch(job: Job, trace: str = "") -> None:
             kwargs={"trace": headers},
             immutable=True,
             queue=queue,
-            priority=priority,
+            priority=PRIORITIES[0] if step in LAST_STEPS else priority,
         )
         for step, queue in steps_of(job.source).items()
     ]

@@ -14,10 +14,11 @@ from functools import lru_cache
 from typing import Any
 
 from celery import Task
+from celery.exceptions import TaskPredicate
 
-from drumscribe.errors import DrumScribeError, NetworkError, StorageError
+from drumscribe.errors import DrumScribeError, JobConflictError, JobNotFoundError, NetworkError, StorageError
 from drumscribe.jobs.celery_app import app
-from drumscribe.jobs.db import Database
+from drumscribe.jobs.db import Database, error_values
 from drumscribe.jobs.model import Job, JobStatus
 from drumscribe.jobs.outbound import SafePoster
 from drumscribe.jobs.outbox import Message, Outbox
@@ -36,6 +37,8 @@ _log = logs.get(__name__)
 _ORDER = tuple(STEPS)
 RETRIES = 5
 """How often a step is tried again after an error that may pass by itself."""
+MOVES = RETRIES + 4
+"""How often, with those, before a step stops looking for a worker that has, or may compute, what it lacks."""
 
 
 @lru_cache(maxsize=1)
@@ -70,6 +73,11 @@ def _step(task: Task, step: str, job_id: str, attempt: int, trace: dict[str, str
         except StorageError as error:
             # We could not write that we let go of the job: dead, we are seen not to hold it any longer.
             _log.error("worker_ends", error=str(error))
+            os._exit(TOO_LATE)
+        except TaskPredicate:  # what Celery's retry is made of
+            raise
+        except Exception:  # noqa: BLE001 - alive, we would be taken for one who still works on it
+            _log.exception("worker_ends")
             os._exit(TOO_LATE)
         finally:
             peak = metrics.peak_memory(STEPS[step])
@@ -111,15 +119,28 @@ def _perform(task: Task, step: str, job: Job, here: Workplace) -> JobStatus | No
     if status is JobStatus.RUNNING and lacking and _ORDER.index(lacking[0]) <= _ORDER.index(step):
         # Other weights or another version since, so the result has another name in the cache now; or a link's message
         # from a version that did not fetch apart.
+        if task.request.retries >= MOVES:
+            return _given_up(here, job.id, lacking[0])
         metrics.WORKER_RETRIES.labels(step, "elsewhere").inc()
         _log.warning("step_elsewhere", reason="an earlier result is not in the cache", lacking=lacking[0])
-        raise task.retry(queue=STEPS[lacking[0]], countdown=0, max_retries=RETRIES + 4)
+        raise task.retry(queue=STEPS[lacking[0]], countdown=0, max_retries=MOVES)
     if status is JobStatus.RUNNING and passing:
         metrics.WORKER_RETRIES.labels(step, passing[0].code).inc()
         delay = min(60, 2 ** (task.request.retries + 1))
         _log.warning("step_again", error=str(passing[0]), in_s=delay)
         raise task.retry(exc=passing[0], countdown=delay, max_retries=RETRIES + 1)
     return status
+
+
+def _given_up(here: Workplace, job_id: str, lacking: str) -> JobStatus | None:
+    """Fail a job that was let go of, whose results are gone from the cache whenever the next step looks for them."""
+    error = StorageError(
+        f"The result of stage {lacking!r} was not kept until the next step.", "Raise CACHE_SIZE_GB of the workers."
+    )
+    try:
+        return patiently(lambda: here.database.move(job_id, JobStatus.FAILED, worker="", **error_values(error))).status
+    except (JobConflictError, JobNotFoundError):
+        return None
 
 
 def _recovered(here: Workplace, job_id: str) -> bool:

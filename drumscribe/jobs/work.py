@@ -125,8 +125,8 @@ def perform(job: Job, place: Workplace, share: Share = Share()) -> JobStatus | N
         if not patiently(lambda: database.cancelling(job.id)):
             return None
         ending, values = JobStatus.CANCELLED, {"message": "Cancelled"}
-    if ending is not JobStatus.DONE:
-        _clear(folder)
+    if ending is not JobStatus.DONE and patiently(lambda: database.beat(job.id, worker)) is not None:
+        _clear(folder)  # still ours, for as long as a lease: who took the job over may have put its result there
     columns = {**tracker.columns(), "timings": tracker.spent(), **values}
     if ending is JobStatus.DONE and tracker.duration_s:
         rates = tracker.rates_over(tracker.duration_s)
@@ -318,12 +318,12 @@ class _Tracker:
         index = STAGES.index(self.stage)
         later = sum(self._rate(stage) * self.duration_s for stage in STAGES[index + 1 :])
         expected = self._rate(self.stage) * self.duration_s
-        elapsed = self.in_stage_s()
-        if self.fraction >= 1:
+        elapsed, fraction = self.in_stage_s(), self.fraction  # which the pipeline's thread changes
+        if fraction >= 1:
             return later
-        if self.fraction > 0.05:
-            expected = elapsed / self.fraction
-        return later + max(expected - elapsed, expected * (1 - self.fraction) * 0.5, 0.0)
+        if fraction > 0.05:
+            expected = elapsed / fraction
+        return later + max(expected - elapsed, expected * (1 - fraction) * 0.5, 0.0)
 
 
 @contextmanager
@@ -345,6 +345,9 @@ def _reporting(job_id: str, place: Workplace, tracker: _Tracker) -> Iterator[thr
                 status = place.database.beat(job_id, place.worker, **tracker.columns())
             except StorageError as error:
                 log.warning("job %s: no sign of life written: %s", job_id, error)
+                continue
+            except Exception:  # without this thread the job could not be stopped
+                log.exception("job %s: no sign of life written", job_id)
                 continue
             if status is not JobStatus.RUNNING or place.stop.is_set():
                 cancel.set()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -69,7 +70,7 @@ def main(*queues: str) -> int:
     from drumscribe.jobs.recovery import Recovery
     from drumscribe.observability import logs, metrics
 
-    recovery = Recovery(settings, clean=DEFAULT in queues)
+    recovery = Recovery(settings, clean=DEFAULT in queues, queues=queues, deaf=lambda: _again(queues))
     name = f"worker-{queues[0]}"
 
     def started(**_: Any) -> None:
@@ -116,9 +117,14 @@ def main(*queues: str) -> int:
 
 
 def _again(queues: Sequence[str]) -> None:
-    """Begin anew in the place of this process: Celery gives up on some broken connections to a restarted Redis."""
-    logging.getLogger(__name__).error("the worker ended by itself and is started again")
+    """Begin anew in the place of this process: Celery gives up on some broken connections to a restarted Redis, and
+    may stop listening after others."""
+    from billiard import active_children
+
+    logging.getLogger(__name__).error("the worker is started again")
     time.sleep(AGAIN_S)
+    for child in active_children():
+        os.kill(child.pid, signal.SIGKILL)
     os.execv(sys.executable, [sys.executable, "-m", "drumscribe.jobs.work_queue", *queues])  # noqa: S606 - our own module
 
 
