@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 import songs
 import tiny_demucs
@@ -243,6 +244,26 @@ def test_a_decoder_that_aborts_or_eats_memory_costs_its_own_job_alone(done, sett
             pids.add(runner.worker_pid)
         assert wait(runner, good).status is JobStatus.DONE
         assert pids == {runner.worker_pid}
+    finally:
+        runner.close()
+
+
+def test_a_decoder_that_hangs_costs_its_own_job_alone(settings, place, monkeypatch):
+    (place / "hangs").mkdir()
+    (place / "hangs" / "sitecustomize.py").write_text(MISBEHAVES)
+    monkeypatch.syspath_prepend(place / "hangs")
+    runner = LocalRunner(
+        settings.model_copy(update={"data_dir": place / "hangs", "public": True, "decode_timeout_s": 4})
+    )
+    try:
+        bad = runner.submit(io.BytesIO(b"ID3\x04SLEEP" + bytes(4000)), owner="a", name="crafted.mp3")
+        good = runner.submit(made(1).export(place / "hangs", ("json",))["json"], owner="b")  # needs no decoder
+        ended = wait(runner, bad)
+        assert ended.status is JobStatus.FAILED and ended.error["code"] == "decoder_died"
+        assert "not come to an end within 4 s" in ended.error["what"]
+        worker = psutil.Process(runner.worker_pid)
+        assert wait(runner, good).status is JobStatus.DONE
+        assert worker.is_running() and not worker.children(recursive=True)
     finally:
         runner.close()
 
