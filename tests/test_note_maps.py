@@ -118,6 +118,9 @@ def test_a_tracks_name_tells_the_plug_in() -> None:
     assert drums(data) == ["kick", "closed_hihat", "crash"]
     assert "Addictive Drums 2" in read_midi(data).notes[0]
     assert drums(data, GENERAL_MIDI)[1] == "crash"
+    events = [note(0, 24), note(1, 47), note(2, 77)]
+    assert drums(midi(*events, track="GGD Matt Halpern")) == ["kick", "closed_hihat"]  # the last stops a china
+    assert drums(midi(*events, track="P IV Matt Halpern")) == ["kick", "open_hihat", "closed_hihat"]
 
 
 @pytest.mark.parametrize("name", note_maps.names())

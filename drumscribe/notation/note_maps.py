@@ -41,6 +41,7 @@ _HINTS = {
     "drum-kit-designer": r"drum kit designer", "roland-td": r"\btd-?\d{2}|v-?drums|\broland\b",
     "alesis-strata": r"\bstrata\b", "alesis-nitro": r"\balesis\b|\bnitro\b", "yamaha-dtx": r"\bdtx",
     "hydrogen": r"gmrockkit", "steven-slate-5": r"steven slate|\bssd ?5", "getgood-invasion": r"\binvasion\b",
+    "getgood-piv": r"\bp ?iv\b|one kit wonder|\bokw\b", "getgood-halpern": r"\bhalpern\b",
 }  # fmt: skip
 
 
