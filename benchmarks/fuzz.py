@@ -43,6 +43,8 @@ class Outcome:
     refused: Counter[str] = field(default_factory=Counter)
     slowest_s: float = 0.0
     wrong: list[str] = field(default_factory=list)
+    files: list[bytes] = field(default_factory=list)
+    """Those that went wrong."""
 
 
 def samples() -> dict[str, list[bytes]]:
@@ -118,6 +120,7 @@ def attack(name: str, files: list[bytes], mutations: int, seed: int = 0, patienc
             outcome.refused[error.code] += 1
         except Exception as error:  # noqa: BLE001 - this is what is looked for
             outcome.wrong.append(f"no. {number}: {type(error).__name__}: {error}")
+            outcome.files.append(data)
         finally:
             signal.alarm(0)
         outcome.slowest_s = max(outcome.slowest_s, time.process_time() - begun)
@@ -139,6 +142,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--mutations", type=int, default=10_000, help="files of each format [10000]")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="folder for the files that went wrong")
     parser.add_argument("formats", nargs="*", help="only these")
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_GB * 2**30, MEMORY_GB * 2**30))
@@ -147,6 +151,9 @@ def main() -> int:
     print(f"{'format':<16}{'tried':>8}{'opened':>8}{'refused':>9}{'slowest s':>11}  wrong")
     for one in outcomes(args.mutations, args.formats, args.seed, PATIENCE_S):
         bad = bad or bool(one.wrong) or one.slowest_s > SLOWEST_S
+        for number, data in enumerate(one.files if args.keep else ()):
+            args.keep.mkdir(parents=True, exist_ok=True)
+            (args.keep / f"{one.name}-{args.seed}-{number}").write_bytes(data)
         wrong = f"{len(one.wrong)}: {one.wrong[0]}" if one.wrong else "none"
         print(
             f"{one.name:<16}{one.tried:>8}{one.opened:>8}{one.refused.total():>9}{one.slowest_s:>11.2f}  {wrong}",

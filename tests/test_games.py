@@ -101,6 +101,15 @@ def test_charts_without_cymbals_and_with_five_lanes_are_told() -> None:
     assert [hit.drum for hit in five.hits] == ["crash", "floor_tom"] and "five lanes" in five.warnings[0]
 
 
+def test_a_chart_that_never_ends_is_refused() -> None:
+    drums = mido.MidiTrack([mido.MetaMessage("track_name", name="PART DRUMS")])
+    drums += [mido.Message("note_on", note=96, velocity=100, time=2**63), mido.MetaMessage("end_of_track")]
+    out = io.BytesIO()
+    mido.MidiFile(tracks=[drums]).save(file=out)
+    with pytest.raises(ProjectError, match="lasts more than"):
+        imports.opened(out.getvalue(), "notes.mid")
+
+
 @pytest.mark.parametrize(
     ("data", "says"),
     [

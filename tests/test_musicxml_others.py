@@ -151,6 +151,30 @@ def bar(drum: str, before: str = "", after: str = "") -> str:
     return before + note(drum) * 4 + after
 
 
+def test_bars_that_a_repeat_cuts_in_two_are_one_again() -> None:
+    """A repeat inside a bar: both halves are bars of their own in the file."""
+    kicks = note("kick") * 3
+    repeat = "<barline location='right'><repeat direction='backward'/></barline>"
+    data = score(note("snare"), note("kick") * 4, kicks + repeat, note("snare"), note("ride") * 4)
+    for number in (b"1", b"3", b"4"):
+        data = data.replace(b"<measure number='%s'>" % number, b"<measure number='%s' implicit='yes'>" % number)
+    found = opened(data)
+    assert [float(bar.length) for bar in found.rhythm.bars] == [1, 4, 4, 4, 4, 4]
+    assert [place.onset for place in found.rhythm.placements if place.drum == "snare"] == [0, 3, 3]
+    assert {str(bar.meter) for bar in found.rhythm.bars} == {"4/4"} and found.rhythm.bars[0].number == 0
+
+
+@pytest.mark.parametrize(("first", "second", "lengths"), [
+    (9, 4, [4, 4, 1, 4]), (4, 8, [4, 4, 4]), (4, 2, [4, 2, 4]), (4, 13, [4, 4, 4, 4, 1]),
+])  # fmt: skip
+def test_bars_of_another_length_than_their_meter(first: int, second: int, lengths: list[int]) -> None:
+    data = score(note("kick") * first, note("snare") * second, note("ride") * 4)
+    data = data.replace(b"<measure number='2'>", b"<measure number='2' implicit='yes'>")
+    found = opened(data)
+    assert [float(bar.length) for bar in found.rhythm.bars][: len(lengths)] == lengths
+    assert all(place.onset.denominator == 1 for place in found.rhythm.placements)
+
+
 def ending(number: int, *, back: bool = True) -> tuple[str, str]:
     repeat = "<repeat direction='backward'/>" if back else ""
     kind = "stop" if back else "discontinue"

@@ -219,6 +219,15 @@ def test_midi_of_other_kits_is_read_and_strangers_are_counted():
     assert read.grid.bpm == pytest.approx(120)
 
 
+def test_a_key_that_there_is_not_does_not_matter():
+    """Some programs write one: no drum has a key."""
+    data = to_midi(hits_of(grooves.load("shuffle")), grid_of(grooves.load("shuffle")))
+    (head, chunk), rest = data[:22].split(b"MTrk"), data[22:]
+    length = int.from_bytes(chunk, "big") + 6
+    strange = head + b"MTrk" + length.to_bytes(4, "big") + b"\x00\xff\x59\x02\x57\x72" + rest
+    assert read_midi(strange).hits == read_midi(data).hits
+
+
 def test_tab_shows_the_groove():
     tab = to_tab(score_of("rock_eighths"))
     assert "HH|-xxxxxxx|xxxxxxxx|xxxxxxxx|xxxxxxxo|" in tab

@@ -141,6 +141,7 @@ def corrupted(**changes):
         (corrupted(log=[{"kind": "undo", "edit": None, "at": 0}]), "log"),
         (corrupted(grid__times=[0.0, 0.0]), "grid"),
         (corrupted(grid__bpm=-3.0), "grid"),
+        (corrupted(grid__meters=[]), "meters"),
         (corrupted(activations__onset__shape=[10**9, 14]), "large"),
         (corrupted(activations__onset__shape=[3, 14]), "shape"),
         (corrupted(activations__onset__zlib="AAAA"), "broken"),

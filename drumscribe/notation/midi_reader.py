@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ MAX_PULSES = 20_000
 """Beats in a file at most (over an hour at 300 a minute); a damaged delta time would otherwise ask for millions."""
 _DEFAULT_TEMPO = 500_000
 _SWINGS: dict[str, Swing] = {"on": "on", "off": "off"}
+_KEY, _NO_KEY = re.compile(rb"\xff\x59\x02..", re.DOTALL), b"\xff\x59\x02\0\0"
+"""A key signature; that of C major."""
 _PEDAL = 4
 """Controller of the hi-hat pedal."""
 
@@ -71,8 +74,6 @@ def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
     tick = 0
     for message in messages:
         tick += message.time
-        if tick > MAX_PULSES * 4 * file.ticks_per_beat:
-            raise _too_long()
         if message.type == "set_tempo" and message.tempo > 0:
             tempos.append((tick, message.tempo))
         elif message.type == "time_signature":
@@ -106,16 +107,21 @@ def read_midi(data: bytes, note_map: NoteMap | None = None) -> Played:
 
 
 def opened_file(data: bytes) -> tuple[mido.MidiFile, list[Any]]:
-    """A file and its messages in order. Raises ProjectError if it cannot be read, or counts time in frames."""
+    """A file and its messages in order. Raises ProjectError if it cannot be read, or is too long, or counts frames."""
     if len(data) > MAX_BYTES:
         raise ProjectError("The MIDI file is larger than 16 MiB.", "Export only the drum track.")
     try:
-        file = mido.MidiFile(file=io.BytesIO(data), clip=True)
+        try:
+            file = mido.MidiFile(file=io.BytesIO(data), clip=True)
+        except mido.KeySignatureError:  # some programs write keys that there are not; drums have none
+            file = mido.MidiFile(file=io.BytesIO(_KEY.sub(_NO_KEY, data)), clip=True)
         messages = list(mido.merge_tracks(file.tracks))
-    except (OSError, EOFError, ValueError, IndexError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, IndexError, KeyError, TypeError, mido.KeySignatureError) as error:
         raise ProjectError("This is not a readable MIDI file.", "Export it again as standard MIDI.") from error
     if file.ticks_per_beat <= 0 or file.ticks_per_beat > 0x7FFF:
         raise ProjectError("The MIDI file counts time in SMPTE frames.", "Export it with ticks per quarter note.")
+    if sum(message.time for message in messages) > MAX_PULSES * 4 * file.ticks_per_beat:
+        raise _too_long()
     return file, messages
 
 

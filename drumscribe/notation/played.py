@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from itertools import accumulate
 
 import numpy as np
 
@@ -93,18 +94,53 @@ def together(parts: Sequence[Hits]) -> Hits:
 
 
 def grid_of(rhythm: Rhythm) -> BeatGrid:
-    """The pulses of a rhythm's bars."""
+    """The pulses of a rhythm's bars.
+
+    The halves of a bar that a repeat cuts in two are one bar again; one that is longer than its meter is cut into bars
+    of it, and what is left over, like any short bar but a pickup, has the meter of its length.
+    """
     times: list[float] = []
     numbers: list[int] = []
     meters: list[Meter] = []
-    for bar in rhythm.bars:
-        pulses = max(1, round(bar.length / bar.meter.pulse))
-        times += list(np.linspace(bar.start_s, bar.end_s, pulses + 1)[:-1])
-        numbers += list(range(bar.meter.pulses_per_bar - pulses + 1, bar.meter.pulses_per_bar + 1))
-        meters.append(bar.meter)
+    for bars in _joined(rhythm.bars):
+        meter, at = bars[0].meter, Fraction(0)
+        edges = [Fraction(0), *accumulate(bar.length for bar in bars)]
+        clock = [bars[0].start_s, *(bar.end_s for bar in bars)]
+        pickup = bars[0].index == 0 and edges[-1] < meter.quarter_length
+        while at < edges[-1]:
+            length = min(edges[-1] - at, meter.quarter_length)
+            own = meter if pickup or length == meter.quarter_length else _meter_of(length, meter.unit)
+            pulses = max(1, round(length / own.pulse))
+            places = [float(at + length * number / pulses) for number in range(pulses)]
+            times += list(np.interp(places, [float(edge) for edge in edges], clock))
+            first = own.pulses_per_bar - pulses + 1 if pickup else 1
+            numbers += range(first, first + pulses)
+            meters.append(own)
+            at += length
     times.append(rhythm.bars[-1].end_s)
     numbers.append(1)
     return BeatGrid(np.array(times), np.array(numbers), tuple(meters), rhythm.bpm, "user", (), 1.0)
+
+
+def _joined(bars: Sequence[Bar]) -> list[list[Bar]]:
+    """Bars, with two short ones after each other that are one together as a pair."""
+    found: list[list[Bar]] = []
+    for bar in bars:
+        before = found[-1] if found else []
+        whole = bar.meter.quarter_length
+        pair = len(before) == 1 and before[0].index > 0 and before[0].meter == bar.meter
+        if pair and before[0].length < whole and before[0].length + bar.length == whole:
+            before.append(bar)
+        else:
+            found.append([bar])
+    return found
+
+
+def _meter_of(length: Fraction, unit: int) -> Meter:
+    """The meter of a bar of so many quarter notes, of ``unit`` if it can be; to the nearest sixteenth at least."""
+    units = [one for one in (unit, 4, 8) if (length * one / 4).denominator == 1]
+    chosen = units[0] if units else 16
+    return Meter(min(32, max(1, round(length * chosen / 4))), chosen)
 
 
 def even_grid(hits: Hits) -> BeatGrid:

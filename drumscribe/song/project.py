@@ -392,6 +392,9 @@ def _checked_grid(grid: BeatGrid) -> BeatGrid:
         raise ValueError("the beat grid does not fit together")
     if not np.isfinite(times).all() or (numbers < 1).any() or not 0 < grid.bpm < 10_000:
         raise ValueError("the beat grid has impossible values")
+    bars = int((numbers == 1).sum()) - int(numbers[-1] == 1) + int(numbers[0] != 1)
+    if len(grid.meters) != bars:
+        raise ValueError(f"the beat grid has {len(grid.meters)} meters for {bars} bars")
     return replace(grid, meters=tuple(grid.meters))
 
 
