@@ -18,19 +18,26 @@ if [ ${#missing[@]} -gt 0 ]; then
     [ ${#missing[@]} -eq 0 ] || echo "not installed, so some tests will be skipped: ${missing[*]}" >&2
 fi
 
-# OpenSheetMusicDisplay, the viewer of many web sites: its one script, pinned
-osmd_version=2.1.3
-osmd_sha256=099b2125aef055ca4faae75957037404973f9451544b52d9b3a0b1f788b33581
-osmd=node_modules/opensheetmusicdisplay/build/opensheetmusicdisplay.min.js
 cd "$(dirname "$0")/.."
-if [ ! -s "$osmd" ] && command -v npm >/dev/null; then
+
+# Packages of npm, pinned: OpenSheetMusicDisplay, the viewer of many web sites, of which one script is kept (the fourth
+# word), and scan-chart, by which charts for Clone Hero are checked, with what it needs to read one
+from_npm() {
+    local into=node_modules/$1 folder
+    [ ! -e "$into" ] && command -v npm >/dev/null || return 0
     folder=$(mktemp -d)
-    trap 'rm -rf "$folder"' EXIT
-    if npm pack --silent --fetch-retries=1 --fetch-timeout=20000 --pack-destination "$folder" \
-            "opensheetmusicdisplay@$osmd_version" >/dev/null 2>&1 \
-            && tar -xzf "$folder"/*.tgz -C "$folder" "package/${osmd#node_modules/opensheetmusicdisplay/}" \
-            && echo "$osmd_sha256  $folder/package/build/${osmd##*/}" | sha256sum --check --quiet >&2; then
-        mkdir -p "${osmd%/*}" && mv "$folder/package/build/${osmd##*/}" "$osmd"
+    if npm pack --silent --fetch-retries=1 --fetch-timeout=20000 --pack-destination "$folder" "$1@$2" >/dev/null 2>&1 \
+            && echo "$3  $(echo "$folder"/*.tgz)" | sha256sum --check --quiet >&2 \
+            && tar -xzf "$folder"/*.tgz -C "$folder" "package/${4:-}"; then
+        mkdir -p node_modules && mv "$folder/package" "$into"
     fi
-fi
-[ -s "$osmd" ] || echo "no OpenSheetMusicDisplay (npm), so its test will be skipped" >&2
+    rm -rf "$folder"
+}
+from_npm opensheetmusicdisplay 2.1.3 b068ffe68fcce675dfe4135832a4ccf59d1388ef645cda9ca622e86472289ac3 \
+    build/opensheetmusicdisplay.min.js
+from_npm scan-chart 7.0.1 bf39f77bc203e77cd9e29f9ae82ccccb84b79eee824dae6011d7c547ccef71b6
+from_npm lodash 4.17.21 6a087ac9e5702a0c9d60fbcd48696012646ec8df1491dea472b150e79fcaf804
+from_npm midi-file 1.2.4 a8980f145105c566a03577702a692e2a5db317237804f048d88734c97a21b984
+for name in opensheetmusicdisplay scan-chart lodash midi-file; do
+    [ -e "node_modules/$name" ] || echo "no $name (npm), so a test will be skipped" >&2
+done

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
+import re
+import shutil
+import subprocess
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +17,7 @@ from ui_songs import song
 
 import drumscribe
 from drumscribe.errors import ProjectError
-from drumscribe.notation.games import DRUMS_OF, LANES, gems, tempo_map
+from drumscribe.notation.games import DRUMS_OF, LANES, Gem, gems, sections, tempo_map
 from drumscribe.song import imports
 from drumscribe.song.transcription import Transcription
 
@@ -90,6 +94,46 @@ def test_the_recording_lies_beside_the_chart() -> None:
     assert made["song.ogg"].startswith(b"OggS") and b'MusicStream = "song.ogg"' in made["notes.chart"]
     without = imports.opened(found.render("json")[0], "x.json")
     assert files(without, "clone_hero").keys() == {"notes.chart", "song.ini"}
+
+
+MODULES = Path(__file__).parents[1] / "node_modules"
+KICKS, TOM, CYMBAL, FLAM, GHOST, ACCENT = 8, 16, 32, 256, 512, 1024
+"""Marks of notes as the package scan-chart counts them: a second foot's kick, and so on."""
+
+
+def marks(gem: Gem) -> int:
+    if gem.lane == 0:
+        return KICKS * gem.double
+    return (CYMBAL if gem.cymbal else TOM) + {-1: GHOST, 0: 0, 1: ACCENT}[gem.loud]
+
+
+@pytest.mark.skipif(
+    not shutil.which("node") or not all((MODULES / name).exists() for name in ("scan-chart", "lodash", "midi-file")),
+    reason="no node, or no scan-chart (scripts/test_tools.sh)",
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_parser_of_the_games_community_reads_every_note(kind: str, tmp_path: Path) -> None:
+    """scan-chart (npm), with which Chorus Encore indexes charts: lanes, cymbals, loudness, kicks, rolls, sections."""
+    charts = {path.stem: imports.load(path) for path in sorted(GOLDEN.glob("*.musicxml"))}
+    name, lasts = ("notes.chart" if kind == "clone_hero" else "notes.mid"), {}
+    for title, one in charts.items():
+        made = files(one, kind)
+        (tmp_path / f"{title}.{name}").write_bytes(made[name])
+        lasts[title] = int(re.search(rb"song_length = (\d+)", made["song.ini"])[1]) / 1000
+    script = Path(__file__).parent / "scan_chart.cjs"
+    done = subprocess.run(["node", str(script), str(MODULES), *(str(tmp_path / f"{title}.{name}") for title in charts)],
+                          check=True, capture_output=True, text=True, timeout=120)  # fmt: skip
+    for (title, one), line in zip(charts.items(), done.stdout.splitlines(), strict=True):
+        timing, read = tempo_map(one.grid), json.loads(line)
+        played = gems(one, timing)
+        assert sorted([tick, lane, flags & ~FLAM] for tick, lane, flags in read["notes"]) == sorted(
+            [gem.tick, gem.lane, marks(gem)] for gem in played
+        ), title
+        rolls = [[gem.tick, gem.ends - gem.tick] for gem in played if gem.ornament == "roll" and gem.lane]
+        flams = {gem.tick for gem in played if gem.ornament in ("flam", "drag")} if kind == "notes_mid" else set()
+        assert read["rolls"] == rolls and {tick for tick, _, flags in read["notes"] if flags & FLAM} == flams, title
+        assert read["sections"] == [[tick, name] for tick, name in sections(one, timing)], title
+        assert read["end_s"] <= lasts[title], title  # games leave out an end that lies after the song
 
 
 def test_charts_without_cymbals_and_with_five_lanes_are_told() -> None:

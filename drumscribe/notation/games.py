@@ -7,6 +7,7 @@ Lanes, modifiers, and note numbers after the community's documents of the format
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -143,8 +144,8 @@ def ini(chart: Chart, duration_s: float) -> bytes:
     """The ``song.ini`` beside a chart."""
     rows = {
         "name": one_line(chart.title) or "Untitled", "artist": one_line(chart.artist) or "Unknown Artist",
-        "charter": "DrumScribe", "pro_drums": "True", "diff_drums": "3", "song_length": str(round(duration_s * 1000)),
-        "delay": "0",
+        "charter": "DrumScribe", "pro_drums": "True", "diff_drums": "3", "delay": "0",
+        "song_length": str(math.ceil(duration_s * 1000) + 1),  # the chart's end lies inside: games leave it out else
     }  # fmt: skip
     return ("[song]\n" + "".join(f"{key} = {value}\n" for key, value in rows.items())).encode()
 

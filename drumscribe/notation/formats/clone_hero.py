@@ -52,4 +52,5 @@ FORMAT = Format(
     only_read=(".chart", ".zip"),
     loses="the hi-hat's foot and openness, cross-sticks, ride bells, splashes and chinas; velocities but ghosts and "
     "accents; flams; when strokes were played",
+    tested="scan-chart 7.0",
 )

@@ -45,4 +45,5 @@ FORMAT = Format(
     is_it,
     loses="the hi-hat's foot and openness, cross-sticks, ride bells, splashes and chinas; velocities but ghosts and "
     "accents; when strokes were played",
+    tested="scan-chart 7.0",
 )
