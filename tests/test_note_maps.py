@@ -89,6 +89,18 @@ def test_a_kit_whose_hats_come_on_one_note_is_written_with_its_pedal() -> None:
     assert drums(data) == hats
 
 
+def test_a_kit_with_a_pedal_gets_its_place_before_each_stroke() -> None:
+    """Its hats have notes of their own, but the module sounds them as open as its pedal stands."""
+    hats = ["closed_hihat", "open_hihat", "pedal_hihat", "open_hihat"]
+    made = Transcription.from_hits([(n / 2, drum, 90) for n, drum in enumerate(hats)], bpm=120)
+    for kit, sent in (("roland-td", [127, 0, 127, 0]), (GENERAL_MIDI, [])):
+        for kind in ("midi", "midi_quantised"):
+            data = made.rescore(write={"note_map": kit}).render(kind)[0]
+            track = mido.MidiFile(file=io.BytesIO(data)).tracks[1]
+            assert [message.value for message in track if message.is_cc(4)] == sent
+            assert drums(data) == hats
+
+
 def test_an_unknown_note_is_told_and_guessed_where_makers_agree() -> None:
     played = read_midi(midi(note(0, 36), note(0.5, 58), note(1, 58), note(1.5, 56), note(2, 3)))
     assert [hit.drum for hit in played.hits] == ["kick", "floor_tom", "floor_tom"]

@@ -83,6 +83,13 @@ def test_clips_are_as_long_as_their_bars(found: Transcription) -> None:
     assert 49 in notes and 42 not in notes  # that plug-in's closed hi-hat
 
 
+def test_clips_for_a_kit_whose_pedal_opens_its_hats() -> None:
+    made = Transcription.from_hits([(0.0, "closed_hihat", 90), (0.5, "open_hihat", 90)], bpm=120)
+    archive = zipfile.ZipFile(io.BytesIO(made.rescore(write={"note_map": "alesis-strata"}).render("clips")[0]))
+    clip = mido.MidiFile(file=io.BytesIO(archive.read(archive.namelist()[0])))
+    assert [message.value for message in clip.tracks[0] if message.is_cc(4)] == [127, 0]
+
+
 def test_stems_are_the_kit_in_parts_as_long_as_the_recording(found: Transcription) -> None:
     """They lie in time below it, and together they are the whole kit."""
     archive = zipfile.ZipFile(io.BytesIO(found.render("stems")[0]))

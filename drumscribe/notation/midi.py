@@ -27,8 +27,8 @@ OURS = "Written by DrumScribe"
 NOTE_MAP, SWING = "Note map: ", "Swing: "
 LEAD_IN, START = "Lead-in", "Start"
 """Markers: between them the recording runs before the first bar of the chart, and a reader puts no bars there."""
-PEDAL_CONTROLLER, PEDAL = 4, {"closed_hihat": 127, "open_hihat": 0}
-"""What the hi-hat's pedal sends before a stroke, for a kit on which both come on one note."""
+PEDAL_CONTROLLER, PEDAL = 4, {"closed_hihat": 127, "open_hihat": 0, "pedal_hihat": 127}
+"""What the hi-hat's pedal sends before a stroke, for kits that have it: some tell by it alone how open the hats are."""
 _KINDS = (
     ("note_off", "note", "velocity"), ("control_change", "control", "value"), ("note_on", "note", "velocity"),
 )  # fmt: skip
@@ -61,7 +61,7 @@ def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantis
         notes = [(max(0, round(timing.tick(hit.time_s))), hit) for hit in hits]
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER)
     file.tracks.append(_conductor(timing, one_line(title), note_map, rhythm))
-    file.tracks.append(_drums(notes, note_map))
+    file.tracks.append(drum_track(notes, note_map))
     out = io.BytesIO()
     file.save(file=out)
     return out.getvalue()
@@ -93,26 +93,29 @@ def _marker(text: str) -> mido.MetaMessage:
     return mido.MetaMessage("marker", text=text)
 
 
-def _drums(notes: list[tuple[int, Hit]], note_map: NoteMap | None) -> mido.MidiTrack:
+def drum_track(
+    notes: list[tuple[int, Hit]], note_map: NoteMap | None, *, name: str = "Drumset", last: int | None = None
+) -> mido.MidiTrack:
+    """Return a track of strokes at ticks; every note is over at ``last``."""
     events: list[tuple[int, int, int, int]] = []  # tick, place among _KINDS, key, velocity
-    by_pedal = note_map is not None and note_map.by_pedal
+    pedal = note_map is not None and note_map.pedal
     following: dict[int, int] = {}
     for tick, hit in sorted(notes, key=lambda note: -note[0]):
         key = note_map.key(hit.drum) if note_map else DRUMS[hit.drum].midi
-        end = tick + _NOTE_TICKS
+        end = tick + _NOTE_TICKS if last is None else min(last, tick + _NOTE_TICKS)
         if key in following:
             end = max(tick + 1, min(end, following[key]))
         events += [(tick, 2, key, hit.velocity), (end, 0, key, 0)]
-        if by_pedal and hit.drum in PEDAL:
+        if pedal and hit.drum in PEDAL:
             events.append((tick, 1, PEDAL_CONTROLLER, PEDAL[hit.drum]))
         following[key] = tick
-    track = mido.MidiTrack()
-    track.append(mido.MetaMessage("track_name", name="Drumset"))
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name=name.encode("latin-1", "replace").decode("latin-1"))])
     at = 0
     for tick, kind, number, value in sorted(events):
-        name, first, second = _KINDS[kind]
-        message = {"channel": DRUM_CHANNEL, first: number, second: value, "time": tick - at}
-        track.append(mido.Message(name, **message))
+        message, first, second = _KINDS[kind]
+        track.append(
+            mido.Message(message, **{"channel": DRUM_CHANNEL, first: number, second: value, "time": tick - at})
+        )
         at = tick
     return track
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from drumscribe.notation.formats.base import Chart, Format
 
 if TYPE_CHECKING:
+    from drumscribe.notation.note_maps import NoteMap
     from drumscribe.settings import Settings
-
-_NOTE_TICKS = 60
+    from drumscribe.types import Bar, Hit
 
 
 def write(chart: Chart, settings: Settings) -> list[bytes]:
@@ -17,18 +17,20 @@ def write(chart: Chart, settings: Settings) -> list[bytes]:
     from drumscribe.notation.folders import packed
     from drumscribe.notation.note_maps import note_map
     from drumscribe.notation.tempo_map import TempoMap
+    from drumscribe.types import Hit
 
     timing, keys = TempoMap.of(chart.grid), note_map(chart.options.write.note_map, settings)
     bars = chart.rhythm.bars
-    notes: list[tuple[int, float, int, int]] = []  # bar, tick, key, velocity
-    for place in chart.rhythm.placements:
-        notes.append((place.bar, timing.written(place, bars[place.bar]), keys.key(place.drum), place.velocity))
+    notes = [
+        (place.bar, timing.written(place, bars[place.bar]), Hit(place.hit_id, 0.0, place.drum, 1.0, place.velocity))
+        for place in chart.rhythm.placements
+    ]
     clips = {}
     for number, (first, after, name) in enumerate(_sections(chart), start=1):
         start = timing.tick(bars[first].start_s)
         length = round(timing.tick(bars[after - 1].end_s) - start)
-        inside = [(max(0, round(tick - start)), key, loud) for bar, tick, key, loud in notes if first <= bar < after]
-        clips[f"{number:02d} {name}.mid"] = _clip(inside, length, bars[first], name)
+        inside = [(max(0, round(tick - start)), hit) for bar, tick, hit in notes if first <= bar < after]
+        clips[f"{number:02d} {name}.mid"] = _clip(inside, keys, length, bars[first], name)
     return [packed(chart.title, clips)]
 
 
@@ -43,25 +45,19 @@ def _sections(chart: Chart) -> list[tuple[int, int, str]]:
     return [(bar, end, name or "Part") for (bar, name), end in zip(starts, ends, strict=True) if end > bar]
 
 
-def _clip(notes: list[tuple[int, int, int]], length: int, bar: Any, name: str) -> bytes:
+def _clip(notes: list[tuple[int, Hit]], keys: NoteMap, length: int, bar: Bar, name: str) -> bytes:
     import io
 
     import mido
 
-    from drumscribe.notation.midi import DRUM_CHANNEL
+    from drumscribe.notation.midi import drum_track
     from drumscribe.notation.tempo_map import TICKS_PER_QUARTER
 
-    events = [(tick, 1, key, loud) for tick, key, loud in notes]
-    events += [(min(length, tick + _NOTE_TICKS), 0, key, 0) for tick, key, _ in notes]
-    track = mido.MidiTrack([mido.MetaMessage("track_name", name=name.encode("latin-1", "replace").decode("latin-1"))])
-    track.append(mido.MetaMessage("time_signature", numerator=bar.meter.beats, denominator=bar.meter.unit))
-    track.append(mido.MetaMessage("set_tempo", tempo=round(60e6 / bar.quarter_bpm)))
-    at = 0
-    for tick, on, key, loud in sorted(events):
-        kind = "note_on" if on else "note_off"
-        track.append(mido.Message(kind, channel=DRUM_CHANNEL, note=key, velocity=loud, time=tick - at))
-        at = tick
-    track.append(mido.MetaMessage("end_of_track", time=max(0, length - at)))
+    track = drum_track(notes, keys, name=name, last=length)
+    track.insert(1, mido.MetaMessage("time_signature", numerator=bar.meter.beats, denominator=bar.meter.unit))
+    track.insert(2, mido.MetaMessage("set_tempo", tempo=round(60e6 / bar.quarter_bpm)))
+    lasts = sum(message.time for message in track)
+    track.append(mido.MetaMessage("end_of_track", time=max(0, length - lasts)))
     out = io.BytesIO()
     mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_QUARTER, tracks=[track]).save(file=out)
     return out.getvalue()
