@@ -22,7 +22,7 @@ from scipy.signal import resample_poly
 from drumscribe import audio, hits
 from drumscribe.anchor import anchor
 from drumscribe.errors import BadWeightsError, Cancelled, DetectionError
-from drumscribe.hits import decode, engines, features, network, repetition, speeds
+from drumscribe.hits import decode, engines, features, loudness, network, repetition, speeds
 from drumscribe.hits.card import ASIDE, DEFAULT, FOLDER, Averaged, Card, card_of, default_card
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
@@ -175,6 +175,55 @@ def test_one_hand_keeps_time_on_ride_or_hats() -> None:
 def test_no_confidence_reaches_a_threshold_of_one() -> None:
     heard = bumps(*((1.0, drum, 0.999) for drum in LABELS))
     assert not len(hits.pick(heard, DetectOptions(thresholds=dict.fromkeys(LABELS, 1.0))))
+
+
+# loudness
+
+STRUCK = (0.9, 0.15, 0.5, 0.7, 0.3, 0.6)
+
+
+def struck(column: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Onset curves, velocities in another order, and the sound of strokes as loud as :data:`STRUCK`."""
+    heard = bumps(*((0.2 + 0.4 * i, LABELS[column], 0.9) for i in range(len(STRUCK))))
+    samples = np.zeros(FRAMES * features.HOP, dtype=np.float32)
+    burst = np.random.default_rng(3).normal(0, 1, 2205).astype(np.float32) * np.exp(-np.arange(2205) / 500)
+    for i, loud in enumerate(STRUCK):
+        at = round((0.2 + 0.4 * i) * RATE)
+        samples[at : at + len(burst)] += 0.3 * loud * burst
+        heard.velocity[20 + 40 * i - 2 : 20 + 40 * i + 3] = 0.3 + 0.1 * i
+    return heard.onset, heard.velocity, samples
+
+
+def at_strokes(velocity: np.ndarray, column: int) -> np.ndarray:
+    return velocity[[20 + 40 * i for i in range(len(STRUCK))], column]
+
+
+BY_SOUND = [0.0] + [0.02] * (loudness.FEATURES - 1)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.01])
+def test_velocities_follow_the_sound_of_a_drums_own_strokes(gain: float) -> None:
+    snare, ride = LABELS.index("snare"), LABELS.index("ride")
+    onset, velocity, samples = struck(snare)
+    weights = {snare: BY_SOUND, ride: [1.0] * loudness.FEATURES}
+    revised = loudness.revise(velocity, onset, gain * samples, 0.0, weights)
+    ranks = np.argsort(np.argsort(STRUCK))
+    np.testing.assert_allclose(at_strokes(revised, snare), 0.3 + 0.1 * ranks, atol=1e-6)
+    assert set((revised != velocity).nonzero()[1]) == {snare}
+
+
+def test_silence_in_front_changes_no_velocity() -> None:
+    onset, velocity, samples = struck(0)
+    late = np.concatenate([np.zeros(5000, np.float32), samples])
+    now, then = (loudness.revise(velocity, onset, heard, start_s, {0: BY_SOUND})
+                 for heard, start_s in ((samples, 0.0), (late, 5000 / RATE)))  # fmt: skip
+    np.testing.assert_allclose(then, now, atol=0.01)
+
+
+def test_a_drum_that_is_heard_three_times_keeps_its_velocities() -> None:
+    onset, velocity, samples = struck(0)
+    onset[120:] = 0
+    np.testing.assert_array_equal(loudness.revise(velocity, onset, samples, 0.0, {0: BY_SOUND}), velocity)
 
 
 # repetition

@@ -54,6 +54,7 @@ class Card:
         repetition: weights of :func:`drumscribe.hits.repetition.revise`; ``None`` leaves the curves as they are.
         made: how the weights were made: commit, data, seed, steps, scores.
         speeds: what is made of the mean where a recording is heard at several speeds; ``None`` leaves it as it is.
+        loudness: by drum, weights of :func:`drumscribe.hits.loudness.revise`; the others keep the network's velocity.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Card:
     repetition: Weights | None = None
     made: dict[str, Any] = field(default_factory=dict)
     speeds: Averaged | None = None
+    loudness: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -78,7 +80,7 @@ class Card:
     def read(cls, path: Path) -> Card:
         """Read a card. Raises OSError, ValueError, KeyError or TypeError for a file that is none."""
         data = json.loads(path.read_text(encoding="utf-8"))
-        unknown = (set(data["thresholds"]) | set(data["offsets_ms"])) - set(LABELS)
+        unknown = (set(data["thresholds"]) | set(data["offsets_ms"]) | set(data.get("loudness", ()))) - set(LABELS)
         if unknown:
             raise ValueError(f"unknown drums: {sorted(unknown)}")
         if data.get("speeds"):

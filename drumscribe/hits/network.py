@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from drumscribe.anchor import anchor
 from drumscribe.errors import Cancelled, DetectionError
+from drumscribe.hits import loudness
 from drumscribe.hits.card import ASIDE, FOLDER, card_of, default_card
 from drumscribe.hits.engines import Run, load
 from drumscribe.hits.features import FPS, HOP, SAMPLE_RATE, frame_count, level, log_mel
@@ -222,4 +223,7 @@ def activations(
     if card.repetition is not None:
         onset = revise(onset, card.repetition)
     start_s = (origin + span(len(sounds[0]), 100, origin)[0] * HOP) / SAMPLE_RATE
+    if card.loudness:
+        weights = {LABELS.index(label): own for label, own in card.loudness.items()}
+        velocity = loudness.revise(velocity, onset, sounds[0], start_s, weights)
     return Activations(onset, velocity, embedding, LABELS, float(FPS), title, start_s)
