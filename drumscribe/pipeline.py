@@ -280,6 +280,7 @@ class Run:
         self.report("quantise", 1.0, f"{len(rhythm.bars)} bars at {grid.bpm:.0f} BPM")
         self.report("notate", 0.0, "Writing the score")
         score = notated(rhythm, options, song)
+        runtime.give_back_memory()
         self.report("notate", 1.0, "Score written")
         return Transcription(
             song=song,

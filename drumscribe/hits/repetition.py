@@ -63,10 +63,9 @@ def _surroundings(onset: NDArray[np.float32], size: int = 64) -> tuple[NDArray[n
 
 
 def _likes(
-    frames: NDArray[np.int64], onset: NDArray[np.float32]
+    frames: NDArray[np.int64], around: NDArray[np.float32], energy: NDArray[np.float32]
 ) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.float32]]]:
     """For blocks of ``frames``: which, their likes' frames, and how far those are off (0: the same, 1: as silence)."""
-    around, energy = _surroundings(onset)
     for start in range(0, len(frames), _BLOCK):
         block = slice(start, start + _BLOCK)
         mine = frames[block] // 2
@@ -103,10 +102,11 @@ def evidence(onset: NDArray[np.float32], peaks: Peaks) -> NDArray[np.float64]:
     height = np.clip(peaks.height, 1e-4, 1 - 1e-4)
     out[:, 0], out[:, 1] = 1, np.log(height / (1 - height))
     frames, which = np.unique(peaks.frame, return_inverse=True)
+    around, energy = _surroundings(onset)
     highest = maximum_filter1d(onset, 2 * REACH + 1, axis=0, mode="constant")
     mean = np.zeros((len(frames), onset.shape[1]), dtype=np.float32)
     likeness = np.zeros(len(frames))
-    for block, found, apart in _likes(frames, onset):
+    for block, found, apart in _likes(frames, around, energy):
         share = np.exp(-3 * apart)
         mean[block] = (share[..., None] * _logit(highest[found])).sum(axis=1) / share.sum(axis=1)[:, None]
         likeness[block] = np.exp(-2 * apart.mean(axis=1))
