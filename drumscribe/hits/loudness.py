@@ -43,18 +43,18 @@ def _bank() -> FloatArray:
     return np.add.reduceat(filter_bank(), EDGES[:-1], axis=1)
 
 
-def powers(samples: FloatArray | Mono, times: Array) -> Array:
-    """Power of what begins at each time, ``(times, windows * bands)``.
+def powers(samples: FloatArray | Mono, strokes: NDArray[np.int64]) -> Array:
+    """Power of what begins at each of these samples, ``(strokes, windows * bands)``.
 
     Args:
         samples: ``(n,)`` at 44.1 kHz, between silence.
-        times: seconds.
+        strokes: where.
     """
     bands = len(EDGES) - 1
-    out = np.zeros((len(times), len(WINDOWS) * bands))
+    out = np.zeros((len(strokes), len(WINDOWS) * bands))
     before = max(length // 2 - round(centre * SAMPLE_RATE) for length, centre in zip(WINDOWS, CENTRES_S, strict=True))
-    for start in range(0, len(times), _AT_ONCE):
-        at = np.round(times[start : start + _AT_ONCE] * SAMPLE_RATE).astype(int) - before
+    for start in range(0, len(strokes), _AT_ONCE):
+        at = strokes[start : start + _AT_ONCE] - before
         heard = np.stack([excerpt(samples, int(first), FFT + before) for first in at])
         for number, (length, centre) in enumerate(zip(WINDOWS, CENTRES_S, strict=True)):
             first = before + round(centre * SAMPLE_RATE) - length // 2
@@ -84,9 +84,9 @@ def evidence(onset: FloatArray, velocity: FloatArray, samples: FloatArray | Mono
     out = np.zeros((len(peaks), FEATURES))
     if surely.sum() < FEWEST:
         return peaks, surely, out
-    # strokes of several drums at once share what is heard
-    times, which = np.unique(np.round(start_s + peaks.position / 100, 3), return_inverse=True)
-    power = powers(samples, times)
+    # strokes of several drums within a millisecond share what is heard; counted from the first frame, see anchor.py
+    strokes, which = np.unique(np.rint(10 * peaks.position).astype(np.int64), return_inverse=True)
+    power = powers(samples, round(start_s * SAMPLE_RATE) + strokes * SAMPLE_RATE // 1000)
     power += _QUIET * power[which[surely]].mean(axis=0) + 1e-12
     own = np.clip(velocity[peaks.frame, peaks.column].astype(float), 0.004, 0.996)
     heard = np.column_stack([np.log(own / (1 - own)), np.log(power)[which]])
