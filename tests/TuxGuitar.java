@@ -4,6 +4,7 @@ import org.herac.tuxguitar.io.base.TGSongReaderHandle;
 import org.herac.tuxguitar.io.base.TGSongStreamContext;
 import org.herac.tuxguitar.io.base.TGSongWriterHandle;
 import org.herac.tuxguitar.io.gtp.GP5InputStream;
+import org.herac.tuxguitar.io.gtp.GP5OutputStream;
 import org.herac.tuxguitar.io.gtp.GTPSettings;
 import org.herac.tuxguitar.io.midi.MidiSongWriter;
 import org.herac.tuxguitar.song.managers.TGSongManager;
@@ -12,7 +13,7 @@ import org.herac.tuxguitar.song.models.TGMeasure;
 import org.herac.tuxguitar.song.models.TGNote;
 import org.herac.tuxguitar.song.models.TGVoice;
 
-/** Opens each file in TuxGuitar, saves what it plays beside it as MIDI, and prints how many notes have which mark. */
+/** Opens each file in TuxGuitar, saves it and what it plays beside it, and prints how many notes have which mark. */
 public class TuxGuitar {
     public static void main(String[] names) throws Exception {
         for (String name : names) {
@@ -27,6 +28,8 @@ public class TuxGuitar {
             out.setContext(new TGSongStreamContext());
             out.setOutputStream(new FileOutputStream(name + ".mid"));
             new MidiSongWriter().write(out);
+            out.setOutputStream(new FileOutputStream(name + ".saved"));
+            new GP5OutputStream(new GTPSettings()).write(out);
             int ghosts = 0, accents = 0, graces = 0, tuplets = 0;
             for (int bar = 0; bar < in.getSong().countMeasureHeaders(); bar++) {
                 TGMeasure measure = in.getSong().getTrack(0).getMeasure(bar);

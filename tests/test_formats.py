@@ -109,6 +109,18 @@ def test_midi_plays_the_drums_that_the_page_shows(heard: Transcription) -> None:
     assert {hit.drum for hit in read_midi(data).hits} == {place.drum for place in heard.rhythm.placements}
 
 
+@pytest.mark.parametrize("kind", ["midi", "midi_quantised"])
+def test_the_parts_of_a_song_are_markers_in_midi(kind: str) -> None:
+    """A sequencer shows them above its bars."""
+    chart = imports.load(GOLDEN / "endings.musicxml")
+    ticks, marked = 0, {}
+    for message in mido.MidiFile(file=io.BytesIO(chart.render(kind)[0])).tracks[0]:
+        ticks += message.time
+        if message.type == "marker":
+            marked[message.text] = ticks / 480 / 4
+    assert marked == {"Start": 0, "A": 0, "B": 16, "C": 32}
+
+
 @pytest.mark.parametrize(("pulses", "meters"), [(1, ["1/4", "4/4"]), (4, ["4/4"]), (38, ["2/4", "4/4"])])
 def test_the_time_before_the_first_bar_is_cut_into_bars(pulses: int, meters: list[str]) -> None:
     """Of any length: a sequencer's bar lines must not end up inside those of the song."""
@@ -341,6 +353,12 @@ def test_hits_go_through_every_format(cells: list[tuple[int, str, int]], bpm: in
         got = sorted((hit.time_s, hit.drum, hit.velocity) for hit in again.hits)
         assert [row[1:] for row in got] == [row[1:] for row in sorted(exact)], kind
         assert [row[0] for row in got] == pytest.approx([row[0] for row in exact], abs=0.002), kind
+    for kind in ("jams", "sonic_visualiser", "audacity"):
+        told = imports.opened(one.render(kind)[0], "x")
+        known = [(round(hit.time_s, 3), hit.drum, hit.velocity if kind != "audacity" else 0) for hit in told.hits]
+        shown = one.hits if kind == "jams" else one.shown
+        loud = [(round(hit.time_s, 3), hit.drum, hit.velocity if kind != "audacity" else 0) for hit in shown]
+        assert sorted(known) == sorted(loud), kind
     for kind in SAME[2:] + SAME[:1]:
         assert strokes(imports.opened(one.render(kind)[0], "x")) == strokes(one), kind
     crashed = {(bar, onset, "crash" if drum == "china" else drum) for bar, onset, drum, _ in strokes(one)}

@@ -261,8 +261,9 @@ def tuxguitar() -> list[str]:
 
 @pytest.mark.skipif(not tuxguitar(), reason="TuxGuitar or a JDK is not installed (apt install tuxguitar default-jdk)")
 @pytest.mark.slow
-def test_tuxguitar_plays_what_is_written(tmp_path: Path) -> None:
-    """Repeats, endings, and swing as it plays them; ghosts, accents, flams, and tuplets as it shows them."""
+def test_tuxguitar_plays_and_saves_what_is_written(tmp_path: Path) -> None:
+    """Repeats, endings, and swing as it plays them; ghosts, accents, flams, and tuplets as it shows them; and what it
+    saves is the same chart."""
     charts = {path.stem: imports.load(path) for path in sorted(GOLDEN.glob("*.musicxml"))}
     for name, chart in charts.items():
         (tmp_path / f"{name}.gp5").write_bytes(chart.render("guitar_pro")[0])
@@ -284,5 +285,11 @@ def test_tuxguitar_plays_what_is_written(tmp_path: Path) -> None:
             counts[2] += sum(drum in {grace.drum for grace in event.graces} for drum in drums)
             counts[3] += len(drums) * (event.tuplet is not None)
         missing, extra = compare(expected, midi_notes((tmp_path / f"{name}.gp5.mid").read_bytes())[0])
+        saved = imports.load(tmp_path / f"{name}.gp5.saved")
+        if name not in (
+            "bossa_nova",
+            "linear_funk",
+        ):  # it saves two beats of the feet between those of the hands wrongly
+            assert seen(saved) == seen(chart), name
         rolls = any(event.slashes for measure in score.measures for voice in measure.voices for event in voice)
         assert (name, missing, bool(extra), line) == (name, [], rolls, " ".join(map(str, counts)))

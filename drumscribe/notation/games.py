@@ -129,14 +129,19 @@ def _marks(chart: Chart) -> dict[tuple[int, object, str], int]:
 
 
 def sections(chart: Chart, timing: TempoMap) -> list[tuple[int, str]]:
-    """Ticks and names of the parts of a song: the rehearsal letters of the score, where each is first played."""
-    named: list[tuple[int, str]] = []
+    """Ticks and names of the parts of a song."""
+    return [(round(timing.tick(start_s)), name) for start_s, name in letters(chart)]
+
+
+def letters(chart: Chart) -> list[tuple[float, str]]:
+    """The rehearsal letters of the score, with the seconds at which each is first played."""
+    named: list[tuple[float, str]] = []
     known: set[int] = set()
     for bar, at in zip(chart.rhythm.bars, chart.score.play_order(), strict=False):
         letter = chart.score.measures[at].rehearsal
         if letter and at not in known:
             known.add(at)
-            named.append((round(timing.tick(bar.start_s)), letter.replace('"', "'").strip("[]")))
+            named.append((bar.start_s, letter.replace('"', "'").strip("[]")))
     return named
 
 

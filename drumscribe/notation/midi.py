@@ -8,7 +8,7 @@ fills the time before the first bar, between two markers that say so.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import mido
@@ -37,7 +37,8 @@ _NOTE_TICKS = 60
 
 
 def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantised: bool = False,
-            strength: float = 1.0, title: str = "", note_map: NoteMap | None = None) -> bytes:  # fmt: skip
+            strength: float = 1.0, title: str = "", note_map: NoteMap | None = None,
+            letters: Sequence[tuple[float, str]] = ()) -> bytes:  # fmt: skip
     """Return a standard MIDI file (format 1).
 
     Args:
@@ -48,6 +49,7 @@ def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantis
         strength: how far: 0 as played, 1 on the grid. Swung eighths go to the swung place.
         title: name of the sequence.
         note_map: which note a drum is written as; ``None``: General MIDI.
+        letters: seconds and names of the parts of the song, written as markers.
 
     Raises:
         NotationError: if ``quantised`` without ``rhythm``, or the grid has fewer than two pulses.
@@ -60,14 +62,16 @@ def to_midi(hits: Hits, grid: BeatGrid, *, rhythm: Rhythm | None = None, quantis
     else:
         notes = [(max(0, round(timing.tick(hit.time_s))), hit) for hit in hits]
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_QUARTER)
-    file.tracks.append(_conductor(timing, one_line(title), note_map, rhythm))
+    file.tracks.append(_conductor(timing, one_line(title), note_map, rhythm, letters))
     file.tracks.append(drum_track(notes, note_map))
     out = io.BytesIO()
     file.save(file=out)
     return out.getvalue()
 
 
-def _conductor(timing: TempoMap, title: str, keys: NoteMap | None, rhythm: Rhythm | None) -> mido.MidiTrack:
+def _conductor(
+    timing: TempoMap, title: str, keys: NoteMap | None, rhythm: Rhythm | None, letters: Sequence[tuple[float, str]]
+) -> mido.MidiTrack:
     events: list[tuple[int, int, mido.MetaMessage]] = [
         (tick, 0, mido.MetaMessage("time_signature", numerator=meter.beats, denominator=meter.unit))
         for tick, meter in timing.meters()
@@ -75,6 +79,7 @@ def _conductor(timing: TempoMap, title: str, keys: NoteMap | None, rhythm: Rhyth
     events += [(tick, 1, mido.MetaMessage("set_tempo", tempo=tempo)) for tick, tempo in timing.tempos()]
     events += [(0, 2, _marker(LEAD_IN))] if timing.lead else []
     events.append((timing.lead, 2, _marker(START)))
+    events += [(max(0, round(timing.tick(start_s))), 3, _marker(name)) for start_s, name in letters]
     track = mido.MidiTrack()
     track.append(mido.MetaMessage("track_name", name=title.encode("latin-1", "replace").decode("latin-1")))
     track.append(mido.MetaMessage("text", text=OURS))
@@ -90,7 +95,7 @@ def _conductor(timing: TempoMap, title: str, keys: NoteMap | None, rhythm: Rhyth
 
 
 def _marker(text: str) -> mido.MetaMessage:
-    return mido.MetaMessage("marker", text=text)
+    return mido.MetaMessage("marker", text=text.encode("latin-1", "replace").decode("latin-1"))
 
 
 def drum_track(

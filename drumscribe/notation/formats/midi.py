@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 def write(chart: Chart, settings: Settings) -> list[bytes]:
     """Return the hits at the times they were played, under a tempo map that follows them."""
     from drumscribe.notation import to_midi
+    from drumscribe.notation.games import letters
     from drumscribe.notation.note_maps import note_map
 
     keys = note_map(chart.options.write.note_map, settings)
-    return [to_midi(chart.shown, chart.grid, rhythm=chart.rhythm, title=chart.title, note_map=keys)]
+    hits, parts = chart.shown, letters(chart)
+    return [to_midi(hits, chart.grid, rhythm=chart.rhythm, title=chart.title, note_map=keys, letters=parts)]
 
 
 def read(data: bytes, options: ReadOptions) -> Found:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def write(chart: Chart, settings: Settings) -> list[bytes]:
     """Return what the score shows: strokes moved to their written places as far as the strength says."""
     from drumscribe.notation import to_midi
+    from drumscribe.notation.games import letters
     from drumscribe.notation.note_maps import note_map
 
     return [
@@ -23,6 +24,7 @@ def write(chart: Chart, settings: Settings) -> list[bytes]:
             quantised=True,
             strength=chart.options.quantise.strength,
             title=chart.title,
+            letters=letters(chart),
             note_map=note_map(chart.options.write.note_map, settings),
         )
     ]
