@@ -10,7 +10,7 @@ from typing import Any
 
 TARGET = Path(__file__).resolve().parents[1] / "drumscribe" / "client" / "models.py"
 ANSWERS = ("TempoView", "AlternativeView", "HitView", "ChangeView", "JobView", "JobList", "ResultView", "Component",
-           "Health", "WebhookSecret")  # fmt: skip
+           "Health", "WebhookSecret", "QuotaPart", "QuotaView")  # fmt: skip
 """What the API gives: frozen dataclasses."""
 REQUESTS = ("SeparateOptions", "DetectOptions", "BeatOptions", "QuantiseOptions", "NotateOptions", "ReadOptions",
             "WriteOptions", "Options", "NewHit", "HitChange", "HitsPatch")  # fmt: skip

@@ -34,7 +34,8 @@ OPEN = {
 }  # fmt: skip
 """For everybody: nothing in them belongs to anybody."""
 KEYED = {
-    ("GET", f"{V1}/jobs"), ("POST", f"{V1}/jobs"), ("GET", f"{V1}/webhook-secret"), ("GET", "/metrics"),
+    ("GET", f"{V1}/jobs"), ("POST", f"{V1}/jobs"), ("GET", f"{V1}/webhook-secret"), ("GET", f"{V1}/quota"),
+    ("GET", "/metrics"),
     ("OPTIONS", f"{V1}/uploads"), ("POST", f"{V1}/uploads"),
 }  # fmt: skip
 """For whoever has a key."""

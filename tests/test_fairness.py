@@ -144,6 +144,11 @@ def test_music_a_day_and_storage_have_quotas_too(runner: LocalRunner, monkeypatc
     with pytest.raises(QuotaError, match="10 minutes of music") as day:
         runner.check_room("a")
     assert day.value.retry_after_s is not None and 0 < day.value.retry_after_s <= 86_400
+    left = runner.allowance("a")
+    assert left.minutes.left == 0 and left.megabytes.left == 2 and left.songs.left is None
+    assert (
+        left.renews_at == pytest.approx(time.time() + day.value.retry_after_s, abs=5) and left.renews_at % 86_400 == 0
+    )
     people.allow("a", None, day_minutes=11)
     runner.check_room("a")
     people.heard("a", 3600)

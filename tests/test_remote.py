@@ -8,6 +8,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -25,7 +26,7 @@ from drumscribe.cli import cli
 from drumscribe.cli import remote as command
 from drumscribe.cli.commands import transcribe
 from drumscribe.cli.songs import EPILOG
-from drumscribe.client import Client, steps
+from drumscribe.client import Client, models, steps
 from drumscribe.client.wire import error_of
 from drumscribe.notation.formats import DEFAULT_FORMATS
 from drumscribe.settings import get_settings
@@ -183,6 +184,26 @@ def test_a_script_tells_a_quota_from_a_server_that_is_full() -> None:
     assert {str(status) for status in statuses} <= told.keys()
 
 
+def test_it_says_what_is_left_of_the_quotas(url: str, run: Run) -> None:
+    assert "Missing argument" in run().stderr
+    told = run("--quota")
+    assert told.exit_code == 0 and re.fullmatch(r"Left on the server: \d+ of 20 songs at once\.\n", told.stdout)
+    left = json.loads(run("--quota", "--json").stdout)
+    assert left["songs"]["limit"] == 20 and left["minutes"] == {
+        "used": 0,
+        "limit": None,
+        "left": None,
+        "renews_at": None,
+    }
+    with Client(url, "one") as server:
+        quota = server.quota()
+        assert quota.songs.left == 20 - quota.songs.used and quota.megabytes.limit is None
+    part = models.QuotaPart(10.0, 60.0, 50.0, datetime(2026, 5, 1, tzinfo=UTC))
+    assert "50 of 60 minutes of music today (anew at 2026-05-01 00:00 UTC)" in command._left(
+        models.QuotaView(quota.songs, part, quota.megabytes)
+    )
+
+
 def test_remote_takes_what_transcribe_takes() -> None:
     mine, theirs = ({option.name for option in one.params} for one in (command.remote, transcribe))
-    assert mine - theirs == {"url", "key"} and theirs - mine == {"browser"}
+    assert mine - theirs == {"url", "key", "quota"} and theirs - mine == {"browser"}

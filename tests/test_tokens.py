@@ -17,11 +17,14 @@ from test_ui_pages import owner_of, press, settings, texts, visit  # noqa: F401 
 
 from drumscribe.api.app import create_app
 from drumscribe.errors import OptionsError, QuotaError
+from drumscribe.jobs import migrate
 from drumscribe.jobs import tokens as tokens_module
-from drumscribe.jobs.db import Database
+from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import JobStatus
+from drumscribe.jobs.people import People
 from drumscribe.jobs.tokens import Tokens
 from drumscribe.observability.logs import redact
+from drumscribe.options import Options
 from drumscribe.settings import Settings
 
 JOBS = "/api/v1/jobs"
@@ -154,6 +157,25 @@ def test_a_new_token_is_not_shown_again_after_another_page(settings: Settings) -
     page.switch_page("pages/account.py").run()
     assert not page.code and "Script" in texts(page)
     assert Tokens(Database(settings)).of(owner_of("ab" * 16))[0].name == "Script"
+
+
+def test_the_account_shows_what_is_left(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.setenv("API_DAY_MINUTES", "60")
+    monkeypatch.setenv("API_STORAGE_MB", "10")
+    monkeypatch.setenv("API_ACTIVE_JOBS", "0")
+    from drumscribe import settings as settings_module
+
+    settings_module.get_settings.cache_clear()
+    database = Database(settings)
+    migrate.upgrade(database.engine)
+    People(database).heard(ANN, 15 * 60)
+    database.insert(new_job(ANN, "uploads/0", title="x", options=Options(), priority=0), size=4 * 2**20)
+    page = visit("account", user=PERSON, secrets={"auth": {"client_id": "x"}})
+    shown = [bar.proto.text for bar in page.get("progress")]
+    assert "15 of 60 minutes of music today: **45 left; all of them again in" in shown[0], shown
+    assert shown[1].startswith("4 of 10 MB of uploads and scores: **6 left") and len(shown) == 2
+    other = visit("account", user=PERSON | {"sub": "8"}, secrets={"auth": {"client_id": "x"}})
+    assert not [bar for bar in other.get("progress") if "15 of" in bar.proto.text]
 
 
 def test_where_nobody_signs_in_there_are_no_tokens(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from drumscribe.choices import Changed
 from drumscribe.jobs.model import Job, JobStatus
+from drumscribe.jobs.people import Allowance, Part
 from drumscribe.kit import LABELS
 from drumscribe.options import Options
 
@@ -204,6 +205,39 @@ class HitsPatch(BaseModel):
     options: dict[Literal["detect", "beats", "quantise", "notate"], dict[str, Any]] = Field(
         default_factory=dict, description='Changed options by group, e.g. {"beats": {"bpm": 120}}.'
     )
+
+
+class QuotaPart(BaseModel):
+    """What is used of one quota, and what is left."""
+
+    used: float
+    limit: float | None = Field(description="Null: there is none.")
+    left: float | None
+    renews_at: datetime | None = Field(description="When it begins anew; null: only as songs end, or are deleted.")
+
+    @classmethod
+    def of(cls, part: Part, renews_at: float | None = None) -> Self:
+        """As it is shown, to two decimals."""
+        left = None if part.left is None else round(part.left, 2)
+        return cls(used=round(part.used, 2), limit=part.limit or None, left=left, renews_at=_stamp(renews_at))
+
+
+class QuotaView(BaseModel):
+    """What the caller may still send and keep."""
+
+    songs: QuotaPart = Field(description="Unfinished ones at once.")
+    minutes: QuotaPart = Field(description="Of music in a day (UTC).")
+    megabytes: QuotaPart = Field(description="MiB of uploads and results that are kept.")
+
+    @classmethod
+    def of(cls, allowance: Allowance) -> Self:
+        """The view of an owner's quotas."""
+        renews_at = allowance.renews_at if allowance.minutes.limit else None
+        return cls(
+            songs=QuotaPart.of(allowance.songs),
+            minutes=QuotaPart.of(allowance.minutes, renews_at),
+            megabytes=QuotaPart.of(allowance.megabytes),
+        )
 
 
 class WebhookSecret(BaseModel):

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from drumscribe._version import __version__
 from drumscribe.api.auth import Caller
 from drumscribe.api.problems import ProblemError, retry_after
-from drumscribe.api.schemas import Component, Health, WebhookSecret
+from drumscribe.api.schemas import Component, Health, QuotaView, WebhookSecret
 from drumscribe.errors import DrumScribeError
 from drumscribe.jobs.db import Database, reaching
 from drumscribe.observability import logs, metrics
@@ -63,6 +63,12 @@ def live() -> dict[str, str]:
 def webhook_secret(request: Request, caller: Caller) -> WebhookSecret:
     """The key that the caller's own webhooks are signed with."""
     return WebhookSecret(secret=request.app.state.webhooks.secret_of(caller.name))
+
+
+@router.get("/api/v1/quota")
+def quota(request: Request, caller: Caller) -> QuotaView:
+    """What is left of the caller's quotas: songs at once, minutes of music today, storage."""
+    return QuotaView.of(request.app.state.runner.allowance(caller.name))
 
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import threading
 from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +24,7 @@ from drumscribe.notation.formats import WRITABLE
 
 if TYPE_CHECKING:
     from drumscribe.client import Client
-    from drumscribe.client.models import JobView, ResultView
+    from drumscribe.client.models import JobView, QuotaView, ResultView
     from drumscribe.settings import Settings
 
 LOOK_S = 0.5
@@ -29,9 +32,10 @@ LOOK_S = 0.5
 
 
 @click.command(epilog=EPILOG)
-@click.argument("songs", nargs=-1, required=True, metavar="SONG...")
+@click.argument("songs", nargs=-1, metavar="SONG...")
 @click.option("--url", help="Address of the server [DRUMSCRIBE_URL].")
 @click.option("--key", help="API key [DRUMSCRIBE_KEY]; others on this computer see what a command line holds.")
+@click.option("--quota", is_flag=True, help="Show what is left of your quotas there; songs may be left out.")
 @listening
 @reading
 @cheap_choices
@@ -47,6 +51,9 @@ def remote(
     """
     from drumscribe.client import Client
 
+    quota = choices.pop("quota")
+    if not (songs or quota):
+        raise click.UsageError("Missing argument 'SONG...'.")
     if choices.pop("engraver"):
         raise OptionsError("The server engraves with its own engine.", "Leave out --engraver.")
     settings = ready_settings()
@@ -82,7 +89,13 @@ def remote(
                     break
             except Exception as error:  # noqa: BLE001 - one song must not stop the others
                 report.fail(unexpected(error))
+        left = server.quota() if quota else None
+    if left is not None and as_json and not songs:
+        click.echo(json.dumps(asdict(left), indent=2, default=datetime.isoformat))
+        return 0
     conclude(reports, as_json=as_json, quiet=quiet or output == STANDARD)
+    if left is not None:
+        click.echo(_left(left), err=as_json or output == STANDARD)
     return next((report.status for report in reports if report.status), 0)
 
 
@@ -164,6 +177,18 @@ class _Work:
         from drumscribe.types import Progress
 
         self._bars.update(Progress(stage, fraction, message))
+
+
+def _left(quota: QuotaView) -> str:
+    """What may still be sent and kept, in one line."""
+    parts = []
+    for part, words in (
+        (quota.songs, "songs at once"), (quota.minutes, "minutes of music today"), (quota.megabytes, "MB of storage"),
+    ):  # fmt: skip
+        if part.limit is not None:
+            again = f" (anew at {part.renews_at:%Y-%m-%d %H:%M} UTC)" if part.renews_at else ""
+            parts.append(f"{part.left:.0f} of {part.limit:.0f} {words}{again}")
+    return f"Left on the server: {', '.join(parts) or 'no limits'}."
 
 
 def _summary(job: JobView, result: ResultView) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import httpx
 
 from drumscribe._version import __version__
 from drumscribe.client import steps
-from drumscribe.client.models import Health, HitsPatch, JobStatus, JobView, Options, ResultView
+from drumscribe.client.models import Health, HitsPatch, JobStatus, JobView, Options, QuotaView, ResultView
 from drumscribe.client.steps import Call, Pause, Steps
 from drumscribe.client.wire import built, error_of
 from drumscribe.errors import OptionsError
@@ -188,6 +188,10 @@ class Client(_Base):
         """The key that your webhooks are signed with."""
         return self._run(steps.webhook_secret(self._patience_s))
 
+    def quota(self) -> QuotaView:
+        """What is left of your quotas."""
+        return self._run(self._get(QuotaView, "GET", "/quota"))
+
     def health(self) -> Health:
         """The state of every part of the server."""
         return self._run(steps.health())
@@ -316,6 +320,10 @@ class AsyncClient(_Base):
     async def webhook_secret(self) -> str:
         """See :meth:`Client.webhook_secret`."""
         return await self._run(steps.webhook_secret(self._patience_s))
+
+    async def quota(self) -> QuotaView:
+        """See :meth:`Client.quota`."""
+        return await self._run(self._get(QuotaView, "GET", "/quota"))
 
     async def health(self) -> Health:
         """See :meth:`Client.health`."""

@@ -301,3 +301,27 @@ class WebhookSecret:
     """The caller's signing key."""
 
     secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaPart:
+    """What is used of one quota, and what is left."""
+
+    used: float
+    limit: float | None
+    """Null: there is none."""
+    left: float | None
+    renews_at: datetime | None
+    """When it begins anew; null: only as songs end, or are deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaView:
+    """What the caller may still send and keep."""
+
+    songs: QuotaPart
+    """Unfinished ones at once."""
+    minutes: QuotaPart
+    """Of music in a day (UTC)."""
+    megabytes: QuotaPart
+    """MiB of uploads and results that are kept."""

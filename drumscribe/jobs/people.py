@@ -16,6 +16,7 @@ from drumscribe.errors import BlockedError
 from drumscribe.jobs.db import Database
 from drumscribe.jobs.model import JobStatus
 from drumscribe.jobs.tables import JobRow, PersonRow
+from drumscribe.settings import Settings
 from drumscribe.storage.files import Store
 
 _NAME = 200
@@ -76,6 +77,41 @@ class Use:
     last_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of an owner's quotas: what is used of it, and how much there may be; ``limit`` 0: no limit."""
+
+    used: float
+    limit: float
+
+    @property
+    def left(self) -> float | None:
+        """What may still come; ``None`` where there is no limit."""
+        return max(0.0, self.limit - self.used) if self.limit else None
+
+    @property
+    def full(self) -> bool:
+        """Nothing more may come."""
+        return self.left == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What an owner has here, and may have.
+
+    Attributes:
+        songs: unfinished ones at once.
+        minutes: of music that is taken in a day (UTC).
+        megabytes: MiB of uploads and results that are kept.
+        renews_at: when the minutes begin anew (seconds since the epoch).
+    """
+
+    songs: Part
+    minutes: Part
+    megabytes: Part
+    renews_at: float
+
+
 class People:
     """The table of owners. Safe to share between threads.
 
@@ -126,6 +162,19 @@ class People:
         """Bytes of an owner's uploads and results, as counted when each song was sent and done."""
         with self._database.session() as session:
             return session.scalar(select(func.coalesce(func.sum(JobRow.size), 0)).where(JobRow.owner == owner)) or 0
+
+    def allowance(self, person: Person, unfinished: int, settings: Settings) -> Allowance:
+        """What an owner with so many unfinished songs has, and may have."""
+
+        def limit(own: int | None, usual: int) -> int:
+            return usual if own is None else own
+
+        return Allowance(
+            Part(unfinished, limit(person.active_jobs, settings.api_active_jobs)),
+            Part(person.today_s / 60, limit(person.day_minutes, settings.api_day_minutes)),
+            Part(self.stored(person.owner) / 2**20, limit(person.storage_mb, settings.api_storage_mb)),
+            86_400.0 * (_today() + 1),
+        )
 
     def _set(self, owner: str, **values: Any) -> Person:
         for last in (False, True):

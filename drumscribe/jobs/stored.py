@@ -12,7 +12,7 @@ from typing import BinaryIO
 from drumscribe.errors import JobConflictError, JobNotFoundError, OverloadedError, QuotaError
 from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.people import People, Person
+from drumscribe.jobs.people import Allowance, People
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.song import recordings
@@ -243,15 +243,9 @@ class JobRunner:
 
         Refused is what could not be finished: accepted songs need room for their results.
         """
-        settings, person = self.settings, self.people.get(owner)
-        person.check()
-        limit = settings.api_active_jobs if person.active_jobs is None else person.active_jobs
-        mine = sum(count for status, count in self.database.counts(owner=owner).items() if not status.finished)
-        if limit and mine >= limit:
-            quota = QuotaError(f"{mine} songs of yours are unfinished.", "Wait until one is done, or cancel some.")
-            quota.retry_after_s = self.database.pace().next_end_s(owner)
-            raise quota
-        self._check_share(person)
+        settings = self.settings
+        self.people.get(owner).check()
+        self._check_share(owner, self.allowance(owner))
         if not settings.public:
             return
         waiting = self.database.counts()[JobStatus.QUEUED]
@@ -261,18 +255,29 @@ class JobRunner:
             raise full
         self.check_disk()
 
-    def _check_share(self, person: Person) -> None:
-        """Whether an owner may send more music today, and keep more. Raises QuotaError."""
-        settings = self.settings
-        minutes = settings.api_day_minutes if person.day_minutes is None else person.day_minutes
-        if minutes and person.today_s >= 60 * minutes:
-            what = f"{person.today_s / 60:.0f} minutes of music of yours were taken today; {minutes} are allowed."
-            quota = QuotaError(what, "Come back tomorrow (UTC).")
-            quota.retry_after_s = 86_400 - time.time() % 86_400
+    def allowance(self, owner: str) -> Allowance:
+        """What ``owner`` has of each quota, and may have."""
+        counts = self.database.counts(owner=owner)
+        unfinished = sum(count for status, count in counts.items() if not status.finished)
+        return self.people.allowance(self.people.get(owner), unfinished, self.settings)
+
+    def _check_share(self, owner: str, may: Allowance) -> None:
+        """Whether an owner may have more songs at once, send more music today, and keep more. Raises QuotaError."""
+        if may.songs.full:
+            quota = QuotaError(
+                f"{may.songs.used:.0f} songs of yours are unfinished.", "Wait until one is done, or cancel some."
+            )
+            quota.retry_after_s = self.database.pace().next_end_s(owner)
             raise quota
-        room_mb = settings.api_storage_mb if person.storage_mb is None else person.storage_mb
-        if room_mb and (kept := self.people.stored(person.owner)) >= room_mb * 2**20:
-            raise QuotaError(f"Your songs take {kept / 2**20:.0f} MB; {room_mb} are allowed.", "Delete some of them.")
+        used, limit = may.minutes.used, may.minutes.limit
+        if may.minutes.full:
+            what = f"{used:.0f} minutes of music of yours were taken today; {limit:.0f} are allowed."
+            quota = QuotaError(what, "Come back tomorrow (UTC).")
+            quota.retry_after_s = may.renews_at - time.time()
+            raise quota
+        used, limit = may.megabytes.used, may.megabytes.limit
+        if may.megabytes.full:
+            raise QuotaError(f"Your songs take {used:.0f} MB; {limit:.0f} are allowed.", "Delete some of them.")
 
     def check_disk(self) -> None:
         """Whether there is room for what users send. Raises OverloadedError, StorageError."""

@@ -33,6 +33,7 @@ def show() -> None:
         st.code(owner(), language=None, wrap_lines=True)
     else:
         st.markdown("Your songs belong to this browser; nobody signs in on your own machine.")
+    left()
     st.header("API tokens")
     st.markdown(
         "With a token a program works in your name: what it sends is listed among your projects here, and it can reach "
@@ -46,6 +47,26 @@ def show() -> None:
         _row(token)
     form()
     shared()
+
+
+def left() -> None:
+    """What the person may still send and keep, where that has an end."""
+    may = state.runner().allowance(owner())
+    again = f"; all of them again {labels.ahead(may.renews_at)}, at midnight UTC"
+    rows = [
+        (f"{part.used:.0f} of {part.limit:.0f} {words}", f"{part.left:.0f} left{when}", part.used / part.limit)
+        for part, words, when in (
+            (may.songs, "unfinished songs at once", ""),
+            (may.minutes, "minutes of music today", again),
+            (may.megabytes, "MB of uploads and scores", "; deleted songs make room"),
+        )
+        if part.limit and part.left is not None
+    ]
+    if not rows:
+        return
+    st.header("What is left")
+    for used, rest, fraction in rows:
+        st.progress(min(1.0, fraction), f"{used}: **{rest}**")
 
 
 def shared() -> None:

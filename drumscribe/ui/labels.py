@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import datetime
 from fractions import Fraction
@@ -74,6 +75,16 @@ def ago(moment: float, now: float | None = None) -> str:
         if seconds >= size:
             return f"{plural(int(seconds // size), unit)} ago"
     return "just now"
+
+
+def ahead(moment: float, now: float | None = None) -> str:
+    """How long until ``moment`` (seconds since the epoch), not less than it is.
+
+    >>> ahead(8200, now=1000), ahead(1000, now=1000), ahead(4601, now=1000)
+    ('in 2 hours', 'in 1 minute', 'in 2 hours')
+    """
+    minutes = max(1, math.ceil((moment - (time.time() if now is None else now)) / 60))
+    return f"in {plural(minutes, 'minute')}" if minutes < 60 else f"in {plural(math.ceil(minutes / 60), 'hour')}"
 
 
 def day(moment: float) -> str:
