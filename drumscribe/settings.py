@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     storage_reserve_gb: float = Field(
         1, ge=0, description="With less free disk than this, a served installation takes no new songs."
     )
+    database_size_gb: float = Field(
+        0, ge=0, description="With a job database (PostgreSQL) this large no new songs are taken; 0: it has room."
+    )
     artifact_ttl_hours: float = Field(168, gt=0, description="Finished jobs and their files are removed after this.")
 
     # models

@@ -246,6 +246,7 @@ class TestDeployment:
         database = Database(Settings(_env_file=None, database_url=stack.postgres.url))
         with database.engine.connect() as connection:
             assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+        assert 0.001 < database.size_gb() < 1
         database.close()
 
     def test_the_same_song_gives_the_same_bytes_everywhere(

@@ -111,7 +111,9 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalRun
     runner.close()
 
 
-def test_what_could_not_be_done_is_refused_and_says_when_to_come_again(runner: LocalRunner, tmp_path: Path) -> None:
+def test_what_could_not_be_done_is_refused_and_says_when_to_come_again(
+    runner: LocalRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     song = tmp_path / "song.wav"
     song.write_bytes(b"RIFF" * 99)
     old = queue(runner.database, "before")
@@ -132,6 +134,13 @@ def test_what_could_not_be_done_is_refused_and_says_when_to_come_again(runner: L
     object.__setattr__(runner.settings, "storage_reserve_gb", 10.0**6)
     with pytest.raises(OverloadedError, match="room"):
         runner.submit(song, owner="c")
+    object.__setattr__(runner.settings, "storage_reserve_gb", 0.0)
+    object.__setattr__(runner.settings, "database_size_gb", 1.0)
+    runner.check_room("c")
+    monkeypatch.setattr(runner.database, "size_gb", lambda: 1.5)
+    with pytest.raises(OverloadedError, match="room") as full:
+        runner.check_room("c")
+    assert full.value.retry_after_s
 
 
 def test_music_a_day_and_storage_have_quotas_too(runner: LocalRunner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from filelock import FileLock
 from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 from ui_songs import put, put_state, song
@@ -135,6 +136,16 @@ def test_a_running_job_shows_its_stage_and_can_be_cancelled(settings):
     assert state.runner().get(job_id, owner=None).status is JobStatus.CANCELLING
     waiting = visit("edit", song_id=job_id)
     assert "still being transcribed" in texts(waiting)
+
+
+def test_a_waiting_job_says_how_many_are_before_it_and_for_how_long(settings):
+    settings.data_dir.mkdir()
+    with FileLock(settings.data_dir / "worker.lock"):  # somebody else seems to keep the worker, so they go on waiting
+        put_state(settings, "other", JobStatus.DONE, started_at=1.0, timings={"detect": 50.0})
+        for title in ("First", "Second"):
+            put_state(settings, owner_of(TOKEN), JobStatus.QUEUED, title=title)
+        said = sorted(bar.proto.text for bar in visit().get("progress"))
+    assert said[0].startswith("Waiting: 1 song before it, about 50 s.") and said[1].startswith("Waiting: next in line")
 
 
 def test_a_data_folder_that_cannot_be_used_is_explained(settings, tmp_path):

@@ -339,6 +339,13 @@ class Database:
             self._pace = now, Pace(sum(took) / len(took) if took else None, active)
         return self._pace[1]
 
+    def size_gb(self) -> float:
+        """Size of the database in GiB, where it is not a file of ours (which counts as disk)."""
+        if self.engine.dialect.name != "postgresql":
+            return 0.0
+        with self.session() as session:
+            return float(session.scalar(select(func.pg_database_size(func.current_database())))) / 2**30
+
     def rates(self) -> dict[str, float]:
         """Seconds of work per second of recording, by stage."""
         with self.session() as session:

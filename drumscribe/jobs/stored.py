@@ -280,10 +280,13 @@ class JobRunner:
             raise QuotaError(f"Your songs take {used:.0f} MB; {limit:.0f} are allowed.", "Delete some of them.")
 
     def check_disk(self) -> None:
-        """Whether there is room for what users send. Raises OverloadedError, StorageError."""
+        """Whether disk and database have room for what users send. Raises OverloadedError, StorageError."""
         with storing("The data folder"):
             free = shutil.disk_usage(self.settings.data_dir).free / 2**30
-        if self.settings.public and not self.store.remote and free < self.settings.storage_reserve_gb:
+        most_gb = self.settings.database_size_gb
+        if (self.settings.public and not self.store.remote and free < self.settings.storage_reserve_gb) or (
+            most_gb and self.database.size_gb() >= most_gb
+        ):
             full = OverloadedError("The server has no room left for more songs.", "Try again later.")
             full.retry_after_s = 600.0
             raise full
