@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +14,7 @@ import s3fs
 import services
 import test_api
 import ui_songs
+import yaml
 from fastapi.testclient import TestClient
 
 from drumscribe.api import files
@@ -59,6 +62,32 @@ def test_a_browser_gets_the_same_from_a_folder_the_api_and_the_bucket(tmp_path: 
         assert plain[kind].headers["content-disposition"] == files.disposition(
             f"{TITLE}{ending}", inline=kind in files.INLINE
         )
+
+
+def test_what_compose_asks_for_is_all_that_a_bucket_needs(tmp_path: Path, s3: services.S3) -> None:
+    """The variables that the compose file names, without a region, and the bucket that its profile makes."""
+    text = (Path(__file__).parents[1] / "docker-compose.yml").read_text()
+    told = dict(
+        re.findall(r"\b(STORAGE_URL|AWS_ENDPOINT_URL|STORAGE_PUBLIC_URL)=([\w:/]+)", text.partition("\nname:")[0])
+    )
+    minio, maker = (yaml.safe_load(text)["services"][name] for name in ("minio", "minio-bucket"))
+    assert minio["environment"].keys() >= {"MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"}
+    assert all("${AWS_" in minio["environment"][name] for name in ("MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"))
+    for address in (told["AWS_ENDPOINT_URL"].replace("minio", "127.0.0.1"), told["STORAGE_PUBLIC_URL"]):
+        assert minio["ports"] == [f"127.0.0.1:{urlsplit(address).port}:9000"]
+    assert maker["command"][0].endswith(f"own/{urlsplit(told['STORAGE_URL']).netloc}")
+
+    public = s3.endpoint.replace("127.0.0.1", "localhost")  # as told, at the port that is free here
+    with services.environment({"AWS_DEFAULT_REGION": ""}):
+        del os.environ["AWS_DEFAULT_REGION"]
+        s3fs.S3FileSystem.clear_instance_cache()
+        settings = test_api.make_settings(tmp_path, storage_url=told["STORAGE_URL"])
+        job_id = test_api.put(settings, "local", JobStatus.DONE, ui_songs.song(2))
+        passed = answers(settings, job_id)["midi"]
+        sent = answers(settings.model_copy(update={"storage_public_url": public}), job_id)["midi"]
+        assert passed.status_code == 200 and passed.content[:4] == b"MThd"
+        assert sent.headers["location"].startswith(public)
+        assert httpx.get(sent.headers["location"]).content == passed.content
 
 
 def test_health_costs_the_bucket_one_request(tmp_path: Path, s3: services.S3) -> None:

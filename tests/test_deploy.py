@@ -246,6 +246,22 @@ def test_in_compose_only_the_fetcher_has_a_network_that_leads_out(compose: dict[
         assert set(service["networks"]) == {"inside", *(out & {name} and {"outside"}), *more}, name
 
 
+def test_whoever_writes_to_a_volume_or_by_mc_may(compose: dict[str, Any]) -> None:
+    """A new volume belongs to whom the image of the first container with it says, ours: 1001; MinIO's: root."""
+    services = compose["services"]
+    own = {name: service for name, service in services.items() if service["image"].startswith("drumscribe-")}
+    for name, service in services.items():
+        for volume in service.get("volumes", ()):
+            if service["user"] != "1001:1001" or name in own or not volume.endswith(":/data"):
+                continue
+            first = [before for before, when in service["depends_on"].items()
+                     if when == {"condition": "service_completed_successfully"}]  # fmt: skip
+            assert any(volume in own[before]["volumes"] for before in first), name
+            assert all(own[before]["profiles"] == service["profiles"] for before in first), name
+        if "mc" in str(service.get("healthcheck")) + str(service.get("command")).partition(" ")[0]:
+            assert service["environment"]["HOME"] in service["tmpfs"], name  # nothing else can be written to
+
+
 def test_ports_are_published_on_loopback_only(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
