@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from notation_clients import find_musescore, musescore_midi
+from properties import examples
 
 from drumscribe.errors import ProjectError
 from drumscribe.kit import DRUMS
@@ -173,6 +176,29 @@ def test_bars_of_another_length_than_their_meter(first: int, second: int, length
     found = opened(data)
     assert [float(bar.length) for bar in found.rhythm.bars][: len(lengths)] == lengths
     assert all(place.onset.denominator == 1 for place in found.rhythm.placements)
+
+
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 24), st.booleans()), min_size=1, max_size=8),
+    meter=st.sampled_from(["4/4", "6/8", "3/2", "7/8"]),
+)
+@examples(20)
+def test_bars_of_any_length_are_played_one_after_the_other(lengths: list[tuple[int, bool]], meter: str) -> None:
+    """Eighths of bars that are called pickups, or too long: each stroke keeps its time, and is written."""
+    beats, _, unit = meter.partition("/")
+    full = int(beats) * 8 // int(unit)
+    data = score(*(note("kick", kind="eighth", duration=1) * eighths for eighths, _ in lengths))
+    data = data.replace(b"<beats>4</beats><beat-type>4<", f"<beats>{beats}</beats><beat-type>{unit}<".encode())
+    for number, (_, implicit) in enumerate(lengths, start=1):
+        if implicit:
+            data = data.replace(b"<measure number='%d'>" % number, b"<measure number='%d' implicit='yes'>" % number)
+    found = opened(data)
+    starts, clock = [], 0
+    for eighths, implicit in lengths:
+        starts += [(clock + place) / 4 for place in range(eighths)]
+        clock += eighths if implicit or eighths > full else full
+    assert [hit.time_s for hit in found.hits] == pytest.approx(starts, abs=1e-6)
+    assert len(found.rhythm.placements) == len(starts)
 
 
 def ending(number: int, *, back: bool = True) -> tuple[str, str]:
