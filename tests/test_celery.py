@@ -246,6 +246,8 @@ class TestDeployment:
         database = Database(Settings(_env_file=None, database_url=stack.postgres.url))
         with database.engine.connect() as connection:
             assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+            given = connection.connection.driver_connection.info.get_parameters()  # a vanished server is noticed
+            assert (given["tcp_user_timeout"], given["keepalives_idle"]) == ("30000", "10")
         assert 0.001 < database.size_gb() < 1
         database.close()
 

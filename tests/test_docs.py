@@ -217,6 +217,12 @@ def test_make_targets_exist(document: str) -> None:
     assert named <= targets
 
 
+def test_every_part_of_the_operators_guide_names_what_holds_it() -> None:
+    parts = re.split(r"^(?=##+ )", (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8"), flags=re.M)[1:]
+    bare = [part.splitlines()[0] for part in parts if not re.search(r"tests/test_|benchmarks\.", part)]
+    assert bare == ["## Parts"]  # a list of processes
+
+
 def test_the_guide_names_what_the_files_hold() -> None:
     """An item of CONTRIBUTING.md that names files: each name in backticks beside them is a word of one of them."""
     wrong, seen = [], 0

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, bindparam, create_engine, delete, event, func, select, update
+from sqlalchemy import ColumnElement, Engine, bindparam, create_engine, delete, event, func, make_url, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -344,7 +344,8 @@ class Database:
         if self.engine.dialect.name != "postgresql":
             return 0.0
         with self.session() as session:
-            return float(session.scalar(select(func.pg_database_size(func.current_database())))) / 2**30
+            size: int = session.scalars(select(func.pg_database_size(func.current_database()))).one()
+            return size / 2**30
 
     def rates(self) -> dict[str, float]:
         """Seconds of work per second of recording, by stage."""
@@ -378,12 +379,21 @@ def error_values(error: DrumScribeError) -> dict[str, Any]:
     return {"error": error.to_dict(), "message": error.what[:500]}
 
 
+_NOTICED = {
+    "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}  # fmt: skip
+"""Parameters of libpq."""
 _ONE = select(JobRow.__table__).where(JobRow.__table__.c.id == bindparam("wanted"))
 
 
 def _engine(settings: Settings) -> Engine:
     if settings.database_url:
-        return create_engine(settings.database_url, pool_pre_ping=True)
+        url = make_url(settings.database_url)
+        # A server that vanished without a word (its machine, or the network) is noticed in half a minute, not in hours.
+        named = _NOTICED if url.get_backend_name() == "postgresql" else {}
+        missing = {name: value for name, value in named.items() if name not in url.query}
+        return create_engine(url, pool_pre_ping=True, connect_args=missing)
     with storing("The job database"):
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     path = settings.data_dir.resolve() / "jobs.sqlite3"
