@@ -289,3 +289,21 @@ def test_meters_other_than_four_four_have_endings_too():
     score = notate(parse(replace(parts[0], then=tuple(parts[1:]))), WHOLE)
     assert [measure.ending for measure in score.measures] == [()] * 7 + [(1,), (2,)]
     assert {measure.meter for measure in score.measures} == {Meter(3, 4)}
+
+
+def test_how_often_a_passage_is_played_stands_over_its_end():
+    """There the player decides; where the bar begins, the count looks like that of the bar."""
+    score = notate(rhythm_of("aabf" * 3), WHOLE)
+    document = to_musicxml(score)
+    assert_valid(document)
+    (count,) = [one for one in etree.fromstring(document).iter("direction") if (one.get("id") or "").endswith("-times")]
+    assert count.findtext("direction-type/words") == "3×" and not list(count.itersiblings("note"))
+    assert read_musicxml(document) == score
+    page = etree.fromstring(to_svg(score)[0].encode())
+    last = [one for one in page.iter("{*}g") if one.get("class") == "measure"][-1]
+    (text,) = [one for one in last.iter("{*}text") if "3×" in "".join(one.itertext())]
+    moved = (use.get("transform") or "" for use in last.iter("{*}use"))
+    heads = [float(x) for place in moved for x in re.findall(r"translate\(([\d.]+)", place)]
+    assert sum(head < float(text.get("x")) for head in heads) > 0.6 * len(heads) > 0
+    nameless = re.sub(rb' id="bar-\d+-times"', b"", document)  # as MuseScore saves it
+    assert read_musicxml(nameless) == score

@@ -194,6 +194,10 @@ class _MeasureWriter:
             if number > 1:
                 _text(_sub(parent, "backup"), "duration", self._ticks(measure.length))
             self._voice(parent, voice, number, alone, shared)
+        if measure.repeat_end > 2 and not measure.ending:  # over the end, where the player decides
+            count = self._words(parent, f"{measure.repeat_end}×")
+            count.set("id", f"{parent.get('id')}-times")
+            _text(count, "offset", -self._ticks(measure.meter.pulse))
         over = bool(measure.repeat_end or last)
         if over or closes:
             barline = self._barline(parent, "right", "light-heavy" if over else "")
@@ -261,8 +265,6 @@ class _MeasureWriter:
                 _sub(swing, "straight")
         if measure.text:
             self._words(parent, one_line(measure.text))
-        if measure.repeat_end > 2 and not measure.ending:
-            self._words(parent, f"{measure.repeat_end}×").set("id", f"{parent.get('id')}-times")
 
     def _direction(self, parent: Any) -> Any:
         return _sub(parent, "direction", placement="above")

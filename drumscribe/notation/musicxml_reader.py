@@ -259,6 +259,8 @@ class _Reader:
         changes["ending"] = state.ending
         if "stop" in marks or "discontinue" in marks or "repeat_end" in changes:
             state.ending = ()
+        if measure.text == f"{changes.get('repeat_end')}×":  # our own count, out of a program that dropped its id
+            changes["text"] = ""
         return replace(measure, **changes)
 
     def _voices(self, element: Any, state: _State) -> dict[str, list[Event]]:
