@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 
+import jams
 import mido
 import numpy as np
 import pytest
@@ -51,9 +53,23 @@ def test_jams_is_what_its_schema_asks(found: Transcription) -> None:
     assert (notes["namespace"], beats["namespace"]) == ("note_midi", "beat")
     assert all(set(row) == {"time", "duration", "value", "confidence"} for row in (*notes["data"], *beats["data"]))
     assert document["file_metadata"]["duration"] >= max(row["time"] for row in notes["data"])
+    theirs = jams.load(io.StringIO(json.dumps(document)), validate=True, strict=True)
+    assert [row.value for row in theirs.annotations["note_midi", 0].data] == [row["value"] for row in notes["data"]]
     for bad in ('{"annotations": []}', '{"annotations": [{"namespace": "note_midi", "data": [{"time": 1}]}]}'):
         with pytest.raises(ProjectError, match="JAMS"):
             imports.opened(bad.encode(), "x.jams")
+
+
+def test_what_the_jams_library_saves_is_read(tmp_path: Path) -> None:
+    made, notes = jams.JAMS(), jams.Annotation(namespace="note_midi", duration=4)
+    for time_s, key in ((0.0, 36), (0.5, 38), (1.0, 36), (1.5, 38.0), (1.5, 46)):
+        notes.append(time=time_s, duration=0.1, value=key, confidence=None)
+    made.annotations.append(notes)
+    made.file_metadata.title, made.file_metadata.duration = "Theirs", 4
+    made.save(str(tmp_path / "x.jams"))
+    found = imports.load(tmp_path / "x.jams")
+    assert [hit.drum for hit in found.hits] == ["kick", "snare", "kick", "open_hihat", "snare"]
+    assert (found.title, found.hits[-1].time_s) == ("Theirs", 1.5)
 
 
 def test_a_reaper_project_has_the_tempo_map(found: Transcription) -> None:
