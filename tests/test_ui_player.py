@@ -153,7 +153,9 @@ def sent(app: AppTest) -> dict:
     told = [one.proto for one in app.main if one.type == "bidi_component"] or [
         one.proto for one in app.get("bidi_component")
     ]
-    return json.loads(next(proto for proto in told if proto.component_name == "drumscribe_player").json)
+    data = json.loads(next(proto for proto in told if proto.component_name == "drumscribe_player").json)
+    parts = {name: json.loads(text) for name, text in data["texts"].items()}
+    return data | parts | parts["sound"]
 
 
 @pytest.mark.parametrize("page", ["score", "practice"])
@@ -171,7 +173,7 @@ def test_score_page_shows_the_chart_and_follows_its_controls(settings, separated
     before = data["versions"]
     app.slider(key="score_bpm").set_value(60).run()
     after = sent(app)["versions"]
-    assert before["bars"] != after["bars"] and before["pages"] != after["pages"] and before["tracks"] == after["tracks"]
+    assert before["bars"] != after["bars"] and before["pages"] != after["pages"] and before["sound"] == after["sound"]
     assert app.slider(key="score_bpm").value == 60
     press(app, "score_tempo_found")
     assert sent(app)["versions"]["bars"] == before["bars"]
@@ -270,13 +272,15 @@ def test_long_charts_are_engraved_page_in_view_first(settings) -> None:  # noqa:
     app = visit("score", song_id=put(settings, owner_of(TOKEN), long))
     pages = sent(app)["pages"]
     assert len(pages) > 1 and pages[0] is not None and pages[1:] == [None] * (len(pages) - 1)
+    assert sent(app)["view"]["svg"].lstrip().startswith("<svg")  # it is not fetched: the score waits for nothing
     for view, shown in ((1, 1), (-1, 0), (99, len(pages) - 1)):  # as a browser says it
         app.session_state["ds_session"].views["player_score"] = view
         app.run()
         assert [page is not None for page in sent(app)["pages"]] == [number == shown for number in range(len(pages))]
+        assert sent(app)["view"]["page"] == shown
     app.session_state["ds_session"].projected["score_rest"] = True
     app.run()
-    assert None not in sent(app)["pages"]
+    assert None not in sent(app)["pages"] and sent(app)["view"] is None
 
 
 # --- files --------------------------------------------------------------------------------------------------------

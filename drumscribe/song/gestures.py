@@ -197,10 +197,18 @@ def slots(bar: Bar) -> tuple[Fraction, ...]:
 
 def grid(bar: Bar) -> list[tuple[Fraction, float]]:
     """The same, and when each of them sounds."""
-    return [(onset, _sounds_s(bar, onset)) for onset in slots(bar)]
+    shares = _shares(bar.meter.pulse, bar.length, bar.subdivisions or (1,), bar.swing)
+    return [(onset, max(0.0, bar.start_s + share * (bar.end_s - bar.start_s))) for onset, share in shares]
 
 
 # Most bars of a song are divided alike, and fractions are slow.
+@lru_cache(maxsize=1024)
+def _shares(
+    pulse: Fraction, length: Fraction, parts: tuple[int, ...], swing: bool
+) -> tuple[tuple[Fraction, float], ...]:
+    return tuple((onset, _share(pulse, length, onset, swing)) for onset in _slots(pulse, length, parts))
+
+
 @lru_cache(maxsize=1024)
 def _slots(pulse: Fraction, length: Fraction, parts: tuple[int, ...]) -> tuple[Fraction, ...]:
     found = []

@@ -41,7 +41,7 @@ def show(found: Transcription, first: int, last: int, *, key: str, hear: Excerpt
         page, chart = state.projected(
             ("excerpt", first, last, wide), lambda: _engraved(found, first, last, sheets.screen_mm(wide))
         )
-        sheet = Sheet([page], chart, height=320, editable=True, width=wide,
+        sheet = Sheet([page], 0, chart, height=320, editable=True, width=wide,
                       on_width=lambda pixels: sheets.fit(key, pixels))  # fmt: skip
     except DrumScribeError as failure:
         st.caption(f"These bars cannot be drawn. {failure}")

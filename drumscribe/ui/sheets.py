@@ -70,7 +70,7 @@ def sheet(found: Transcription, *, key: str, height: int, tint: bool = False, ed
     score = _score(found, pixels)
     count = state.projected(("pages", pixels), lambda: notation.page_count(score))
     view = min(max(0, state.session().views.get(key, 0)), count - 1)  # before any page was drawn, there is none in view
-    whole = count == 1 or state.session().projected.get("score_rest", False)
+    whole = state.session().projected.get("score_rest", False)
     wanted = range(count) if whole else (view,)
     made = {
         page: state.projected(("page", pixels, page), lambda page=page: notation.to_svg(score, [page])[0])  # type: ignore[misc]
@@ -78,7 +78,8 @@ def sheet(found: Transcription, *, key: str, height: int, tint: bool = False, ed
     }
     return Sheet(
         [made.get(page) for page in range(count)],
-        state.projected(("chart", pixels), lambda: Timeline.of(score, found.rhythm)),
+        view=None if whole else view,
+        chart=state.projected(("chart", pixels), lambda: Timeline.of(score, found.rhythm)),
         tint=tint, height=height, editable=editable, width=pixels,
         on_more=lambda page: rest(key, page), on_look=lambda page: look(key, page),
         on_width=lambda wide: fit(key, wide),

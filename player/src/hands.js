@@ -41,6 +41,7 @@ export class Hands {
   constructor(player) {
     this.player = player;
     this.active = false;
+    this.grid = []; // of each bar: onset in quarter notes, and when it sounds
     this.chosen = new Set();
     this.anchor = null; // where a range begins
     this.head = null; // where it ends: the note that arrows move from
@@ -56,7 +57,6 @@ export class Hands {
     this.kit = data.hands?.kit ?? [];
     this.byKey = new Map(this.kit.map((drum) => [drum.key.toLowerCase(), drum]));
     this.drums = new Map(this.kit.map((drum) => [drum.label, drum]));
-    this.grid = data.grid ?? [];
     const acted = data.hands?.acted[this.box.name];
     const before = this.box.actions.length;
     this.names = new Map(acted?.names ?? []);

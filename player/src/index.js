@@ -83,6 +83,7 @@ class Player {
     const { data } = component;
     const { at } = this;
     const changed = (name) => at[name] !== data.versions[name] && ((at[name] = data.versions[name]), true);
+    const part = (name) => JSON.parse(data.texts[name]); // sent as text: what has not changed need not be read
     const first = this.song === undefined;
     if (this.song !== data.song) {
       this.song = data.song;
@@ -90,18 +91,20 @@ class Player {
     }
     this.deck.duration = data.duration;
     this.$(".wave").setAttribute("aria-valuemax", data.duration.toFixed(1));
-    if (changed("tracks")) {
-      this.deck.setTracks(data.tracks);
+    if (changed("sound")) {
+      const sound = part("sound");
+      this.deck.setTracks(sound.tracks);
       this.deck.setKit(data.kit);
-      this.#mixer(data);
+      this.#mixer(sound);
       clearTimeout(this.preparing);
       this.preparing = setTimeout(() => this.deck.prepare(), 400); // what is seen comes first
     }
     if (changed("bars")) {
-      this.bars = data.bars.map(([number, start, end, pulses]) => ({ number, start, end, pulses }));
+      this.bars = part("bars").map(([number, start, end, pulses]) => ({ number, start, end, pulses }));
       this.deck.setBars(this.bars);
       this.timeline.setBars(this.bars);
     }
+    if (changed("grid")) this.hands.grid = part("grid");
     const taken = this.hands.update(data);
     const score = this.$(".pages");
     score.setAttribute("role", this.hands.active ? "application" : "region");
@@ -110,7 +113,7 @@ class Player {
     this.$(".hand-drums").textContent = this.hands.kit.map((drum) => `${drum.key} ${drum.name}`).reverse().join(", ");
     const fresh = changed("hits");
     if (fresh) {
-      const { id, time, drum, velocity, confidence, faint } = data.hits;
+      const { id, time, drum, velocity, confidence, faint } = part("hits");
       this.drums = data.drums;
       this.truth = time.map((t, i) => ({ id: id[i], time: t, drum: data.drums[drum[i]].label, velocity: velocity[i], confidence: confidence[i], faint: Boolean(faint[i]) }));
     }
@@ -121,13 +124,14 @@ class Player {
     this.$(".mixer").hidden = !data.parts.mixer;
     this.root.style.setProperty("--score-height", `${data.score_height}px`);
     this.$('[data-do="stand"]').hidden = !data.parts.score;
-    if (data.parts.timeline && changed("waves")) this.timeline.setWaves(data.waves, data.duration).catch((error) => this.message(error.message));
-    if (changed("chart")) this.score.setChart(data.chart);
+    if (data.parts.timeline && changed("waves")) this.timeline.setWaves(part("waves"), data.duration).catch((error) => this.message(error.message));
+    if (changed("chart")) this.score.setChart(part("chart"));
     // While one edits, the selection is the browser's; the server only hears of it.
     const own = this.hands.active && (data.selected === null || this.hands.chosen.has(data.selected));
     const moved = first || (at.selected !== data.selected && !own);
     at.selected = data.selected;
-    const drawn = data.parts.score && changed("pages") ? this.score.setPages(data.pages) : Promise.resolve();
+    const pages = part("pages");
+    const drawn = data.parts.score && changed("pages") ? this.score.setPages(pages, data.view) : Promise.resolve();
     const { truth } = this;
     drawn.then(
       (old) => {
@@ -140,7 +144,7 @@ class Player {
         this.#fit();
         if (first && this.deck.at > 0) this.score.showCursor();
         // What is in view has been drawn; now the rest.
-        if (data.pages.includes(null)) component.setTriggerValue("more", { page: this.score.current(), of: data.versions.pages });
+        if (pages.includes(null)) component.setTriggerValue("more", { page: this.score.current(), of: data.versions.pages });
       },
       (error) => this.message(error.message),
     );
@@ -148,9 +152,9 @@ class Player {
       this.#mark(data.selected, data.selected !== null && !this.mine);
       this.mine = false;
     }
-    if (data.loop !== undefined && data.versions.loop !== at.loop) {
-      at.loop = data.versions.loop;
-      if (data.loop) this.deck.setLoop({ start: data.loop[0], end: data.loop[1] });
+    if (changed("loop")) {
+      const loop = part("loop");
+      if (loop) this.deck.setLoop({ start: loop[0], end: loop[1] });
     }
     if (data.excerpt && at.excerpt !== data.excerpt.id) {
       at.excerpt = data.excerpt.id;
@@ -542,12 +546,12 @@ class Player {
     if (!deck.pitchKept && percent !== 100) this.message("The pitch follows the speed here: open the page over https, or on this computer itself, to keep it.");
   }
 
-  #mixer(data) {
-    this.deck.faders = data.faders;
+  #mixer({ faders, mixes }) {
+    this.deck.faders = faders;
     const stored = kept.get(this.song)?.levels ?? {};
     const box = this.$(".faders");
     box.replaceChildren(
-      ...data.faders.map(({ id, label, level }) => {
+      ...faders.map(({ id, label, level }) => {
         const now = stored[id] ?? level;
         this.deck.levels[id] = now;
         const row = document.createElement("label");
@@ -568,10 +572,10 @@ class Player {
         return row;
       }),
     );
-    const mixes = this.$(".mixes");
-    mixes.hidden = !data.mixes.length;
-    mixes.replaceChildren(
-      ...data.mixes.map(({ label, levels }) => {
+    const pills = this.$(".mixes");
+    pills.hidden = !mixes.length;
+    pills.replaceChildren(
+      ...mixes.map(({ label, levels }) => {
         const button = document.createElement("button");
         button.type = "button";
         button.className = "pill";
@@ -580,7 +584,7 @@ class Player {
         return button;
       }),
     );
-    this.deck.setLevel(data.faders[0]?.id, this.deck.levels[data.faders[0]?.id] ?? 1);
+    this.deck.setLevel(faders[0]?.id, this.deck.levels[faders[0]?.id] ?? 1);
   }
 
   #level(id, level) {

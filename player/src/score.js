@@ -52,11 +52,11 @@ export class Score {
   }
 
   /** `urls`: of SVG pages, each a new one when its page changed, null where it is still to be engraved; noteheads are
-   *  `hit-<id>`. */
-  async setPages(urls) {
+   *  `hit-<id>`. `view`: {page, svg} of the one that came with them. */
+  async setPages(urls, view = null) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const old = [...this.scroller.querySelectorAll(".page")];
-    const texts = await Promise.all(urls.map((url, index) => (url === null || old[index]?.url === url ? null : fetchText(url))));
+    const texts = await Promise.all(urls.map((url, index) => (url === null || old[index]?.url === url ? null : view?.page === index ? view.svg : fetchText(url))));
     if (turn !== this.turn) return false;
     this.overlay.clear();
     const top = this.scroller.scrollTop;

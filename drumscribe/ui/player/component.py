@@ -151,6 +151,7 @@ class Sheet:
     Attributes:
         pages: SVG pages; a notehead's element is ``hit-<id>``, a bar's ``bar-<index>``. Empty: no score. ``None``
             stands for a page that is still to be engraved, which ``on_more`` asks for.
+        view: index of the page that is waited for: it goes with the message, where the others are fetched.
         chart: when each written bar sounds, and which head stands for a hit under a repeat.
         tint: noteheads in the drums' colours.
         height: of the score's window, in pixels.
@@ -162,6 +163,7 @@ class Sheet:
     """
 
     pages: Sequence[str | None] = ()
+    view: int | None = None
     chart: Timeline | None = None
     tint: bool = False
     height: int = 640
@@ -230,20 +232,20 @@ def player(
     shown = sorted([*((hit, 0) for hit in song.hits), *((hit, 1) for hit in song.faint)], key=lambda row: row[0].time_s)
     drums = [label for label in reversed(DRUMS) if any(hit.drum == label for hit, _ in shown)]
     dark, serve, excerpt = theme.is_dark(), _Server(key), cue.excerpt
-    parts = _sound(song, serve) | _score(sheet, serve) | {"hits": _marks(shown, drums), "loop": cue.loop}
     active = hands is not None and hands.active
+    parts = _sound(song, serve) | _score(sheet, serve) | {"hits": _marks(shown, drums), "loop": cue.loop}
     parts["grid"] = [_slots(bar) for bar in song.bars] if active else []
+    texts = {name: json.dumps(part, separators=(",", ":")) for name, part in parts.items()}
     samples, shots = _kit()
-    data = parts | {
-        "versions": {name: _digest(part) for name, part in parts.items()}
-        | {"tracks": _digest([song.id, parts["tracks"], [fader.id for fader in song.faders]])},
+    data = {
+        "texts": texts,
+        "versions": {name: hashlib.blake2b(text.encode(), digest_size=12).hexdigest() for name, text in texts.items()},
+        "view": None if sheet.view is None else {"page": sheet.view, "svg": sheet.pages[sheet.view]},
         "bundle": serve("bundle", _script(), "text/javascript"),
         "kit": {"url": serve("kit", samples, "audio/ogg"), "shots": shots},
         "song": song.id,
         "duration": song.duration_s,
         "drums": [_drum(label, dark=dark) for label in drums],
-        "faders": [{"id": f.id, "label": f.label, "level": f.level, "feeds": dict(f.feeds)} for f in song.faders],
-        "mixes": [{"label": mix.label, "levels": dict(mix.levels)} for mix in song.mixes],
         "selected": cue.selected,
         "excerpt": None if excerpt is None else {"id": excerpt.id, "start": excerpt.start_s, "end": excerpt.end_s},
         "parts": {"timeline": timeline, "mixer": mixer, "score": bool(sheet.pages)},
@@ -300,16 +302,19 @@ def _listeners(
 
 
 def _sound(song: Playable, serve: _Server) -> dict[str, Any]:
+    tracks = [
+        {
+            "id": track.id,
+            "url": serve(f"track-{track.id}", track.audio, "audio/ogg"),
+            "spans": media.spans(track.audio),
+            "segment": media.SEGMENT_S,
+        }
+        for track in song.tracks
+    ]
+    faders = [{"id": f.id, "label": f.label, "level": f.level, "feeds": dict(f.feeds)} for f in song.faders]
+    mixes = [{"label": mix.label, "levels": dict(mix.levels)} for mix in song.mixes]
     return {
-        "tracks": [
-            {
-                "id": track.id,
-                "url": serve(f"track-{track.id}", track.audio, "audio/ogg"),
-                "spans": media.spans(track.audio),
-                "segment": media.SEGMENT_S,
-            }
-            for track in song.tracks
-        ],
+        "sound": {"song": song.id, "tracks": tracks, "faders": faders, "mixes": mixes},
         "waves": [
             {"url": serve(f"wave-{index}", wave.envelope, "application/octet-stream"), "colour": wave.colour}
             for index, wave in enumerate(song.waves)
@@ -379,10 +384,6 @@ class _Server:
 
     def __call__(self, name: str, data: bytes, mimetype: str) -> str:
         return self._base + get_instance().media_file_mgr.add(data, mimetype, f"{self._key}.{name}")
-
-
-def _digest(part: object) -> str:
-    return hashlib.blake2b(json.dumps(part).encode(), digest_size=12).hexdigest()
 
 
 @lru_cache(maxsize=1)
