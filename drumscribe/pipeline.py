@@ -382,7 +382,8 @@ def _warnings(audio: Audio, stem: Stem, hits: Hits, options: Options) -> tuple[s
     if stem.method == "none" and options.detect.source in ("stem", "both"):
         found.append("There is no separated stem, so hits were heard in the mix.")
     if not len(hits):
-        found.append("No drum hits were found. Raise the sensitivity, or check that the recording has drums.")
+        found.append("No drums were found: nowhere is a stroke plain. Check that the recording has drums; with more "
+                     "sensitivity you see what is doubtful.")  # fmt: skip
     return tuple(found)
 
 

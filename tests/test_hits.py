@@ -177,6 +177,17 @@ def test_no_confidence_reaches_a_threshold_of_one() -> None:
     assert not len(hits.pick(heard, DetectOptions(thresholds=dict.fromkeys(LABELS, 1.0))))
 
 
+@pytest.mark.parametrize(("surest", "frames", "options", "shown"), [
+    (0.85, 2000, {}, 0), (0.95, 2000, {}, 5), (0.85, 900, {}, 5),
+    (0.85, 2000, {"sensitivity": 0.6}, 5), (0.85, 2000, {"thresholds": {"snare": 0.5}}, 5),
+])  # fmt: skip
+def test_where_no_stroke_is_plain_no_drummer_plays(surest: float, frames: int, options: dict, shown: int) -> None:
+    doubtful = [(time, "snare", 0.75) for time in (1.0, 2.5, 6.0, 8.0)]
+    heard = replace(bumps(*doubtful, (4.0, "kick", surest), frames=frames), model=default_card().title)
+    assert len(hits.pick(heard, DetectOptions(**options))) == shown
+    assert len(hits.candidates(heard)) == 5
+
+
 # loudness
 
 STRUCK = (0.9, 0.15, 0.5, 0.7, 0.3, 0.6)

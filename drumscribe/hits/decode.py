@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from drumscribe.hits.card import Card, card_of
+from drumscribe.hits.card import Card, card_of, default_card
 from drumscribe.hits.peaks import find_peaks
 from drumscribe.kit import LABELS
 from drumscribe.options import DetectOptions
@@ -24,6 +24,8 @@ RIVALS = (("closed_hihat", "open_hihat", "pedal_hihat"), ("snare", "cross_stick"
 HATS, RIDES = ("closed_hihat", "open_hihat"), ("ride", "ride_bell")
 """The hands' time-keepers."""
 TOGETHER_S = 0.025
+PLAIN, LONG_S = 0.9, 10.0
+"""Of a recording this long, some stroke is this plain if a drummer plays in it; see training/README.md."""
 _GROUP = {drum: number for number, group in enumerate(RIVALS) for drum in group}
 
 
@@ -116,10 +118,15 @@ def pick(activations: Activations, options: DetectOptions) -> Hits:
 
     Returns:
         Hits whose confidence, joined with that of :data:`RIVALS` at the same time, reaches their drum's threshold; of
-        rivals the surest. The confidence stays that of the drum as it is named.
+        rivals the surest. The confidence stays that of the drum as it is named. None where no drummer plays: where the
+        packaged model finds no stroke :data:`PLAIN` in a long recording, unless more is asked for than by default.
     """
-    limits = _thresholds(card_of(activations.model), options)
-    return Hits.of(_joined(candidates(activations), limits))
+    card = card_of(activations.model)
+    found = _joined(candidates(activations), _thresholds(card, options))
+    long = len(activations.onset) >= LONG_S * activations.fps and card is default_card()
+    if long and options.sensitivity <= 0.5 and not options.thresholds:
+        found = found if any(hit.confidence >= PLAIN for hit in found) else []
+    return Hits.of(found)
 
 
 def similar(activations: Activations, hit: Hit, pool: Iterable[Hit], limit: int = 20) -> list[tuple[Hit, float]]:
