@@ -214,9 +214,11 @@ def _straight(start: Fraction, end: Fraction, onsets: Sequence[Fraction], origin
     slots = _rests(start, onsets[0], origin)
     for low, high in zip(onsets, [*onsets[1:], end], strict=True):
         length = _longest(low - origin, high - low, dotted_beat=(end - origin).numerator == 3)
+        rests = _rests(low + length, high, origin)
+        if len(rests) > 1 and high - low in VALUES:  # two rests hide the beat more than a stroke held over its middle
+            length, rests = high - low, []
         kind, dots = VALUES[length]
-        slots.append(Slot(low, length, kind, dots, sounding=True))
-        slots += _rests(low + length, high, origin)
+        slots += [Slot(low, length, kind, dots, sounding=True), *rests]
     return slots
 
 
