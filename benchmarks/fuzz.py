@@ -30,7 +30,7 @@ from drumscribe.song import imports
 SLOWEST_S = 5.0
 MEMORY_GB = 4
 PATIENCE_S = 60
-_NUMBERS = (b"0", b"-1", b"1", b"255", b"65536", b"999999999", b"1e999", b"nan", b"")
+_NUMBERS = (b"0", b"-1", b"1", b"2", b"3", b"7", b"0.5", b"255", b"65536", b"999999999", b"1e999", b"nan", b"")
 
 
 @dataclass
@@ -78,11 +78,15 @@ def gpx(score: bytes) -> bytes:
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
-    """One to four changes: bytes, cuts, copies, numbers out of any range."""
+    """One to four changes: bytes, cuts, copies, numbers out of any range.
+
+    In every other text only numbers, so that it gets past the syntax.
+    """
     out = bytearray(data)
+    kinds = (4,) if data.isascii() and chance.random() < 0.5 else range(6)
     for _ in range(chance.randint(1, 4)):
         at, length = chance.randrange(len(out) + 1), chance.choice((1, 2, 4, 16, 64, 512))
-        match chance.randrange(6):
+        match chance.choice(kinds):
             case 0:
                 out[at : at + 1] = bytes([chance.randrange(256)])
             case 1:
