@@ -2,8 +2,9 @@
 
 A deployment of real servers and workers (tests/services.py) takes songs of some users for as long as ``--minutes``
 says, while one fault after another strikes: workers and API killed, Redis restarted empty, PostgreSQL stopped for 20 s,
-the disk filled, the clock stepped (libfaketime). Then it waits for what was accepted, and prints a table: how often
-each fault struck, what became of the songs, how long the users waited, and what requests were answered with.
+the disk filled, the clock stepped. What ends by itself is started again, as Compose and Kubernetes do. Then it waits
+for what was accepted, and prints a table: how often each fault struck, what became of the songs, how long the users
+waited, and what requests were answered with.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,23 +32,29 @@ import numpy as np
 import services
 import songs
 
+from benchmarks.clock import Clock
 from benchmarks.faults import kill_pool
 
 LEASE_S = 10
-PAUSE_S = 15.0
-"""Between two faults."""
+PATIENCE_S = 300.0
+"""None has moved for so long although some are to end: they are without an end."""
 ROOM_MB = 1500
 
 
 class Soak:
     """The deployment, its users, and what happened."""
 
-    def __init__(self, stack: services.Stack, folder: Path, data: Path, clock: Path | None) -> None:
+    def __init__(self, stack: services.Stack, folder: Path, data: Path, clock: Clock | None) -> None:
         self.stack, self.folder, self.data, self.clock = stack, folder, data, clock
         self.accepted: dict[str, tuple[str, float]] = {}
         """Job → its user and when it was accepted."""
+        self.ended: dict[str, dict[str, Any]] = {}
+        self.took: dict[str, float] = {}
+        """Job → seconds from acceptance to its end."""
         self.answers: Counter[str] = Counter()
         self.struck: Counter[str] = Counter()
+        self.revived: Counter[str] = Counter()
+        self._striking = threading.Lock()
         self.over = threading.Event()
         self._song = songs.song(folder / "song.wav", 4).read_bytes()
         self._made = 0
@@ -84,16 +92,30 @@ class Soak:
         found = {
             "kill -9 of the heavy worker's child": lambda: kill_pool(stack.heavy),
             "kill -9 of the default worker's children": lambda: kill_pool(stack.default),
-            "kill -9 of the whole heavy worker": lambda: _again(stack.heavy),
-            "kill -9 of the whole default worker": lambda: _again(stack.default),
-            "kill -9 of the API": lambda: _again(stack.api),
+            "kill -9 of the whole heavy worker": lambda: self._again(stack.heavy),
+            "kill -9 of the whole default worker": lambda: self._again(stack.default),
+            "kill -9 of the API": lambda: self._again(stack.api),
             "Redis restarted empty": self._redis,
-            "PostgreSQL stopped for 20 s": lambda: _again(stack.postgres, 20),
+            "PostgreSQL stopped for 20 s": lambda: self._again(stack.postgres, 20),
             "disk full for 10 s": self._disk,
         }
         if self.clock is not None:
             found["clock stepped by an hour and back"] = self._clock
         return found
+
+    def _again(self, process: services.Process, pause_s: float = 1.0) -> None:
+        with self._striking:
+            process.kill()
+            time.sleep(pause_s)
+            process.start()
+
+    def revive(self) -> None:
+        """Start again what has ended by itself."""
+        for process in (self.stack.default, self.stack.heavy, self.stack.api):
+            with self._striking:
+                if not process.alive():
+                    self.revived[process.log.stem] += 1
+                    process.start()
 
     def _redis(self) -> None:
         self.stack.redis.kill()
@@ -112,8 +134,8 @@ class Soak:
 
     def _clock(self) -> None:
         assert self.clock is not None
-        for step in ("+3600", "-3600", "+0"):
-            self.clock.write_text(f"{step}\n")
+        for step in (3600, -3600, 0):
+            self.clock.step(step)
             time.sleep(4)
 
     def job(self, job_id: str) -> dict[str, Any] | None:
@@ -124,12 +146,13 @@ class Soak:
             return None
         return dict(answer.json()) if answer.status_code == 200 else None
 
-    def run(self, minutes: float, users: int, every_s: float) -> None:
-        """Let it rain."""
+    def run(self, minutes: float, users: int, every_s: float, pause_s: float) -> None:
+        """Let it rain, and wait for what was accepted."""
         threads = [
             threading.Thread(target=self.user, args=(f"user{number}", every_s, random.Random(number)))
             for number in range(users)
         ]
+        threads.append(threading.Thread(target=self.follow))
         for thread in threads:
             thread.start()
         end = time.monotonic() + 60 * minutes
@@ -139,7 +162,7 @@ class Soak:
                 for name, strike in chance.sample(sorted(self.faults().items()), len(self.faults())):
                     if time.monotonic() > end:
                         break
-                    time.sleep(PAUSE_S)
+                    time.sleep(pause_s)
                     print(f"{time.strftime('%H:%M:%S')} {name}", file=sys.stderr, flush=True)
                     strike()
                     self.struck[name] += 1
@@ -148,17 +171,26 @@ class Soak:
             for thread in threads:
                 thread.join()
 
-    def settle(self, patience_s: float = 900) -> dict[str, dict[str, Any]]:
-        """Every accepted job once it has ended, or as it is when patience ends."""
-        found: dict[str, dict[str, Any]] = {}
-        limit = time.monotonic() + patience_s
-        while len(found) < len(self.accepted) and time.monotonic() < limit:
-            for job_id in self.accepted.keys() - found.keys():
+    def follow(self) -> None:
+        """Note each accepted job's end, until all have ended after it is over.
+
+        A busy machine may be slow, so patience ends when none has moved for long.
+        """
+        places: dict[str, tuple[Any, ...]] = {}
+        last = time.monotonic()
+        while not self.over.is_set() or (len(self.ended) < len(self.accepted) and time.monotonic() - last < PATIENCE_S):
+            for job_id in [one for one in list(self.accepted) if one not in self.ended]:
                 job = self.job(job_id)
-                if job is not None and job["status"] in ("done", "failed", "cancelled"):
-                    found[job_id] = job
-            time.sleep(1)
-        return found
+                if job is None:
+                    continue
+                place = (job["attempts"], job["stage"], job["status"])
+                if places.get(job_id) != place:
+                    places[job_id], last = place, time.monotonic()
+                if job["status"] in ("done", "failed", "cancelled"):
+                    self.ended[job_id] = job
+                    self.took[job_id] = time.monotonic() - self.accepted[job_id][1]
+            self.revive()
+            time.sleep(2)
 
     def endings(self) -> Counter[str]:
         """How often a worker's log says that a job was done, by job."""
@@ -170,17 +202,12 @@ class Soak:
         return counted
 
 
-def _again(process: services.Process, pause_s: float = 1.0) -> None:
-    process.kill()
-    time.sleep(pause_s)
-    process.start()
-
-
-def report(soak: Soak, ended: dict[str, dict[str, Any]], took_s: float) -> bool:
+def report(soak: Soak, took_s: float) -> bool:
     """Print the tables; whether each accepted job was done, once, with the same score."""
     print("| fault | times |\n|---|---|")
     for name, count in sorted(soak.struck.items()):
         print(f"| {name} | {count} |")
+    ended = soak.ended
     states = Counter(job["status"] for job in ended.values())
     lost = len(soak.accepted) - len(ended)
     twice = sum(count > 1 for count in soak.endings().values())
@@ -192,12 +219,10 @@ def report(soak: Soak, ended: dict[str, dict[str, Any]], took_s: float) -> bool:
             scores.add(answer.text if answer.status_code == 200 else answer.status_code)
     attempts = Counter(job["attempts"] for job in ended.values())
     waits: dict[str, list[float]] = {}
-    for job_id, (user, _) in soak.accepted.items():
-        job = ended.get(job_id)
-        if job and job["finished_at"]:
-            begun, over = (np.datetime64(job[name].removesuffix("Z")) for name in ("created_at", "finished_at"))
-            waits.setdefault(user, []).append(float((over - begun) / np.timedelta64(1, "s")))
+    for job_id, seconds in soak.took.items():
+        waits.setdefault(soak.accepted[job_id][0], []).append(seconds)
     print(f"\n{len(soak.accepted)} songs accepted in {took_s / 60:.1f} min: {dict(states)}, {lost} without an end,")
+    print(f"started again after an end of their own: {dict(soak.revived)}")
     print(f"{twice} ended twice, {len(scores)} different results; attempts {dict(sorted(attempts.items()))}")
     print(f"requests: {dict(soak.answers)}")
     print("seconds from acceptance to the end, median and most, by user:")
@@ -205,6 +230,8 @@ def report(soak: Soak, ended: dict[str, dict[str, Any]], took_s: float) -> bool:
     for job in ended.values():
         if job["status"] != "done":
             print(job["status"], job["error"], file=sys.stderr)
+    for job_id in soak.accepted.keys() - ended.keys():
+        print("without an end:", soak.job(job_id), file=sys.stderr)
     return states == {"done": len(soak.accepted)} and not twice and len(scores) == 1
 
 
@@ -213,6 +240,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30, help="how long songs come and faults strike")
     parser.add_argument("--users", type=int, default=4)
     parser.add_argument("--every", type=float, default=12.0, metavar="S", help="between two songs of one user")
+    parser.add_argument("--pause", type=float, default=15.0, metavar="S", help="between two faults")
+    parser.add_argument("--logs", type=Path, help="a new folder, for the logs of a run that failed")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -222,25 +251,23 @@ def main() -> int:
         if subprocess.run(mount, capture_output=True).returncode:
             print("the right to mount is needed, for a disk that can be filled", file=sys.stderr)
             return 2
-        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-        clock = folder / "clock"
-        clock.write_text("+0\n")
-        fake = {} if library is None else {
-            "LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }  # fmt: skip
+        clock = Clock.made_in(folder)
         keys = ",".join(f"user{number}=user{number}" for number in range(wanted.users))
         settings = {
             "DATA_DIR": str(data), "JOB_LEASE_S": str(LEASE_S), "API_KEYS": keys, "API_JOBS_LIMIT": "",
             "API_RATE_LIMIT": "100000/minute", "STORAGE_RESERVE_GB": "0.05", "JOB_TRIES": "10",
         }  # fmt: skip
         try:
-            with services.Stack(folder, bucket=False, **fake, **settings) as stack:
+            with services.Stack(folder, bucket=False, **(clock.env if clock else {}), **settings) as stack:
                 services.wait_until(lambda: services.children(stack.heavy), 180)
-                soak = Soak(stack, folder, data, None if library is None else clock)
+                soak = Soak(stack, folder, data, clock)
                 began = time.monotonic()
-                soak.run(wanted.minutes, wanted.users, wanted.every)
-                return 0 if report(soak, soak.settle(), time.monotonic() - began) else 1
+                soak.run(wanted.minutes, wanted.users, wanted.every, wanted.pause)
+                if report(soak, time.monotonic() - began):
+                    return 0
+                if wanted.logs:
+                    shutil.copytree(folder, wanted.logs, ignore=shutil.ignore_patterns("disk", "redis"))
+                return 1
         finally:
             subprocess.run(["umount", "-l", data], check=False)
 
