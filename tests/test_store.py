@@ -6,12 +6,15 @@ import time
 from pathlib import Path
 
 import disks
+import numpy as np
 import pytest
 
 from drumscribe.errors import EmptyAudioError, StorageError, TooLargeError, UnreadableFileError
 from drumscribe.settings import Settings
+from drumscribe.song import recordings
 from drumscribe.storage.files import STALE_S, Store
 from drumscribe.storage.writing import atomic_path, write_atomic
+from drumscribe.types import Audio, Stem
 
 JOB = "0123456789abcdef" * 2
 
@@ -169,3 +172,12 @@ def test_full_disk(small_disk):
     with pytest.raises(StorageError, match="full"):
         store.put_upload(io.BytesIO(bytes(2 * 2**20)), "a.wav")
     assert files(small_disk) == ["score.pdf"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # libsndfile's callback tells of it so
+def test_a_disk_that_fills_up_while_audio_is_saved_is_an_error_that_may_pass(small_disk):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 44_100 * 8)).astype(np.float32)
+    folder = Store(Settings(data_dir=small_disk)).folder("0" * 32)
+    with pytest.raises(StorageError, match="disk"):
+        recordings.save(folder, Audio(noise, 44_100, sha256=""), Stem(noise, 44_100, "none"))
+    assert not folder.exists("audio.flac")

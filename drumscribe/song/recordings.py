@@ -171,8 +171,9 @@ def _encode(
                 block = samples[:, start : start + _BLOCK]
                 file.write(np.clip(block.T, -1, 1))
                 let_go(block)
-    except soundfile.LibsndfileError as error:
-        raise StorageError(f"The audio could not be saved ({error}).", "Check that the disk is not full.") from error
+    except (soundfile.LibsndfileError, AssertionError) as error:  # the second: it wrote less than it was given
+        why = str(error) or "only a part was written"
+        raise StorageError(f"The audio could not be saved ({why}).", "Check that the disk is not full.") from error
 
 
 def _decode(folder: Folder, name: str) -> tuple[FloatArray, int]:
