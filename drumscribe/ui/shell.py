@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.commands.page_config import MenuItems
@@ -35,6 +36,7 @@ MENU: MenuItems = {
 }
 
 # Streamlit makes naming the song in the address a step of its own: "back" would need two presses to leave a page.
+# A link opened in another tab begins another session: it has to name the song, which Streamlit's links do not.
 # And where a widget's late message overtakes the page that a link asks for, only the browser knows of the link: if then
 # another page is drawn, the link is followed again.
 _ADDRESS = st.components.v2.component(
@@ -50,6 +52,10 @@ function begin() {
   };
   const steps = { asked: null, tries: 0, run: null };
   addEventListener("popstate", () => (steps.asked = null));
+  document.addEventListener("click", (event) => { // asked for in another tab or window: Streamlit would follow it here
+    const link = event.composedPath().find((one) => one instanceof HTMLAnchorElement);
+    if (link && (event.ctrlKey || event.metaKey || event.shiftKey)) event.stopPropagation();
+  }, true);
   document.addEventListener("click", (event) => {
     const link = event.composedPath().find((one) => one instanceof HTMLAnchorElement);
     if (!link || !event.defaultPrevented) return; // none that Streamlit follows
@@ -61,6 +67,10 @@ function begin() {
 
 export default function ({ data }) {
   const steps = (history.drumscribe ??= begin());
+  for (const link of document.querySelectorAll("a[href]")) {
+    const page = link.origin === location.origin && !link.hash && data.pages.includes(nameOf(link.pathname));
+    if (page) link.search = data.song;
+  }
   if (steps.run === data.run) return;
   steps.run = data.run;
   const { asked } = steps;
@@ -115,7 +125,8 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         _greet()
     owner.remember()
     with st.container(key="ds_address"):
-        _ADDRESS(key="ds_address_steps", data={"page": page.url_path, "run": time.monotonic_ns()})
+        about = {"page": page.url_path, "run": time.monotonic_ns()}
+        _ADDRESS(key="ds_address_steps", data=about | {"pages": [one.url_path for one in pages], "song": _opens()})
     with st.container(horizontal=True, key="ds_tabs"):  # at the thumb, where the screen is a phone's
         for one in pages:
             st.page_link(one, label=one.title, icon=one.icon)
@@ -126,6 +137,15 @@ def frame(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     _notice()
     if held.share:
         sharing.banner()
+
+
+def _opens() -> str:
+    """What an address says to open what is open here."""
+    held = state.session()
+    if shared := held.share or st.query_params.get(state.SHARE, ""):
+        return urlencode({state.SHARE: shared})
+    song = st.query_params.get(state.SONG, "") or state.song_id()
+    return urlencode({state.SONG: song}) if song else ""
 
 
 def _greet() -> None:

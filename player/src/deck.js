@@ -276,7 +276,7 @@ export class Deck extends EventTarget {
     this.#start(outside ? this.loop.start : at);
   }
 
-  /** Sound one hit by itself: the recording around it where there is one and it may be heard, else the sampled drum. */
+  /** Sound one hit by itself, on the sampled drum. */
   async preview(drum, velocity) {
     await this.#open();
     if (!this.kit) return;

@@ -7,12 +7,15 @@ import { Hands } from "./hands.js";
 import { HTML, ICONS } from "./markup.js";
 
 const players = new WeakMap();
-// song → position, speed, levels: the same on every page that plays it, and after a reload
+// song → position, speed, levels: the same on every page that plays it, after a reload, and in another tab. Each tab
+// has its own; a new one begins with what was left last.
 const STORE = "drumscribe-player";
+const SILENT = "drumscribe-silent";
+const SONGS_KEPT = 50;
 const kept = {
   get(song) {
     try {
-      return JSON.parse(sessionStorage.getItem(`${STORE}-${song}`)) ?? undefined;
+      return JSON.parse(sessionStorage.getItem(`${STORE}-${song}`)) ?? this.all()[song];
     } catch {
       return undefined; // a browser that keeps nothing
     }
@@ -20,8 +23,29 @@ const kept = {
   set(song, state) {
     try {
       sessionStorage.setItem(`${STORE}-${song}`, JSON.stringify(state));
+      const { [song]: before, ...others } = this.all();
+      const songs = Object.entries(others).slice(1 - SONGS_KEPT); // the latest stand last
+      localStorage.setItem(STORE, JSON.stringify(Object.fromEntries([...songs, [song, state]])));
     } catch {
       // the page plays all the same
+    }
+  },
+  all() {
+    return JSON.parse(localStorage.getItem(STORE)) ?? {};
+  },
+  get silent() {
+    try {
+      return localStorage.getItem(SILENT) !== null;
+    } catch {
+      return false;
+    }
+  },
+  set silent(on) {
+    try {
+      if (on) localStorage.setItem(SILENT, "1");
+      else localStorage.removeItem(SILENT);
+    } catch {
+      // until the page is left
     }
   },
 };
@@ -155,6 +179,7 @@ class Player {
     if (changed("loop")) {
       const loop = part("loop");
       if (loop) this.deck.setLoop({ start: loop[0], end: loop[1] });
+      this.cued = Boolean(loop);
     }
     if (data.excerpt && at.excerpt !== data.excerpt.id) {
       at.excerpt = data.excerpt.id;
@@ -177,7 +202,7 @@ class Player {
     this.#say(`${this.#name(hit)}, ${this.#where(hit.time)}, ${Math.round(hit.confidence * 100)} percent sure`);
     if (heard && this.deck.paused) {
       this.deck.seek(hit.time);
-      this.deck.preview(hit.drum, hit.velocity).catch((error) => this.message(error.message));
+      this.heard(hit);
     }
     this.#report(id);
   }
@@ -220,7 +245,8 @@ class Player {
   }
 
   heard(hit) {
-    if (this.deck.paused) this.deck.preview(hit.drum, hit.velocity).catch((error) => this.message(error.message));
+    const wanted = this.deck.paused && this.$('[data-do="sounding"]').checked;
+    if (wanted) this.deck.preview(hit.drum, hit.velocity).catch((error) => this.message(error.message));
   }
 
   /** Something was done by hand: show it. */
@@ -245,6 +271,7 @@ class Player {
   }
 
   loop(range) {
+    this.cued = false;
     this.deck.setLoop(range);
     this.#remember();
     if (this.component.data.report.includes("loop")) this.component.setStateValue("loop", range ? [range.start, range.end] : null);
@@ -318,6 +345,9 @@ class Player {
       this.#remember();
     });
     for (const input of this.root.querySelectorAll("[data-loop]")) input.addEventListener("change", () => this.#loopBars());
+    const sounding = this.$('[data-do="sounding"]');
+    sounding.checked = !kept.silent;
+    sounding.addEventListener("change", () => (kept.silent = !sounding.checked));
     this.onkey = (event) => {
       if (!this.root.isConnected) return;
       if (this.standing && this.#pedal(event)) return event.preventDefault();
@@ -389,6 +419,7 @@ class Player {
     this.resize = new ResizeObserver(() => {
       this.score.resized();
       this.#fit();
+      this.#frame();
     });
     this.resize.observe(this.$(".pages"));
   }
@@ -645,7 +676,8 @@ class Player {
 
   #remember() {
     const { deck } = this;
-    kept.set(this.song, { at: deck.currentTime, speed: deck.speed, loop: deck.loop, countIn: deck.countIn, size: this.size, division: deck.division, ramp: Boolean(deck.ramp), levels: { ...kept.get(this.song)?.levels, ...deck.levels }, muted: [...deck.muted_drums] });
+    const loop = this.cued ? (kept.get(this.song)?.loop ?? null) : deck.loop; // a page's own loop stays on that page
+    kept.set(this.song, { at: deck.currentTime, speed: deck.speed, loop, countIn: deck.countIn, size: this.size, division: deck.division, ramp: Boolean(deck.ramp), levels: { ...kept.get(this.song)?.levels, ...deck.levels }, muted: [...deck.muted_drums] });
   }
 
   #restore(data) {

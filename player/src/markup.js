@@ -55,7 +55,7 @@ export const HTML = `
     <button type="button" class="round" data-do="larger" aria-label="Larger notes" title="Larger notes">A+</button></span>
     <button type="button" class="pill" data-do="stand" aria-pressed="false" title="Music stand: the whole screen is the score (V)" hidden></button>
     <details class="keys"><summary aria-label="Keyboard shortcuts" title="Keyboard shortcuts (?)">${ICONS.help}</summary>
-      <div class="sheet">${rows(KEYS)}<div class="hand-keys" hidden><strong>In the score</strong>${rows(HAND_KEYS)}<p class="hand-drums"></p></div></div></details>
+      <div class="sheet"><label class="sounding"><input type="checkbox" data-do="sounding"> Notes sound when they are selected</label>${rows(KEYS)}<div class="hand-keys" hidden><strong>In the score</strong>${rows(HAND_KEYS)}<p class="hand-drums"></p></div></div></details>
   </div>
   <p class="message" role="status" hidden></p>
   <div class="timeline" hidden>
