@@ -8,7 +8,7 @@ import pytest
 import songs
 
 from drumscribe import hits, rhythm
-from drumscribe.audio import separation
+from drumscribe.audio import decoding, separation
 from drumscribe.audio.decoding import decode
 from drumscribe.errors import (
     BadWeightsError,
@@ -92,6 +92,28 @@ def test_a_skipped_separation_is_said_plainly(result):
 def test_a_wish_for_no_separation_is_no_warning(song, settings):
     chosen = transcribe(song, Options().updated(separate={"separator": "none"}), settings=settings)
     assert chosen.warnings == ()
+
+
+def strummed(seconds=12.0, rate=44_100):
+    """A guitar's chord twice a second (K. Karplus and A. Strong, 1983)."""
+    rng = np.random.default_rng(1)
+    sound = np.zeros(round(seconds * rate), dtype=np.float32)
+    for beat in np.arange(0.5, seconds - 1, 0.5):
+        for string, pitch in enumerate((82.4, 123.5, 164.8, 207.7, 246.9, 329.6)):
+            period, start = int(rate / pitch), int((beat + 0.008 * string) * rate)
+            wave = rng.uniform(-1, 1, period)
+            for at in range(start, min(start + rate, len(sound)), period):
+                part = sound[at : at + period]
+                part += 0.3 * wave[: len(part)]
+                wave = 0.498 * (wave + np.roll(wave, 1))
+    return sound / (2 * np.abs(sound).max())
+
+
+def test_where_nobody_plays_drums_the_chart_is_empty_and_says_so(settings):
+    guitar = decoding.from_samples(strummed(), 44_100)
+    alone = transcribe(guitar, settings=settings)
+    assert not alone.hits and any("No drums were found" in warning for warning in alone.warnings)
+    assert len(alone.rescore(detect={"sensitivity": 0.6}).hits) > 10  # what is doubtful can be seen
 
 
 def test_a_stem_at_hand_is_heard_with_the_mix(song, settings, result):
