@@ -63,3 +63,7 @@ class Mono:
         mixed: FloatArray = read.mean(axis=0, dtype=np.float32)
         let_go(read)
         return mixed
+
+    def let_go(self) -> None:
+        """Give all memory back: around each short part that is read, the system maps 64 kB."""
+        let_go(self._samples)

@@ -56,6 +56,8 @@ def powers(samples: FloatArray | Mono, strokes: NDArray[np.int64]) -> Array:
     for start in range(0, len(strokes), _AT_ONCE):
         at = strokes[start : start + _AT_ONCE] - before
         heard = np.stack([excerpt(samples, int(first), FFT + before) for first in at])
+        if isinstance(samples, Mono):
+            samples.let_go()
         for number, (length, centre) in enumerate(zip(WINDOWS, CENTRES_S, strict=True)):
             first = before + round(centre * SAMPLE_RATE) - length // 2
             window = np.hanning(length + 1)[:-1].astype(np.float32)
