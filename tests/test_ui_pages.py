@@ -128,6 +128,16 @@ def test_a_failed_song_tried_again_is_seen_to_run(settings):
     assert "still being transcribed" in texts(page.run())
 
 
+def test_every_page_shows_the_song_that_is_being_transcribed_and_opens_it(settings, made):
+    job_id = put_state(settings, owner_of(TOKEN), JobStatus.RUNNING, title="Long song")
+    page = visit("score")
+    assert "Long song** is still being transcribed" in texts(page) and page.button(key=f"ds_cancel_{job_id}")
+    done = put(settings, owner_of(TOKEN), made)
+    state.runner().database.move(job_id, JobStatus.CANCELLED)
+    page.session_state["ds_auto_open"] = done  # as if it had been this one
+    assert page.run().button(key="ds_undo") and done in page.query_params["song"]
+
+
 def test_a_running_job_shows_its_stage_and_can_be_cancelled(settings):
     job_id = put_state(settings, owner_of(TOKEN), JobStatus.RUNNING, title="Long song")
     app = visit()

@@ -49,19 +49,20 @@ def watch(job_ids: list[str]) -> None:
         card(job)
 
 
-def settle(jobs: list[Job]) -> None:
-    """Open the job that the user waits for, if it is among the finished ones."""
+def settle(jobs: list[Job]) -> bool:
+    """Open the job that the user waits for, if it is among the finished ones; whether it was."""
     for job in jobs:
         if job.status is JobStatus.DONE and st.session_state.get(_AUTO_OPEN) == job.id:
             del st.session_state[_AUTO_OPEN]
             state.open_job(job.id)
+            return True
+    return False
 
 
-def settle_finished() -> None:
+def settle_finished() -> bool:
     """As :func:`settle`, for a job that finished before anybody looked."""
     waiting = st.session_state.get(_AUTO_OPEN)
-    if waiting:
-        settle([job for job in state.runner().list(owner=owner()) if job.id == waiting])
+    return bool(waiting) and settle([job for job in state.runner().list(owner=owner()) if job.id == waiting])
 
 
 def card(job: Job) -> None:

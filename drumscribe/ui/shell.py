@@ -234,11 +234,14 @@ def nothing_open() -> None:
     if job is not None and job.status is JobStatus.FAILED:
         problem(job)
         return
-    if job is not None and not job.status.finished:
-        called = labels.escape(job.title) or "Your song"
+    unfinished = progress.active() if job is None else [] if job.status.finished else [job]
+    if unfinished:
+        called = labels.escape(unfinished[0].title) or "Your song"
         st.info(f"**{called}** is still being transcribed. This page fills when it is ready.")
-        progress.watch([job.id])
+        progress.watch([one.id for one in unfinished])
         return
+    if job is None and progress.settle_finished():
+        st.rerun()
     with st.container(border=True, key="ds_empty"):
         st.header("No song is open", anchor=False)
         if job is not None:
