@@ -20,6 +20,8 @@ UPRIGHT = {"viewport": {"width": 768, "height": 1024}, "has_touch": True}
 BARS = 40
 BARS_A_LINE = "[...root.querySelectorAll('.system')].map(line => line.querySelectorAll('.measure').length)"
 TOP = "root.querySelector('.pages').scrollTop"
+BESIDE = """Math.abs((([note, cursor]) => cursor.left - note.left - note.width / 2)(
+    ['.notehead', '.cursor'].map(name => root.querySelector('.pages ' + name).getBoundingClientRect())))"""
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,22 @@ def test_a_phone_has_a_score_of_its_width_and_all_it_needs_at_the_thumb(site, lo
         page.locator(".st-key-ds_tabs").get_by_role("link", name=name.capitalize()).tap()
         page.get_by_role("heading", level=1).filter(has_text=HEADINGS[name]).wait_for()
     assert f"song={long}" in page.url
+    assert page.faults == []
+
+
+def test_in_a_narrow_window_the_cursor_stands_at_its_note(site, long) -> None:  # noqa: F811
+    page = site.visit(f"score?song={long}")
+    page.wait_for_selector(".pages [data-hit]")
+    at_rest(page)
+    page.get_by_role("link", name="About", exact=True).first.click()
+    page.get_by_role("heading", level=1).filter(has_text="About").wait_for()
+    at_rest(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator(".st-key-ds_tabs").get_by_role("link", name="Score").click()
+    page.wait_for_selector(".pages [data-hit]")
+    assert set(lines_of(page, 2)) <= {1, 2}
+    at_rest(page)
+    assert root_of(page, BESIDE) < 4  # pixels from the cursor to the first note's middle, where the song stands
     assert page.faults == []
 
 

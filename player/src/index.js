@@ -164,8 +164,8 @@ class Player {
         this.score.overlay.show(truth, this.hits, this.hands.drums);
         this.score.colour(data.tint);
         this.score.select(this.#marked());
+        this.#fit(); // first, for pages may be narrower then
         this.#frame();
-        this.#fit();
         if (first && this.deck.at > 0) this.score.showCursor();
         // What is in view has been drawn; now the rest.
         if (pages.includes(null)) component.setTriggerValue("more", { page: this.score.current(), of: data.versions.pages });
