@@ -263,7 +263,7 @@ def test_page_song_and_place_are_kept_in_a_song_of_real_length(site, four_minute
         page.keyboard.press("ArrowRight")
         before = page.evaluate(PLACE)
         assert before > 0.4
-    for _ in range(2):
+    for _ in range(3):
         page.reload()
         here(path)
     with page.context.expect_page() as opened:

@@ -10,21 +10,20 @@ a stroke's true velocity is from the mean of its drum in the recording, over dru
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import mir_eval
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from drumscribe.hits import activations
 from drumscribe.hits.card import DEFAULT, FOLDER, default_card
+from drumscribe.hits.features import SAMPLE_RATE
 from drumscribe.hits.loudness import FEATURES, FEWEST, evidence
 from drumscribe.kit import LABELS
 from drumscribe.types import Activations, FloatArray, Stem
+from training.held_out import Note, amend, recordings
 
 GROUPS = (("kick",), ("snare",), ("high_tom", "mid_tom", "floor_tom"), ("ride", "ride_bell"))
 """Drums that are alike in this. Hats keep the network's velocities, which are better in dense mixes; of cross-sticks,
@@ -32,21 +31,9 @@ crashes, and the foot's strokes there are too few at many strengths."""
 PRIOR = 300.0
 """Weight, in strokes, of a regression that says nothing."""
 Array = NDArray[np.float64]
-Notes = list[tuple[float, str, float]]
 
 
-def recordings(folder: Path) -> Iterator[tuple[Activations, FloatArray, Notes]]:
-    """What is heard in the recordings that :mod:`training.testset` wrote, drums alone and mixes; samples, truth."""
-    for reference in sorted((folder / "ref").glob("*.csv")):
-        with reference.open() as file:
-            rows = list(csv.DictReader(file))
-        notes = [(float(row["time_s"]), row["drum"], int(row["velocity"]) / 127) for row in rows]
-        for kind in ("drums", "mix"):
-            samples, rate = soundfile.read(folder / kind / f"{reference.stem}.flac", dtype="float32")
-            yield activations(Stem(samples[None], rate, "none")), samples, notes
-
-
-def examples(heard: Activations, samples: FloatArray, notes: Notes) -> Iterator[tuple[str, Array, Array]]:
+def examples(heard: Activations, samples: FloatArray, notes: list[Note]) -> Iterator[tuple[str, Array, Array]]:
     """For each drum of a recording: what is weighed for the strokes that were found, and how they were struck."""
     peaks, sure, features = evidence(heard.onset, heard.velocity, samples, heard.start_s)
     times = heard.start_s + peaks.position / heard.fps
@@ -69,7 +56,7 @@ def regressed(features: Array, struck: Array) -> Array:
     return np.asarray(found / size)
 
 
-def learn(heard: Iterable[tuple[Activations, FloatArray, Notes]]) -> dict[str, list[float]]:
+def learn(heard: Iterable[tuple[Activations, FloatArray, list[Note]]]) -> dict[str, list[float]]:
     """Weights by drum."""
     by_drum: dict[str, list[tuple[Array, Array]]] = {label: [] for label in LABELS}
     for recording in heard:
@@ -89,11 +76,12 @@ def main() -> None:
     parser.add_argument("--card", type=Path, default=FOLDER / f"{DEFAULT}.json")
     args = parser.parse_args()
     default_card().loudness.clear()  # velocities as the network hears them
-    learnt = learn(recordings(args.valid))
-    card = json.loads(args.card.read_text()) | {"loudness": learnt}
-    temporary = args.card.with_suffix(".tmp")
-    temporary.write_text(json.dumps(card, indent=1) + "\n")
-    temporary.replace(args.card)
+    heard = (
+        (activations(Stem(samples[None], SAMPLE_RATE, "none")), samples, notes)
+        for samples, notes, _ in recordings(args.valid)
+    )
+    learnt = learn(heard)
+    amend(args.card, loudness=learnt)
     print(learnt)
 
 

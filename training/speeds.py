@@ -12,13 +12,10 @@ both packaged networks, to recordings of kits, grooves and songs that were held 
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import soundfile
 from scipy.special import expit
 
 from drumscribe.anchor import anchor
@@ -30,23 +27,19 @@ from drumscribe.hits.speeds import log_odds
 from drumscribe.kit import LABELS
 from drumscribe.options import SPEEDS
 from training.calibrate import Clip, match, platt
+from training.held_out import amend, recordings
 
 
 def listen(folder: Path, speeds: tuple[int, ...]) -> list[Clip]:
     """Hear the recordings that :mod:`training.testset` wrote, drums alone and in the mix."""
     one, other = (partial(load, FOLDER / f"{name}{LIGHT}", 1, BLOCK + 2 * CONTEXT) for name in (DEFAULT, ASIDE))
     clips = []
-    for reference in sorted((folder / "ref").glob("*.csv")):
-        with reference.open() as file:
-            rows = list(csv.DictReader(file))
-        notes = [(float(row["time_s"]), LABELS.index(row["drum"]), int(row["velocity"]) / 127) for row in rows]
-        for kind in ("drums", "mix"):
-            samples, _ = soundfile.read(folder / kind / f"{reference.stem}.flac", dtype="float32")
-            origin = anchor(samples)
-            onset, velocity, _ = hear(Listening(one, aside=other), [samples], speeds, origin)
-            start_s = (origin + span(len(samples), 100, origin)[0] * HOP) / SAMPLE_RATE
-            shifted = [(time - start_s, column, loud) for time, column, loud in notes]
-            clips.append(Clip(log_odds(onset), log_odds(velocity), shifted, kind == "mix"))
+    for samples, notes, kind in recordings(folder):
+        origin = anchor(samples)
+        onset, velocity, _ = hear(Listening(one, aside=other), [samples], speeds, origin)
+        start_s = (origin + span(len(samples), 100, origin)[0] * HOP) / SAMPLE_RATE
+        shifted = [(time - start_s, LABELS.index(drum), loud) for time, drum, loud in notes]
+        clips.append(Clip(log_odds(onset), log_odds(velocity), shifted, kind == "mix"))
     return clips
 
 
@@ -65,10 +58,7 @@ def main() -> None:
     args = parser.parse_args()
     speeds = tuple(sorted(set(args.speeds)))
     learnt = learn(listen(args.valid, speeds), speeds)
-    card = json.loads(args.card.read_text()) | {"speeds": asdict(learnt)}
-    temporary = args.card.with_suffix(".tmp")
-    temporary.write_text(json.dumps(card, indent=1) + "\n")
-    temporary.replace(args.card)
+    amend(args.card, speeds=asdict(learnt))
     print(learnt)
 
 

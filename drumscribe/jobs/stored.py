@@ -12,7 +12,7 @@ from typing import BinaryIO
 from drumscribe.errors import JobConflictError, JobNotFoundError, OverloadedError, QuotaError
 from drumscribe.jobs.db import Database, new_job
 from drumscribe.jobs.model import Job, JobStatus
-from drumscribe.jobs.people import Allowance, People
+from drumscribe.jobs.people import Allowance, People, Person
 from drumscribe.options import Options
 from drumscribe.settings import Settings
 from drumscribe.song import recordings
@@ -244,8 +244,9 @@ class JobRunner:
         Refused is what could not be finished: accepted songs need room for their results.
         """
         settings = self.settings
-        self.people.get(owner).check()
-        self._check_share(owner, self.allowance(owner))
+        person = self.people.get(owner)
+        person.check()
+        self._check_share(owner, self._allowance(person))
         if not settings.public:
             return
         waiting = self.database.counts()[JobStatus.QUEUED]
@@ -257,9 +258,12 @@ class JobRunner:
 
     def allowance(self, owner: str) -> Allowance:
         """What ``owner`` has of each quota, and may have."""
-        counts = self.database.counts(owner=owner)
+        return self._allowance(self.people.get(owner))
+
+    def _allowance(self, person: Person) -> Allowance:
+        counts = self.database.counts(owner=person.owner)
         unfinished = sum(count for status, count in counts.items() if not status.finished)
-        return self.people.allowance(self.people.get(owner), unfinished, self.settings)
+        return self.people.allowance(person, unfinished, self.settings)
 
     def _check_share(self, owner: str, may: Allowance) -> None:
         """Whether an owner may have more songs at once, send more music today, and keep more. Raises QuotaError."""
